@@ -1,1 +1,6 @@
-//! To be written.
+//! WIP
+pub mod id;
+pub mod right;
+mod timestamp;
+pub mod urn;
+pub use timestamp::{Timestamp, TimestampError};
