@@ -1,0 +1,251 @@
+//! Who calls: a bearer token from Maskinporten or from Altinn's exchange, verified, as a value.
+//!
+//! [`verify`] is the only way to a [`VerifiedToken`]. It reads the token strictly before any cryptography ([`jose`]),
+//! picks the key by exact issuer and key id, never by anything else the token says, and checks the times against the
+//! instant it is given. What a route demands (audience, scope, kind of caller) is [`crate::authorize()`]'s to check.
+
+mod claims;
+mod jose;
+mod key;
+mod signature;
+
+use crate::Timestamp;
+use crate::id::{MaskinportenClientId, OrganizationNumber};
+pub use claims::{Caller, SystemUserClaim};
+pub use key::{Algorithm, KeyError, VerificationKey};
+pub use signature::{PureRust, SignatureError, VerifySignature, es256_der};
+
+use claims::Claims;
+
+/// Longest token that is read, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 8192;
+/// How far clocks may differ, in seconds.
+pub const CLOCK_SKEW_SECONDS_MAX: i64 = 10;
+/// Longest time a token may still be valid, in seconds (Maskinporten: 2 to 10 minutes; Altinn: 30 minutes).
+pub const LIFETIME_SECONDS_MAX: i64 = 3600;
+
+/// Whose tokens an issuer's are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IssuerKind {
+    /// Raw Maskinporten tokens; they carry no authentication level.
+    Maskinporten,
+    /// Altinn's own tokens, exchanged or from a login.
+    Altinn,
+}
+
+/// An issuer whose tokens are accepted, with its keys. Keys belong to one issuer and serve no other.
+#[derive(Debug, Clone)]
+pub struct TrustedIssuer {
+    /// The `iss` claim, compared byte for byte.
+    pub issuer: String,
+    /// Form of its tokens.
+    pub kind: IssuerKind,
+    /// Keys that may have signed.
+    pub keys: Vec<VerificationKey>,
+    /// Authentication level of its tokens when they cannot carry one (Maskinporten; Altinn's exchange stamps 3).
+    pub authentication_level: u8,
+}
+
+/// Why a token does not stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum TokenError {
+    /// Longer than [`TOKEN_BYTES_MAX`].
+    #[error("the token is longer than 8192 bytes")]
+    TooLarge,
+    /// Not three parts of canonical base64url with strict JSON inside (RFC 7515, RFC 7519).
+    #[error("the token is not a well-formed JWT")]
+    Malformed,
+    /// `alg` is not one that the issuer's keys use.
+    #[error("the token's algorithm is not accepted")]
+    AlgorithmNotAccepted,
+    /// `typ`, `crit`, or a key inside the header: something this verifier does not honour.
+    #[error("the token's header asks for something that is not supported")]
+    HeaderNotSupported,
+    /// No `kid`, or one of no use.
+    #[error("the token names no key")]
+    KeyMissing,
+    /// `iss` is not a trusted issuer, compared byte for byte.
+    #[error("the token's issuer is not trusted")]
+    IssuerUnknown,
+    /// The issuer has no such key.
+    #[error("the token's key is not known for its issuer")]
+    KeyUnknown,
+    /// The signature is not the issuer's.
+    #[error("the token's signature is wrong")]
+    SignatureInvalid,
+    /// The host could not check the signature.
+    #[error("the token's signature could not be checked")]
+    SignatureUnchecked,
+    /// A claim is missing or of the wrong type.
+    #[error("a claim of the token is missing or of the wrong type")]
+    ClaimInvalid,
+    /// `exp` has passed.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` or `iat` is in the future.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// `exp` is farther away than [`LIFETIME_SECONDS_MAX`].
+    #[error("the token is valid for too long")]
+    LifetimeTooLong,
+    /// `cnf`: the token is bound to a key that this call has not proven (RFC 7800).
+    #[error("the token is bound to a key and cannot be used as a bearer token")]
+    Bound,
+    /// `authorization_details` is not exactly one system user.
+    #[error("the token's authorization details are not exactly one system user")]
+    AuthorizationDetailsInvalid,
+    /// Claims of more than one kind of caller.
+    #[error("the token names more than one kind of caller")]
+    CallerAmbiguous,
+}
+
+impl TokenError {
+    /// Stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooLarge => "token_too_large",
+            Self::Malformed => "token_malformed",
+            Self::AlgorithmNotAccepted => "algorithm_not_accepted",
+            Self::HeaderNotSupported => "header_not_supported",
+            Self::KeyMissing => "key_missing",
+            Self::IssuerUnknown => "issuer_unknown",
+            Self::KeyUnknown => "key_unknown",
+            Self::SignatureInvalid => "signature_invalid",
+            Self::SignatureUnchecked => "signature_unchecked",
+            Self::ClaimInvalid => "claim_invalid",
+            Self::Expired => "token_expired",
+            Self::NotYetValid => "token_not_yet_valid",
+            Self::LifetimeTooLong => "token_lifetime_too_long",
+            Self::Bound => "token_bound",
+            Self::AuthorizationDetailsInvalid => "authorization_details_invalid",
+            Self::CallerAmbiguous => "caller_ambiguous",
+        }
+    }
+
+    /// Every variant, for tables and coverage checks.
+    pub const ALL: [Self; 16] = [
+        Self::TooLarge,
+        Self::Malformed,
+        Self::AlgorithmNotAccepted,
+        Self::HeaderNotSupported,
+        Self::KeyMissing,
+        Self::IssuerUnknown,
+        Self::KeyUnknown,
+        Self::SignatureInvalid,
+        Self::SignatureUnchecked,
+        Self::ClaimInvalid,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::LifetimeTooLong,
+        Self::Bound,
+        Self::AuthorizationDetailsInvalid,
+        Self::CallerAmbiguous,
+    ];
+}
+
+/// A token whose signature and times stand. Only [`verify`] makes one.
+#[derive(Debug, Clone)]
+pub struct VerifiedToken {
+    issuer: String,
+    kind: IssuerKind,
+    caller: Caller,
+    consumer: Option<OrganizationNumber>,
+    client_id: Option<MaskinportenClientId>,
+    scopes: Vec<String>,
+    audiences: Vec<String>,
+    authentication_level: u8,
+    expires: Timestamp,
+}
+
+impl VerifiedToken {
+    /// Who signed it.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Form of the issuer's tokens.
+    pub fn kind(&self) -> IssuerKind {
+        self.kind
+    }
+
+    /// Who calls.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The organisation that holds the Maskinporten client (claim `consumer`): a system user's vendor.
+    pub fn consumer(&self) -> Option<OrganizationNumber> {
+        self.consumer
+    }
+
+    /// The Maskinporten client.
+    pub fn client_id(&self) -> Option<&MaskinportenClientId> {
+        self.client_id.as_ref()
+    }
+
+    /// Scopes, as granted.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// The scope was granted.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|granted| granted == scope)
+    }
+
+    /// Audiences, empty when the token is for no one in particular.
+    pub fn audiences(&self) -> &[String] {
+        &self.audiences
+    }
+
+    /// Authentication level, 0 to 4.
+    pub fn authentication_level(&self) -> u8 {
+        self.authentication_level
+    }
+
+    /// When it ends.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+}
+
+/// Verifies a compact JWT.
+///
+/// The order is fixed, cheapest first, and nothing costly happens for a token that cannot stand: size, form, header,
+/// issuer, key, claims, times, and the signature last.
+pub fn verify(
+    token: &str,
+    issuers: &[TrustedIssuer],
+    now: Timestamp,
+    signatures: &dyn VerifySignature,
+) -> Result<VerifiedToken, TokenError> {
+    let jwt = jose::parse(token)?;
+    let claims = Claims::parse(&jwt.payload)?;
+    let name = claims.issuer()?;
+    let issuer = issuers.iter().find(|issuer| issuer.issuer == name).ok_or(TokenError::IssuerUnknown)?;
+    let key = issuer.keys.iter().find(|key| key.kid() == jwt.kid).ok_or(TokenError::KeyUnknown)?;
+    if key.algorithm() != jwt.algorithm {
+        return Err(TokenError::AlgorithmNotAccepted);
+    }
+    let expires = claims.check_times(now)?;
+    claims.check_unbound()?;
+    let verified = VerifiedToken {
+        issuer: issuer.issuer.clone(),
+        kind: issuer.kind,
+        consumer: claims.consumer()?,
+        client_id: claims.client_id()?,
+        scopes: claims.scopes()?,
+        audiences: claims.audiences()?,
+        authentication_level: match issuer.kind {
+            IssuerKind::Maskinporten => issuer.authentication_level,
+            IssuerKind::Altinn => claims.authentication_level()?,
+        },
+        caller: claims.caller()?,
+        expires,
+    };
+    signatures.verify(key, jwt.signing_input.as_bytes(), &jwt.signature).map_err(|error| match error {
+        SignatureError::Invalid => TokenError::SignatureInvalid,
+        SignatureError::Unavailable => TokenError::SignatureUnchecked,
+    })?;
+    Ok(verified)
+}

@@ -1,0 +1,377 @@
+//! What a token's claims say, read into types; a claim that is there but wrong is a refusal, never an absence.
+//!
+//! Forms seen in real tokens are all read: `authorization_details` as array (Maskinporten) or object (Altinn's
+//! exchange), the organisation id under `ID` or `id`, levels and user ids as numbers or strings.
+
+use crate::Timestamp;
+use crate::id::{MaskinportenClientId, OrganizationNumber, PartyUuid, SystemId, SystemUserId};
+use crate::json::{self, Json, Object};
+use crate::urn;
+
+use super::{CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_MAX, TokenError};
+
+/// The kinds of caller that tokens tell apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// A system user: a vendor's system acting for an organisation.
+    SystemUser(SystemUserClaim),
+    /// A service owner (Altinn claim `urn:altinn:org`).
+    ServiceOwner {
+        /// Its code, for example `skd`.
+        code: String,
+        /// Its organisation.
+        organization: Option<OrganizationNumber>,
+    },
+    /// An organisation through its own Maskinporten client.
+    Organization {
+        /// The organisation.
+        organization: OrganizationNumber,
+    },
+    /// A person who has logged in.
+    User {
+        /// The user's number.
+        user_id: i64,
+        /// The user's own party number.
+        party_id: Option<i64>,
+        /// The user's own party uuid.
+        party_uuid: Option<PartyUuid>,
+    },
+    /// A person whom nobody has identified.
+    SelfIdentified {
+        /// The user's number.
+        user_id: i64,
+    },
+    /// An enterprise user, a kind that Altinn ended in 2026; refused everywhere.
+    EnterpriseUser,
+    /// None of these.
+    Unknown,
+}
+
+/// The system user in `authorization_details`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemUserClaim {
+    /// Which system user.
+    pub id: SystemUserId,
+    /// The organisation that owns it (`systemuser_org`), never the client acted for.
+    pub owner: OrganizationNumber,
+    /// The system it belongs to.
+    pub system: Option<SystemId>,
+    /// The reference that the vendor gave it.
+    pub external_ref: Option<String>,
+}
+
+/// A token's claims, unverified until the signature has been checked.
+pub(super) struct Claims(Object);
+
+impl Claims {
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, TokenError> {
+        json::parse_object(payload).map(Self).map_err(|_| TokenError::Malformed)
+    }
+
+    pub(super) fn issuer(&self) -> Result<&str, TokenError> {
+        self.text("iss")?.ok_or(TokenError::ClaimInvalid)
+    }
+
+    /// Checks `exp`, `nbf` and `iat`; gives the end.
+    pub(super) fn check_times(&self, now: Timestamp) -> Result<Timestamp, TokenError> {
+        let expires = self.instant("exp")?.ok_or(TokenError::ClaimInvalid)?;
+        let starts = [self.instant("nbf")?, self.instant("iat")?];
+        if now >= expires.plus_seconds(CLOCK_SKEW_SECONDS_MAX) {
+            return Err(TokenError::Expired);
+        }
+        if starts.into_iter().flatten().any(|start| start > now.plus_seconds(CLOCK_SKEW_SECONDS_MAX)) {
+            return Err(TokenError::NotYetValid);
+        }
+        if expires > now.plus_seconds(LIFETIME_SECONDS_MAX + CLOCK_SKEW_SECONDS_MAX) {
+            return Err(TokenError::LifetimeTooLong);
+        }
+        Ok(expires)
+    }
+
+    /// Refuses a token bound to a key or certificate (RFC 7800): presenting it proves nothing.
+    pub(super) fn check_unbound(&self) -> Result<(), TokenError> {
+        if self.0.contains_key("cnf") { Err(TokenError::Bound) } else { Ok(()) }
+    }
+
+    /// The organisation in `consumer`, or in Altinn's claim; both may be there if they agree.
+    pub(super) fn consumer(&self) -> Result<Option<OrganizationNumber>, TokenError> {
+        let consumer = self.0.get("consumer").map(organization).transpose()?;
+        let altinn = match self.text(urn::CLAIM_ORGANIZATION_NUMBER)? {
+            Some(number) => Some(OrganizationNumber::parse(number).map_err(|_| TokenError::ClaimInvalid)?),
+            None => None,
+        };
+        match (consumer, altinn) {
+            (Some(consumer), Some(altinn)) if consumer != altinn => Err(TokenError::CallerAmbiguous),
+            (consumer, altinn) => Ok(consumer.or(altinn)),
+        }
+    }
+
+    pub(super) fn client_id(&self) -> Result<Option<MaskinportenClientId>, TokenError> {
+        let parse = |text| MaskinportenClientId::parse(text).map_err(|_| TokenError::ClaimInvalid);
+        self.text("client_id")?.map(parse).transpose()
+    }
+
+    /// Scopes of `scope`, separated by blanks (RFC 6749 section 3.3).
+    pub(super) fn scopes(&self) -> Result<Vec<String>, TokenError> {
+        let scope = self.text("scope")?.unwrap_or("");
+        Ok(scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Audiences; Maskinporten writes `unspecified` for a token without one.
+    pub(super) fn audiences(&self) -> Result<Vec<String>, TokenError> {
+        let text = |value: &Json| value.as_str().map(str::to_owned).ok_or(TokenError::ClaimInvalid);
+        let audiences = match self.0.get("aud") {
+            None => Vec::new(),
+            Some(Json::Array(items)) => items.iter().map(text).collect::<Result<_, _>>()?,
+            Some(value) => vec![text(value)?],
+        };
+        let unspecified = matches!(audiences.as_slice(), [only] if only == "unspecified");
+        Ok(if unspecified { Vec::new() } else { audiences })
+    }
+
+    /// Level 0 to 4; a token without the claim has level 0.
+    pub(super) fn authentication_level(&self) -> Result<u8, TokenError> {
+        let Some(level) = self.integer(urn::CLAIM_AUTHENTICATION_LEVEL)? else {
+            return Ok(0);
+        };
+        u8::try_from(level).ok().filter(|level| *level <= 4).ok_or(TokenError::ClaimInvalid)
+    }
+
+    /// Who calls, by the claims that tell the kinds apart. A token of two kinds is refused.
+    pub(super) fn caller(&self) -> Result<Caller, TokenError> {
+        let user_id = self.integer(urn::CLAIM_USER_ID)?;
+        let party_id = self.integer(urn::CLAIM_PARTY_ID)?;
+        let code = self.text(urn::CLAIM_ORG)?;
+        let method = self.text(urn::CLAIM_AUTHENTICATION_METHOD)?;
+        let organization = self.consumer()?;
+        if method == Some(urn::METHOD_ENTERPRISE_USER) {
+            return Ok(Caller::EnterpriseUser);
+        }
+        if let Some(details) = self.0.get("authorization_details") {
+            // A person's claims beside a system user's: Altinn lets the person win, silently. Here neither does.
+            if user_id.is_some() || party_id.is_some() || code.is_some() {
+                return Err(TokenError::CallerAmbiguous);
+            }
+            return system_user(details).map(Caller::SystemUser);
+        }
+        if let Some(user_id) = user_id {
+            if code.is_some() || organization.is_some() {
+                return Err(TokenError::CallerAmbiguous);
+            }
+            if method == Some(urn::METHOD_SELF_IDENTIFIED) {
+                return Ok(Caller::SelfIdentified { user_id });
+            }
+            let parse = |text| PartyUuid::parse(text).map_err(|_| TokenError::ClaimInvalid);
+            let party_uuid = self.text(urn::CLAIM_PARTY_UUID)?.map(parse).transpose()?;
+            return Ok(Caller::User { user_id, party_id, party_uuid });
+        }
+        if let Some(code) = code {
+            return Ok(Caller::ServiceOwner { code: code.to_owned(), organization });
+        }
+        Ok(organization.map_or(Caller::Unknown, |organization| Caller::Organization { organization }))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, TokenError> {
+        self.0.get(name).map(|value| value.as_str().ok_or(TokenError::ClaimInvalid)).transpose()
+    }
+
+    /// A whole number, or a string of one.
+    fn integer(&self, name: &str) -> Result<Option<i64>, TokenError> {
+        let read = |value: &Json| match value {
+            Json::String(text) => text.parse().ok(),
+            value => value.as_i64(),
+        };
+        self.0.get(name).map(|value| read(value).ok_or(TokenError::ClaimInvalid)).transpose()
+    }
+
+    /// A NumericDate (RFC 7519 section 2) in whole seconds. Fractions are refused: no issuer here writes them.
+    fn instant(&self, name: &str) -> Result<Option<Timestamp>, TokenError> {
+        let read = |value: &Json| value.as_i64().filter(|seconds| *seconds > 0).map(Timestamp::from_unix_seconds);
+        self.0.get(name).map(|value| read(value).ok_or(TokenError::ClaimInvalid)).transpose()
+    }
+}
+
+/// `{"authority":"iso6523-actorid-upis","ID":"0192:…"}`.
+fn organization(value: &Json) -> Result<OrganizationNumber, TokenError> {
+    let object = value.as_object().ok_or(TokenError::ClaimInvalid)?;
+    let text = |name: &str| object.get(name).map(|value| value.as_str().ok_or(TokenError::ClaimInvalid)).transpose();
+    if text("authority")?.is_some_and(|authority| authority != urn::ISO6523_AUTHORITY) {
+        return Err(TokenError::ClaimInvalid);
+    }
+    let id = match (text("ID")?, text("id")?) {
+        (Some(id), None) | (None, Some(id)) => id,
+        _ => return Err(TokenError::ClaimInvalid),
+    };
+    OrganizationNumber::from_iso6523(id).map_err(|_| TokenError::ClaimInvalid)
+}
+
+/// Exactly one entry, of the system user's type, naming exactly one system user and one organisation.
+fn system_user(details: &Json) -> Result<SystemUserClaim, TokenError> {
+    const WRONG: TokenError = TokenError::AuthorizationDetailsInvalid;
+    let entry = match details {
+        Json::Array(entries) => match entries.as_slice() {
+            [entry] => entry,
+            _ => return Err(WRONG),
+        },
+        entry => entry,
+    };
+    let entry = entry.as_object().ok_or(WRONG)?;
+    let text = |name: &str| entry.get(name).map(|value| value.as_str().ok_or(WRONG)).transpose();
+    if text("type")? != Some(urn::SYSTEM_USER) {
+        return Err(WRONG);
+    }
+    let id = match entry.get("systemuser_id") {
+        Some(Json::Array(ids)) => match ids.as_slice() {
+            [id] => id.as_str(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let system = text("system_id")?.map(|system| SystemId::parse(system).map_err(|_| WRONG)).transpose()?;
+    Ok(SystemUserClaim {
+        id: SystemUserId::parse(id.ok_or(WRONG)?).map_err(|_| WRONG)?,
+        owner: entry.get("systemuser_org").ok_or(WRONG).and_then(|value| organization(value).map_err(|_| WRONG))?,
+        system,
+        external_ref: text("externalRef")?.map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn claims(value: &Value) -> Claims {
+        Claims::parse(value.to_string().as_bytes()).unwrap()
+    }
+
+    fn entry() -> Value {
+        json!({"type":"urn:altinn:systemuser","systemuser_id":["f950ddae-06c3-4b57-b940-702417a90df0"],
+            "systemuser_org":{"authority":"iso6523-actorid-upis","ID":"0192:310247049"},"system_id":"310247030_smartcloud"})
+    }
+
+    fn details(details: Value) -> Result<Caller, TokenError> {
+        claims(&json!({"authorization_details":details,"consumer":{"ID":"0192:310247030"}})).caller()
+    }
+
+    #[test]
+    fn a_system_user_in_every_form_that_is_seen() {
+        let expected = SystemUserClaim {
+            id: SystemUserId::parse("f950ddae-06c3-4b57-b940-702417a90df0").unwrap(),
+            owner: OrganizationNumber::parse("310247049").unwrap(),
+            system: Some(SystemId::parse("310247030_smartcloud").unwrap()),
+            external_ref: None,
+        };
+        let mut lower = entry();
+        lower["systemuser_org"] = json!({"authority":"iso6523-actorid-upis","id":"0192:310247049"});
+        for form in [json!([entry()]), entry(), lower] {
+            assert_eq!(details(form), Ok(Caller::SystemUser(expected.clone())));
+        }
+    }
+
+    #[test]
+    fn anything_but_exactly_one_system_user_is_refused() {
+        let with = |name: &str, value: Value| {
+            let mut entry = entry();
+            entry[name] = value;
+            entry
+        };
+        let id = "f950ddae-06c3-4b57-b940-702417a90df0";
+        for wrong in [
+            json!([]),
+            json!([entry(), entry()]),
+            json!([entry(), {"type":"other"}]),
+            json!([{"type":"other"}]),
+            json!("x"),
+            json!([with("type", json!("URN:ALTINN:SYSTEMUSER"))]),
+            json!([with("systemuser_id", json!([]))]),
+            json!([with("systemuser_id", json!([id, id]))]),
+            json!([with("systemuser_id", json!(id))]),
+            json!([with("systemuser_id", json!(["not-a-uuid"]))]),
+            json!([with("systemuser_org", json!({"ID":"310247049"}))]),
+            json!([with("systemuser_org", json!({"ID":"0192:310247048"}))]),
+            json!([with("systemuser_org", json!({"ID":"0192:310247049","id":"0192:310247049"}))]),
+            json!([with("systemuser_org", json!({"authority":"other","ID":"0192:310247049"}))]),
+            json!([with("systemuser_org", json!("0192:310247049"))]),
+            json!([with("system_id", json!(1))]),
+        ] {
+            assert_eq!(details(wrong.clone()), Err(TokenError::AuthorizationDetailsInvalid), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let kind = |value: Value| claims(&value).caller();
+        let organization = OrganizationNumber::parse("310247030").unwrap();
+        let consumer = json!({"authority":"iso6523-actorid-upis","ID":"0192:310247030"});
+        assert_eq!(kind(json!({"consumer": consumer})), Ok(Caller::Organization { organization }));
+        assert_eq!(kind(json!({"urn:altinn:orgNumber":"310247030"})), Ok(Caller::Organization { organization }));
+        assert_eq!(
+            kind(json!({"urn:altinn:org":"skd","urn:altinn:orgNumber":"310247030"})),
+            Ok(Caller::ServiceOwner { code: "skd".to_owned(), organization: Some(organization) })
+        );
+        assert_eq!(
+            kind(json!({"urn:altinn:userid":"20000001","urn:altinn:partyid":50000001})),
+            Ok(Caller::User { user_id: 20_000_001, party_id: Some(50_000_001), party_uuid: None })
+        );
+        assert_eq!(
+            kind(json!({"urn:altinn:userid":1,"urn:altinn:authenticatemethod":"SelfIdentified"})),
+            Ok(Caller::SelfIdentified { user_id: 1 })
+        );
+        assert_eq!(
+            kind(json!({"urn:altinn:userid":1,"urn:altinn:orgNumber":"310247030","urn:altinn:authenticatemethod":"virksomhetsbruker"})),
+            Ok(Caller::EnterpriseUser)
+        );
+        assert_eq!(kind(json!({"sub":"x"})), Ok(Caller::Unknown));
+        for ambiguous in [
+            json!({"authorization_details":[entry()],"urn:altinn:userid":1}),
+            json!({"authorization_details":[entry()],"urn:altinn:org":"skd"}),
+            json!({"urn:altinn:userid":1,"urn:altinn:org":"skd"}),
+            json!({"urn:altinn:userid":1,"consumer":consumer}),
+            json!({"consumer":consumer,"urn:altinn:orgNumber":"310247049"}),
+        ] {
+            assert_eq!(kind(ambiguous.clone()), Err(TokenError::CallerAmbiguous), "{ambiguous}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        let now = Timestamp::from_unix_seconds(1_000_000);
+        let check = |value: Value, expected: Result<(), TokenError>| {
+            assert_eq!(claims(&value).check_times(now).map(|_| ()), expected, "{value}");
+        };
+        check(json!({"exp":1_000_060}), Ok(()));
+        check(json!({"exp":999_991}), Ok(()));
+        check(json!({"exp":999_990}), Err(TokenError::Expired));
+        check(json!({"exp":1_000_060,"nbf":1_000_010,"iat":1_000_010}), Ok(()));
+        check(json!({"exp":1_000_060,"nbf":1_000_011}), Err(TokenError::NotYetValid));
+        check(json!({"exp":1_000_060,"iat":1_000_011}), Err(TokenError::NotYetValid));
+        check(json!({"exp":1_003_610}), Ok(()));
+        check(json!({"exp":1_003_611}), Err(TokenError::LifetimeTooLong));
+        for wrong in [json!(null), json!("1000060"), json!(0), json!(-1), json!(1_000_060.5), json!(1e300), json!(u64::MAX), json!([1])]
+        {
+            check(json!({"exp": wrong}), Err(TokenError::ClaimInvalid));
+            check(json!({"exp":1_000_060,"iat": wrong}), Err(TokenError::ClaimInvalid));
+        }
+        check(json!({}), Err(TokenError::ClaimInvalid));
+        check(json!({"exp":i64::MAX}), Err(TokenError::LifetimeTooLong));
+    }
+
+    #[test]
+    fn audiences_scopes_and_levels() {
+        let audiences = |value: Value| claims(&value).audiences();
+        assert_eq!(audiences(json!({})), Ok(vec![]));
+        assert_eq!(audiences(json!({"aud":"unspecified"})), Ok(vec![]));
+        assert_eq!(audiences(json!({"aud":["a","b"]})), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(audiences(json!({"aud":{"a":1}})), Err(TokenError::ClaimInvalid));
+        assert_eq!(claims(&json!({"scope":"a  b"})).scopes(), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(claims(&json!({"scope":["a"]})).scopes(), Err(TokenError::ClaimInvalid));
+        let level = |value: Value| claims(&json!({"urn:altinn:authlevel": value})).authentication_level();
+        assert_eq!(level(json!(3)), Ok(3));
+        assert_eq!(level(json!("3")), Ok(3));
+        assert_eq!(level(json!(5)), Err(TokenError::ClaimInvalid));
+        assert_eq!(level(json!("x")), Err(TokenError::ClaimInvalid));
+        assert_eq!(claims(&json!({})).authentication_level(), Ok(0));
+        assert_eq!(claims(&json!({"cnf":{"jkt":"x"}})).check_unbound(), Err(TokenError::Bound));
+    }
+}
