@@ -1,0 +1,207 @@
+//! `cargo xtask build`: the module that gateways load, as `target/wasm/portvakt_filter.wasm`.
+//!
+//! The toolchain comes from [`toolchain`]. The build has its own target folder, so that it and native builds leave each
+//! other's results alone, and it names no folder of the machine that built it.
+
+use crate::SupplyOptions;
+use crate::probe::ThisMachine;
+use crate::run;
+use crate::toolchain::{self, Compiler, NoToolchain, TARGET, WasmToolchain};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+#[derive(Args)]
+pub(crate) struct BuildOptions {
+    #[command(flatten)]
+    supplies: SupplyOptions,
+}
+
+/// A filter module that is ready to load.
+pub(crate) struct FilterModule {
+    pub(crate) path: PathBuf,
+    toolchain: WasmToolchain,
+    size_bytes: u64,
+    sha256: String,
+}
+
+impl fmt::Display for FilterModule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "toolchain  {}", self.toolchain)?;
+        writeln!(formatter, "module     {}", self.path.display())?;
+        writeln!(
+            formatter,
+            "size       {} kB ({} bytes)",
+            self.size_bytes.div_ceil(1000),
+            self.size_bytes
+        )?;
+        write!(formatter, "sha256     {}", self.sha256)
+    }
+}
+
+/// Why there is no module.
+#[derive(Debug)]
+pub(crate) enum BuildError {
+    /// This machine cannot build it; the tests that need it can be left out.
+    NoToolchain(NoToolchain),
+    /// It could be built here, and that went wrong.
+    Failed(anyhow::Error),
+}
+
+impl std::error::Error for BuildError {}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoToolchain(missing) => missing.fmt(formatter),
+            Self::Failed(error) => write!(formatter, "{error:#}"),
+        }
+    }
+}
+
+/// The verb.
+pub(crate) fn run(options: &BuildOptions) -> Result<ExitCode> {
+    println!("{}", build(options.supplies)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the module, or takes the one that `FILTER_WASM` names.
+pub(crate) fn build(options: SupplyOptions) -> Result<FilterModule, BuildError> {
+    let toolchain = toolchain::obtain(&ThisMachine, options).map_err(BuildError::NoToolchain)?;
+    build_with(toolchain, options).map_err(BuildError::Failed)
+}
+
+fn build_with(toolchain: WasmToolchain, options: SupplyOptions) -> Result<FilterModule> {
+    let folder = run::project_root().join("target/wasm");
+    let built = match &toolchain {
+        WasmToolchain::Prebuilt(module) => module.clone(),
+        WasmToolchain::Installed(compiler) => {
+            let mut command = cargo_build(compiler, &folder, options);
+            command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(compiler, &[]));
+            compile(&mut command, &toolchain, "about 1 minute the first time")?;
+            folder.join(TARGET).join("wasm/filter.wasm")
+        }
+        WasmToolchain::FromSource {
+            compiler,
+            linker,
+            libraries,
+        } => {
+            let mut command = cargo_build(compiler, &folder, options);
+            let libraries = format!("-L{}", libraries.display());
+            command
+                .args(["-Z", "build-std=std,panic_abort"])
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("CARGO_TARGET_WASM32_WASIP1_LINKER", linker)
+                .env(
+                    "CARGO_ENCODED_RUSTFLAGS",
+                    rustflags(compiler, &["-Clink-self-contained=no", &libraries]),
+                );
+            compile(&mut command, &toolchain, "about 2 minutes the first time")?;
+            folder.join(TARGET).join("wasm/filter.wasm")
+        }
+    };
+    let module =
+        std::fs::read(&built).with_context(|| format!("the built module {} cannot be read", built.display()))?;
+    if !module.starts_with(b"\0asm") {
+        bail!("{} is not a WebAssembly module", built.display());
+    }
+    let path = folder.join("portvakt_filter.wasm");
+    put(&path, &module).with_context(|| format!("{} cannot be written", path.display()))?;
+    let sha256 = hex::encode(Sha256::digest(&module));
+    Ok(FilterModule {
+        path,
+        toolchain,
+        size_bytes: module.len() as u64,
+        sha256,
+    })
+}
+
+fn cargo_build(compiler: &Compiler, target_folder: &Path, options: SupplyOptions) -> Command {
+    let mut command = Command::new(&compiler.cargo);
+    run::forget_toolchain(&mut command);
+    command
+        .current_dir(run::project_root())
+        .env("RUSTC", &compiler.rustc)
+        .args([
+            "build",
+            "--package",
+            "filter",
+            "--lib",
+            "--profile",
+            "wasm",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
+        .arg(target_folder);
+    if options.offline {
+        command.arg("--offline");
+    }
+    command
+}
+
+fn compile(command: &mut Command, toolchain: &WasmToolchain, expected: &str) -> Result<()> {
+    run::step(&format!(
+        "building the filter module with {toolchain} ({expected}, seconds after a change)"
+    ));
+    run::loudly(command).context("the filter module could not be built")
+}
+
+/// Flags in cargo's encoded form (split by 0x1f, so that paths may hold spaces), with the builder's folders renamed.
+fn rustflags(compiler: &Compiler, flags: &[&str]) -> String {
+    let mut flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+    let source = compiler.sysroot.join("lib/rustlib/src/rust");
+    let renamed = [
+        (Some(run::project_root()), "/portvakt"),
+        (cargo_home(), "/cargo"),
+        (Some(source), "/rust"),
+    ];
+    for (folder, name) in renamed {
+        flags.extend(folder.map(|folder| format!("--remap-path-prefix={}={name}", folder.display())));
+    }
+    flags.join("\x1f")
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let named = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
+}
+
+/// Replaces the file in one step; a gateway that is loading it sees the old or the new one. Untouched when equal.
+fn put(path: &Path, content: &[u8]) -> Result<()> {
+    if std::fs::read(path).is_ok_and(|present| present == content) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let partial = path.with_extension("wasm.partial");
+    std::fs::write(&partial, content)?;
+    Ok(std::fs::rename(&partial, path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::Version;
+
+    #[test]
+    fn flags_keep_paths_with_spaces_whole() {
+        let compiler = Compiler {
+            cargo: "/a b/cargo".into(),
+            rustc: "/a b/rustc".into(),
+            sysroot: "/a b".into(),
+            version: Version::new(1, 96, 0),
+        };
+        let flags = rustflags(&compiler, &["-Clink-self-contained=no"]);
+        let flags: Vec<&str> = flags.split('\x1f').collect();
+        assert_eq!(flags.first(), Some(&"-Clink-self-contained=no"));
+        assert_eq!(
+            flags.last(),
+            Some(&"--remap-path-prefix=/a b/lib/rustlib/src/rust=/rust")
+        );
+    }
+}
