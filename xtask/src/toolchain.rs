@@ -26,6 +26,9 @@ pub(crate) const DEBIAN_PACKAGES: &[&str] = &[
     "libclang-rt-19-dev-wasm32",
 ];
 
+/// Names a module that is already built; nothing else is looked at then.
+pub(crate) const PREBUILT: &str = "FILTER_WASM";
+
 const WASI_LIBRARIES: &[&str] = &["/usr/lib/wasm32-wasip1", "/usr/lib/wasm32-wasi"];
 
 /// A way to a filter module.
@@ -85,7 +88,7 @@ pub(crate) struct Look {
 #[derive(Debug)]
 pub(crate) struct NoToolchain {
     looked_at: Vec<String>,
-    debian: bool,
+    cures: Vec<String>,
 }
 
 impl std::error::Error for NoToolchain {}
@@ -96,18 +99,23 @@ impl fmt::Display for NoToolchain {
         for line in &self.looked_at {
             writeln!(formatter, "  - {line}")?;
         }
-        let (first, second) = cures();
-        let (first, second) = if self.debian { (second, first) } else { (first, second) };
-        write!(formatter, "Either of these fixes it:\n  {first}\n  {second}")
+        write!(formatter, "Any of these fixes it:\n  {}", self.cures.join("\n  "))
     }
 }
 
-/// The two commands that bring a toolchain: rustup's and Debian's.
-pub(crate) fn cures() -> (String, String) {
-    (
+/// What a person can do where [`look`] found nothing; the likeliest first.
+pub(crate) fn cures(machine: &dyn Machine) -> Vec<String> {
+    if machine.variable(PREBUILT).is_some() {
+        return vec![format!("let {PREBUILT} name a built module, or unset it")];
+    }
+    let mut commands = vec![
         format!("rustup target add {TARGET}"),
         format!("apt-get install {}", DEBIAN_PACKAGES.join(" ")),
-    )
+    ];
+    if install::is_debian(machine) {
+        commands.reverse();
+    }
+    commands
 }
 
 /// Looks for a toolchain and, where the options and the machine allow it, fetches one.
@@ -116,10 +124,17 @@ pub(crate) fn obtain(machine: &dyn Machine, options: SupplyOptions) -> Result<Wa
     if let Some(toolchain) = look.found {
         return Ok(toolchain);
     }
+    if machine.variable(PREBUILT).is_some() {
+        // Somebody named a module; building another one would test something else.
+        return Err(NoToolchain {
+            looked_at: look.looked_at,
+            cures: cures(machine),
+        });
+    }
     let mut said = Vec::new();
     match rustup(machine, options) {
         Ok(rustup) => {
-            run::step(&format!("rustup target add {TARGET} (about 30 MB)"));
+            run::step(&format!("rustup target add {TARGET} (a download)"));
             let mut command = Command::new(rustup);
             run::forget_toolchain(&mut command);
             let added = run::loudly(command.args(["target", "add", TARGET]).current_dir(run::project_root()));
@@ -146,17 +161,22 @@ pub(crate) fn obtain(machine: &dyn Machine, options: SupplyOptions) -> Result<Wa
     looked_at.extend(said);
     found.ok_or_else(|| NoToolchain {
         looked_at,
-        debian: install::is_debian(machine),
+        cures: cures(machine),
     })
 }
 
 /// Looks only.
 pub(crate) fn look(machine: &dyn Machine) -> Look {
     let mut looked_at = Vec::new();
-    let found = prebuilt(machine, &mut looked_at).or_else(|| {
-        let compilers = compilers(machine, &mut looked_at);
-        with_library(machine, &compilers, &mut looked_at).or_else(|| from_source(machine, &compilers, &mut looked_at))
-    });
+    let found = match machine.variable(PREBUILT) {
+        Some(named) => prebuilt(machine, &named, &mut looked_at),
+        None => {
+            looked_at.push(format!("{PREBUILT}: not set"));
+            let compilers = compilers(machine, &mut looked_at);
+            with_library(machine, &compilers, &mut looked_at)
+                .or_else(|| from_source(machine, &compilers, &mut looked_at))
+        }
+    };
     Look { found, looked_at }
 }
 
@@ -178,16 +198,12 @@ pub(crate) fn wasm_linker(machine: &dyn Machine) -> Option<PathBuf> {
     best.map(|(_, linker)| linker)
 }
 
-fn prebuilt(machine: &dyn Machine, looked_at: &mut Vec<String>) -> Option<WasmToolchain> {
-    let Some(named) = machine.variable("FILTER_WASM") else {
-        looked_at.push("FILTER_WASM: not set".to_owned());
-        return None;
-    };
-    let module = run::project_root().join(&named);
+fn prebuilt(machine: &dyn Machine, named: &str, looked_at: &mut Vec<String>) -> Option<WasmToolchain> {
+    let module = run::project_root().join(named);
     if machine.is_file(&module) {
         return Some(WasmToolchain::Prebuilt(module));
     }
-    looked_at.push(format!("FILTER_WASM: there is no file {named}"));
+    looked_at.push(format!("{PREBUILT}: there is no file {named}"));
     None
 }
 
@@ -357,13 +373,18 @@ mod tests {
     }
 
     #[test]
-    fn a_prebuilt_module_that_is_not_there_is_told_and_passed_over() {
-        let look = look(&rustup_machine().variable("FILTER_WASM", "/m/filter.wasm"));
-        assert_eq!(look.found, None);
+    fn a_prebuilt_module_that_is_not_there_is_never_replaced() {
+        let machine = rustup_machine()
+            .file("/home/a/wasm/lib/libstd-1.rlib")
+            .variable(PREBUILT, "/m/filter.wasm");
+        let error = obtain(&machine, SupplyOptions::default()).unwrap_err().to_string();
         assert!(
-            look.looked_at
-                .iter()
-                .any(|line| line == "FILTER_WASM: there is no file /m/filter.wasm")
+            error.contains("FILTER_WASM: there is no file /m/filter.wasm"),
+            "{error}"
+        );
+        assert!(
+            error.ends_with("let FILTER_WASM name a built module, or unset it"),
+            "{error}"
         );
     }
 
