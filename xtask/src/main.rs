@@ -1,9 +1,9 @@
 //! The project's own commands: `cargo xtask demo`, `cargo xtask test` and what they are made of.
 //!
 //! Needs nothing but cargo, python3 and what it finds or installs; every missing thing is named with its cure. It never
-//! writes outside `target/` and `.cache/` unless `--install` is given. One file per verb: [`demo`], [`test`], [`doctor`],
-//! [`build_filter`], [`ci`]. What they look for: [`toolchain`] and [`envoy`], through the eyes of [`probe`]; how they start
-//! other programs: [`run`].
+//! writes outside `target/` and `.cache/` unless `--install` is given. One file per verb: [`demo`], [`mod@test`],
+//! [`doctor`], [`build_filter`], [`ci`]. What they look for: [`toolchain`] and [`envoy`], through the eyes of [`probe`];
+//! how they start other programs: [`run`].
 
 mod build_filter;
 mod ci;
