@@ -1,0 +1,383 @@
+//! A call as it arrived, in one canonical form.
+//!
+//! A path that two servers could read in two ways is refused, never guessed: a gateway that decides about one reading
+//! while the API serves another decides nothing. No setting of the proxy is relied on.
+
+use crate::route::Methods;
+
+/// Longest path with query that is read, in bytes.
+pub const PATH_BYTES_MAX: usize = 8192;
+/// Most segments of a path.
+pub const SEGMENTS_MAX: usize = 64;
+/// Most headers that are read.
+pub const HEADERS_MAX: usize = 256;
+
+/// Why a call cannot be read in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum CallError {
+    /// A pseudo-header is missing, repeated, too long or not text.
+    #[error("the call's method, host or path is missing, repeated, too long or not text")]
+    Malformed,
+    /// The path has `//`, a dot segment, an encoded slash, backslash, dot or percent sign, `;`, a control character, or
+    /// bytes that are not UTF-8.
+    #[error("the path can be read in more than one way")]
+    PathAmbiguous,
+}
+
+impl CallError {
+    /// Stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "call_malformed",
+            Self::PathAmbiguous => "path_ambiguous",
+        }
+    }
+}
+
+/// What a call presents to say who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    /// No bearer token.
+    None,
+    /// One bearer token (RFC 6750 section 2.1).
+    Bearer(String),
+    /// More than one.
+    Repeated,
+}
+
+/// One HTTP call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiCall {
+    method: Methods,
+    host: String,
+    // Invariant: decoded, and none is `.` or `..`; only the last may be empty.
+    segments: Vec<String>,
+    query: String,
+    headers: Vec<(String, String)>,
+    credentials: Credentials,
+}
+
+impl ApiCall {
+    /// Reads a call from its headers, pseudo-headers (RFC 9113 section 8.3.1) among them.
+    pub fn parse<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, CallError> {
+        let (mut method, mut host, mut path) = (None, None, None);
+        let mut plain = Vec::new();
+        let mut credentials = Credentials::None;
+        for (position, (name, value)) in headers.into_iter().enumerate() {
+            if position >= HEADERS_MAX {
+                return Err(CallError::Malformed);
+            }
+            let place = match name {
+                ":method" => &mut method,
+                ":authority" => &mut host,
+                ":path" => &mut path,
+                _ => {
+                    let name = name.to_ascii_lowercase();
+                    if name == "authorization" {
+                        credentials = credentials.and(value);
+                    } else {
+                        // Lossy, so that a value which is not text still counts as a repetition.
+                        plain.push((name, String::from_utf8_lossy(value).into_owned()));
+                    }
+                    continue;
+                }
+            };
+            if place
+                .replace(std::str::from_utf8(value).map_err(|_| CallError::Malformed)?)
+                .is_some()
+            {
+                return Err(CallError::Malformed);
+            }
+        }
+        let path = path
+            .filter(|path| path.len() <= PATH_BYTES_MAX)
+            .ok_or(CallError::Malformed)?;
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        Ok(Self {
+            method: Methods::of(method.ok_or(CallError::Malformed)?),
+            host: host_name(host.ok_or(CallError::Malformed)?)?,
+            segments: canonical_segments(path)?,
+            query: query.to_owned(),
+            headers: plain,
+            credentials,
+        })
+    }
+
+    pub(crate) fn method(&self) -> Methods {
+        self.method
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn segments(&self) -> &[String] {
+        &self.segments
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The one value of a header; `Err` when it came more than once.
+    pub(crate) fn header(&self, name: &str) -> Result<Option<&str>, Repeated> {
+        one(self
+            .headers
+            .iter()
+            .filter(|(header, _)| header == name)
+            .map(|(_, value)| value.as_str()))
+    }
+
+    /// The one value of a query parameter, decoded; `Err` when it came more than once.
+    pub(crate) fn query_parameter(&self, name: &str) -> Result<Option<String>, Repeated> {
+        let pairs = self
+            .query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let decoded = |text: &str| percent_decode(&text.replace('+', " "));
+        one(pairs
+            .filter(|(key, _)| decoded(key).as_deref() == Some(name))
+            .map(|(_, value)| value))
+        .map(|value| value.map(|value| decoded(value).unwrap_or_default()))
+    }
+}
+
+/// A value that may come once came more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repeated;
+
+fn one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Repeated> {
+    let first = values.next();
+    if values.next().is_some() {
+        Err(Repeated)
+    } else {
+        Ok(first)
+    }
+}
+
+impl Credentials {
+    /// Adds one `authorization` header. Envoy joins two with a comma, which no token has.
+    fn and(self, value: &[u8]) -> Self {
+        if self != Self::None || value.contains(&b',') {
+            return Self::Repeated;
+        }
+        let Some((scheme, token)) = std::str::from_utf8(value).ok().and_then(|value| value.split_once(' ')) else {
+            return Self::None;
+        };
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Self::None;
+        }
+        Self::Bearer(token.trim_matches(' ').to_owned())
+    }
+}
+
+/// The authority's host in lower case, without port.
+fn host_name(authority: &str) -> Result<String, CallError> {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
+    if host.is_empty() || host.len() > 255 || !host.bytes().all(allowed) {
+        return Err(CallError::Malformed);
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+fn canonical_segments(path: &str) -> Result<Vec<String>, CallError> {
+    let relative = path.strip_prefix('/').ok_or(CallError::Malformed)?;
+    let parts: Vec<&str> = relative.split('/').take(SEGMENTS_MAX + 1).collect();
+    if parts.len() > SEGMENTS_MAX {
+        return Err(CallError::Malformed);
+    }
+    let last = parts.len() - 1;
+    let segments = parts.iter().enumerate().map(|(position, part)| {
+        if part.is_empty() && position != last {
+            return Err(CallError::PathAmbiguous);
+        }
+        canonical_segment(part)
+    });
+    segments.collect()
+}
+
+fn canonical_segment(part: &str) -> Result<String, CallError> {
+    // RFC 3986 section 3.3 without `;`, whose parameters some servers strip.
+    let raw = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@%".contains(&byte);
+    if !part.bytes().all(raw) {
+        return Err(CallError::PathAmbiguous);
+    }
+    let decoded = percent_decode(part).ok_or(CallError::PathAmbiguous)?;
+    // An encoded separator or dot changes the path's shape when decoded; an encoded `%` may be decoded twice.
+    let encoded = part.to_ascii_lowercase();
+    let reshaping = ["%2f", "%5c", "%2e", "%25", "%3b"]
+        .iter()
+        .any(|code| encoded.contains(code));
+    if reshaping || decoded.chars().any(char::is_control) || decoded == "." || decoded == ".." {
+        return Err(CallError::PathAmbiguous);
+    }
+    Ok(decoded)
+}
+
+/// Decodes `%xx`; `None` when one is cut short or the bytes are not UTF-8.
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+            let value = digit(rest.next())? * 16 + digit(rest.next())?;
+            bytes.push(u8::try_from(value).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(path: &str, more: &[(&str, &str)]) -> Result<ApiCall, CallError> {
+        let pseudo = [
+            (":method", "GET"),
+            (":authority", "API.example.no:8443"),
+            (":path", path),
+        ];
+        ApiCall::parse(pseudo.iter().chain(more).map(|(name, value)| (*name, value.as_bytes())))
+    }
+
+    fn segments(path: &str) -> Result<Vec<String>, CallError> {
+        call(path, &[]).map(|call| call.segments().to_vec())
+    }
+
+    #[test]
+    fn clear_paths_are_decoded() {
+        for (path, expected) in [
+            ("/", &[""][..]),
+            ("/vat/310247049/returns", &["vat", "310247049", "returns"]),
+            ("/%76at/x?y=//../%2e", &["vat", "x"]),
+            ("/bl%C3%A5b%C3%A6r", &["blåbær"]),
+            ("/a/", &["a", ""]),
+            ("/a:b@c,d", &["a:b@c,d"]),
+        ] {
+            assert_eq!(segments(path).unwrap(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_paths_are_refused() {
+        for path in [
+            "//api/v1",
+            "/api//v1",
+            "/api/../admin",
+            "/api/./v1",
+            "/api/%2e%2e/admin",
+            "/api/%2E/admin",
+            "/api/..%2fadmin",
+            "/api%2fv1",
+            "/api%2Fv1",
+            "/api/..;/admin",
+            "/api;v=1/x",
+            "/api%3Bv=1/x",
+            "/api\\v1",
+            "/api/%5c../admin",
+            "/api/%252e%252e/admin",
+            "/api/%c0%ae%c0%ae/admin",
+            "/api/%00",
+            "/api/%0a",
+            "/api/%",
+            "/api/%2",
+            "/api/%zz",
+            "/api/ x",
+            "/api/\u{e5}",
+            "/api#x",
+            "/api/\"x\"",
+            "/api/<x>",
+        ] {
+            assert_eq!(segments(path), Err(CallError::PathAmbiguous), "{path}");
+        }
+        for path in [
+            "",
+            "api",
+            "*",
+            "http://evil/api",
+            &format!("/{}", "a".repeat(PATH_BYTES_MAX)),
+            &"/a".repeat(65),
+        ] {
+            assert_eq!(segments(path), Err(CallError::Malformed), "{path}");
+        }
+        assert_eq!(segments(&"/a".repeat(64)).unwrap().len(), SEGMENTS_MAX);
+    }
+
+    #[test]
+    fn one_bearer_token_or_none() {
+        let credentials = |headers: &[(&str, &str)]| call("/", headers).unwrap().credentials;
+        let bearer = Credentials::Bearer("t.o.k".to_owned());
+        for value in ["Bearer t.o.k", "bearer t.o.k", "BEARER   t.o.k"] {
+            assert_eq!(credentials(&[("authorization", value)]), bearer, "{value}");
+        }
+        assert_eq!(credentials(&[("Authorization", "Bearer t.o.k")]), bearer);
+        for value in ["Basic eDp5", "Bearer", "t.o.k", "DPoP t.o.k", ""] {
+            assert_eq!(credentials(&[("authorization", value)]), Credentials::None, "{value}");
+        }
+        assert_eq!(
+            credentials(&[("authorization", "Bearer a,Bearer b")]),
+            Credentials::Repeated
+        );
+        let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
+        assert_eq!(credentials(&twice), Credentials::Repeated);
+    }
+
+    #[test]
+    fn host_without_port_in_lower_case() {
+        assert_eq!(call("/", &[]).unwrap().host(), "api.example.no");
+        assert_eq!(host_name("[::1]:80").unwrap(), "[::1]");
+        for wrong in ["", ":80", "a b", "a/b", "ex\u{e5}mple"] {
+            assert_eq!(host_name(wrong), Err(CallError::Malformed), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pseudo_headers_come_once() {
+        let all = [(":method", "GET"), (":authority", "a"), (":path", "/")];
+        let parse =
+            |headers: &[(&str, &str)]| ApiCall::parse(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
+        assert!(parse(&all).is_ok());
+        for left_out in 0..3 {
+            let rest: Vec<_> = all
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| *at != left_out)
+                .map(|(_, header)| *header)
+                .collect();
+            assert_eq!(parse(&rest), Err(CallError::Malformed));
+            assert_eq!(
+                parse(&[&all[..], &all[left_out..=left_out]].concat()),
+                Err(CallError::Malformed)
+            );
+        }
+        let many: Vec<_> = all
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(("x", "y"), HEADERS_MAX - 2))
+            .collect();
+        assert_eq!(parse(&many), Err(CallError::Malformed));
+        assert!(parse(&many[1..]).is_err() && parse(&many[..HEADERS_MAX]).is_ok());
+    }
+
+    #[test]
+    fn parameters_come_once() {
+        let call = call(
+            "/?party=310247049&a=1&a=2&b=%20x+y",
+            &[("x-party", "1"), ("X-Twice", "1"), ("x-twice", "1")],
+        )
+        .unwrap();
+        assert_eq!(call.query_parameter("party").unwrap().as_deref(), Some("310247049"));
+        assert_eq!(call.query_parameter("b").unwrap().as_deref(), Some(" x y"));
+        assert_eq!(call.query_parameter("a"), Err(Repeated));
+        assert_eq!(call.query_parameter("c"), Ok(None));
+        assert_eq!(call.header("x-party"), Ok(Some("1")));
+        assert_eq!(call.header("x-twice"), Err(Repeated));
+    }
+}

@@ -1,0 +1,333 @@
+//! What [`crate::authorize()`] answers: a [`Permit`] that nothing else can make, or a [`Denial`] that says why.
+
+use crate::call::CallError;
+use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId, SystemUserId};
+use crate::right::Right;
+use crate::token::TokenError;
+
+/// The answer to one call.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// The call may go through.
+    Permit(Box<Permit>),
+    /// The call may not.
+    Denial(Box<Denial>),
+}
+
+/// Leave to go through. Only [`crate::authorize()`] makes one.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    // Invariant: private, and built in `authorize.rs` alone.
+    pub(crate) route: String,
+    pub(crate) basis: Basis,
+}
+
+impl Permit {
+    /// The route that the call took.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// What the permit rests on.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+}
+
+/// What a permit rests on.
+#[derive(Debug, Clone)]
+pub enum Basis {
+    /// A system user holds the right for the party.
+    Right(Box<RightHeld>),
+    /// The route lets callers of this kind in, without asking for a right.
+    CallerKind {
+        /// The calling organisation, where the token names one.
+        organization: Option<OrganizationNumber>,
+    },
+    /// The route is in shadow mode; enforced, it would have been this denial.
+    Shadow(Box<Denial>),
+    /// The route is off.
+    RouteOff,
+}
+
+/// A right that a system user used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RightHeld {
+    /// The system user.
+    pub system_user: SystemUserId,
+    /// The organisation that owns it.
+    pub owner: OrganizationNumber,
+    /// The organisation acted for.
+    pub party: OrganizationNumber,
+    /// The system.
+    pub system: SystemId,
+    /// The vendor.
+    pub vendor: OrganizationNumber,
+    /// The Maskinporten client.
+    pub client: MaskinportenClientId,
+    /// The right.
+    pub right: Right,
+    /// The package that gives it; `None` when it was delegated directly.
+    pub access_package: Option<AccessPackage>,
+}
+
+/// Refusal of one call, with what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// Why.
+    pub reason: DenialReason,
+    /// The route, where one was found.
+    pub route: Option<String>,
+    /// The system user, where the token was verified.
+    pub system_user: Option<SystemUserId>,
+    /// The party, where it was read.
+    pub party: Option<OrganizationNumber>,
+    /// The right that the route asks for, told only to callers with a verified token.
+    pub right: Option<Right>,
+    /// Scopes that are missing.
+    pub scopes: Vec<String>,
+    /// The authentication level that is needed.
+    pub level_required: Option<u8>,
+}
+
+impl Denial {
+    /// A denial of which no more is known.
+    pub fn new(reason: DenialReason) -> Self {
+        Self {
+            reason,
+            route: None,
+            system_user: None,
+            party: None,
+            right: None,
+            scopes: Vec::new(),
+            level_required: None,
+        }
+    }
+
+    /// The reason in words, with what is missing. Safe to show to the caller: it names nothing that the caller has not
+    /// sent or, with a verified token, may not know.
+    pub fn explain(&self) -> String {
+        let reason = self.reason.to_string();
+        match self.reason {
+            DenialReason::RightMissing => match (&self.right, self.party) {
+                (Some(right), Some(party)) => format!("the system user does not hold `{right}` for {party}"),
+                _ => reason,
+            },
+            DenialReason::PartyNotRepresented => match self.party {
+                Some(party) => format!("the system user does not act for {party}"),
+                None => reason,
+            },
+            DenialReason::ScopeMissing => format!("{reason}: {}", self.scopes.join(" ")),
+            DenialReason::AuthenticationLevelTooLow => match self.level_required {
+                Some(level) => format!("{reason}: level {level} is required"),
+                None => reason,
+            },
+            _ => reason,
+        }
+    }
+}
+
+/// Every reason to refuse, each with a stable code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum DenialReason {
+    /// The call cannot be read in one way.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The call presents more than one token.
+    #[error("the call presents more than one bearer token")]
+    CredentialsRepeated,
+    /// No policy can be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyTrouble),
+    /// No route takes the call.
+    #[error("no route takes this call")]
+    NoRoute,
+    /// No bearer token.
+    #[error("the call has no bearer token")]
+    TokenMissing,
+    /// The token does not stand.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The token is for another API.
+    #[error("the token is for another audience")]
+    AudienceMismatch,
+    /// The token lacks a scope.
+    #[error("the token lacks a scope")]
+    ScopeMissing,
+    /// The route does not let callers of this kind in.
+    #[error("callers of this kind are not let in here")]
+    CallerNotAllowed,
+    /// No such system user.
+    #[error("the system user is not known")]
+    SystemUserUnknown,
+    /// The system user has been withdrawn.
+    #[error("the system user has been withdrawn")]
+    SystemUserWithdrawn,
+    /// The token names another owner than the system user has.
+    #[error("the system user does not belong to the organization in the token")]
+    OwnerMismatch,
+    /// The token names another system than the system user belongs to.
+    #[error("the system user does not belong to the system in the token")]
+    SystemMismatch,
+    /// The token is another vendor's than the system's.
+    #[error("the system does not belong to the organization that got the token")]
+    VendorMismatch,
+    /// The token's client does not belong to the system.
+    #[error("the Maskinporten client does not belong to the system")]
+    ClientMismatch,
+    /// The call does not name the party.
+    #[error("the call does not say which organization it acts for")]
+    PartyMissing,
+    /// The call names the party twice, or not by an organisation number.
+    #[error("the call does not name the organization it acts for by one organization number")]
+    PartyInvalid,
+    /// The system user does not act for the party.
+    #[error("the system user does not act for this organization")]
+    PartyNotRepresented,
+    /// The system user lacks the right.
+    #[error("the system user does not hold the right")]
+    RightMissing,
+    /// The token's authentication level is too low.
+    #[error("the authentication level is too low")]
+    AuthenticationLevelTooLow,
+    /// The policy demands something that this enforcement point does not know (XACML 3.0 section 7.18).
+    #[error("the policy demands something that this gateway cannot do")]
+    ObligationUnknown,
+}
+
+/// Why no policy can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum PolicyTrouble {
+    /// None has arrived yet.
+    #[error("the gateway has no policy yet")]
+    Missing,
+    /// The control plane has been silent for too long.
+    #[error("the gateway's policy is too old")]
+    Stale,
+    /// The policy's own time is over.
+    #[error("the gateway's policy has expired")]
+    Expired,
+}
+
+impl DenialReason {
+    /// Stable code, for logs, metrics and problem bodies.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Call(error) => error.code(),
+            Self::CredentialsRepeated => "credentials_repeated",
+            Self::Policy(PolicyTrouble::Missing) => "policy_missing",
+            Self::Policy(PolicyTrouble::Stale) => "policy_stale",
+            Self::Policy(PolicyTrouble::Expired) => "policy_expired",
+            Self::NoRoute => "no_route",
+            Self::TokenMissing => "token_missing",
+            Self::Token(error) => error.code(),
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::ScopeMissing => "scope_missing",
+            Self::CallerNotAllowed => "caller_not_allowed",
+            Self::SystemUserUnknown => "system_user_unknown",
+            Self::SystemUserWithdrawn => "system_user_withdrawn",
+            Self::OwnerMismatch => "owner_mismatch",
+            Self::SystemMismatch => "system_mismatch",
+            Self::VendorMismatch => "vendor_mismatch",
+            Self::ClientMismatch => "client_mismatch",
+            Self::PartyMissing => "party_missing",
+            Self::PartyInvalid => "party_invalid",
+            Self::PartyNotRepresented => "party_not_represented",
+            Self::RightMissing => "right_missing",
+            Self::AuthenticationLevelTooLow => "authentication_level_too_low",
+            Self::ObligationUnknown => "obligation_unknown",
+        }
+    }
+
+    /// The HTTP status: 400 the call, 401 the token, 403 the right, 503 the policy.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Call(_) | Self::CredentialsRepeated | Self::PartyMissing | Self::PartyInvalid => 400,
+            Self::Policy(_) | Self::Token(TokenError::SignatureUnchecked) => 503,
+            Self::TokenMissing | Self::Token(_) | Self::AudienceMismatch => 401,
+            Self::NoRoute
+            | Self::ScopeMissing
+            | Self::CallerNotAllowed
+            | Self::SystemUserUnknown
+            | Self::SystemUserWithdrawn
+            | Self::OwnerMismatch
+            | Self::SystemMismatch
+            | Self::VendorMismatch
+            | Self::ClientMismatch
+            | Self::PartyNotRepresented
+            | Self::RightMissing
+            | Self::AuthenticationLevelTooLow
+            | Self::ObligationUnknown => 403,
+        }
+    }
+
+    /// Every reason, for metrics, tables and coverage checks.
+    pub fn all() -> impl Iterator<Item = Self> {
+        const OTHERS: [DenialReason; 24] = [
+            DenialReason::Call(CallError::Malformed),
+            DenialReason::Call(CallError::PathAmbiguous),
+            DenialReason::CredentialsRepeated,
+            DenialReason::Policy(PolicyTrouble::Missing),
+            DenialReason::Policy(PolicyTrouble::Stale),
+            DenialReason::Policy(PolicyTrouble::Expired),
+            DenialReason::NoRoute,
+            DenialReason::TokenMissing,
+            DenialReason::AudienceMismatch,
+            DenialReason::ScopeMissing,
+            DenialReason::CallerNotAllowed,
+            DenialReason::SystemUserUnknown,
+            DenialReason::SystemUserWithdrawn,
+            DenialReason::OwnerMismatch,
+            DenialReason::SystemMismatch,
+            DenialReason::VendorMismatch,
+            DenialReason::ClientMismatch,
+            DenialReason::PartyMissing,
+            DenialReason::PartyInvalid,
+            DenialReason::PartyNotRepresented,
+            DenialReason::RightMissing,
+            DenialReason::AuthenticationLevelTooLow,
+            DenialReason::ObligationUnknown,
+            DenialReason::Token(TokenError::SignatureUnchecked),
+        ];
+        let tokens = TokenError::ALL
+            .into_iter()
+            .filter(|error| *error != TokenError::SignatureUnchecked);
+        OTHERS.into_iter().chain(tokens.map(Self::Token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_and_stable_in_form() {
+        let codes: Vec<_> = DenialReason::all().map(DenialReason::code).collect();
+        let unique: BTreeSet<_> = codes.iter().collect();
+        assert_eq!(unique.len(), codes.len());
+        assert_eq!(codes.len(), 39);
+        assert!(
+            codes
+                .iter()
+                .all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+        );
+    }
+
+    #[test]
+    fn words_name_what_is_missing() {
+        let right = Right {
+            resource: "vat".parse().unwrap(),
+            action: "read".parse().unwrap(),
+        };
+        let denial = Denial {
+            right: Some(right),
+            party: Some("310247049".parse().unwrap()),
+            ..Denial::new(DenialReason::RightMissing)
+        };
+        assert_eq!(
+            denial.explain(),
+            "the system user does not hold `read on vat` for 310247049"
+        );
+    }
+}

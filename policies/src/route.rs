@@ -1,0 +1,261 @@
+//! Routes: which right a call needs. A template is compared segment by segment; there are no patterns to backtrack.
+
+use crate::call::ApiCall;
+use crate::snapshot::CallerKind;
+use crate::snapshot::RightIndex;
+use crate::token::Caller;
+
+/// One route, ready to match.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ApiRoute {
+    pub(crate) name: String,
+    /// `None` for any host.
+    pub(crate) host: Option<String>,
+    pub(crate) methods: Methods,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) right: RightIndex,
+    pub(crate) party: PartySource,
+    pub(crate) callers: Callers,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) mode: Mode,
+}
+
+impl ApiRoute {
+    /// The call is this route's.
+    pub(crate) fn matches(&self, call: &ApiCall) -> bool {
+        self.methods.contains(call.method())
+            && self.host.as_deref().is_none_or(|host| host == call.host())
+            && self.matches_path(call.segments())
+    }
+
+    fn matches_path(&self, path: &[String]) -> bool {
+        let (fixed, rest) = match self.segments.split_last() {
+            Some((Segment::Rest, fixed)) => (fixed, true),
+            _ => (self.segments.as_slice(), false),
+        };
+        let long_enough = if rest {
+            path.len() >= fixed.len()
+        } else {
+            path.len() == fixed.len()
+        };
+        long_enough
+            && fixed.iter().zip(path).all(|(segment, part)| match segment {
+                Segment::Literal(literal) => literal == part,
+                Segment::Parameter(_) => !part.is_empty(),
+                Segment::Rest => false,
+            })
+    }
+}
+
+/// One segment of a path template.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Segment {
+    /// This text, letter case included.
+    Literal(String),
+    /// Any one segment that is not empty.
+    Parameter(String),
+    /// Any number of segments; only at the end.
+    Rest,
+}
+
+/// Why a path template cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TemplateError {
+    #[error("a path template begins with `/`")]
+    NotAbsolute,
+    #[error("a segment is empty")]
+    EmptySegment,
+    #[error("a parameter is written `{{name}}`, with letters, digits and `_`")]
+    Parameter,
+    #[error("a parameter is named twice")]
+    ParameterTwice,
+    #[error("`**` stands only at the end")]
+    RestNotLast,
+    #[error("a literal segment has a character that is not allowed there: write it as the decoded path has it")]
+    Literal,
+}
+
+/// Reads a path template.
+pub(crate) fn parse_template(template: &str) -> Result<Vec<Segment>, TemplateError> {
+    let path = template.strip_prefix('/').ok_or(TemplateError::NotAbsolute)?;
+    if path.is_empty() {
+        return Ok(vec![Segment::Literal(String::new())]);
+    }
+    let mut segments: Vec<Segment> = Vec::new();
+    for part in path.split('/') {
+        if segments.last() == Some(&Segment::Rest) {
+            return Err(TemplateError::RestNotLast);
+        }
+        let segment = parse_segment(part)?;
+        if matches!(segment, Segment::Parameter(_)) && segments.contains(&segment) {
+            return Err(TemplateError::ParameterTwice);
+        }
+        segments.push(segment);
+    }
+    Ok(segments)
+}
+
+fn parse_segment(part: &str) -> Result<Segment, TemplateError> {
+    if part.is_empty() {
+        return Err(TemplateError::EmptySegment);
+    }
+    if part == "**" {
+        return Ok(Segment::Rest);
+    }
+    if part.contains(['{', '}', '*']) {
+        let name = part
+            .strip_prefix('{')
+            .and_then(|part| part.strip_suffix('}'))
+            .ok_or(TemplateError::Parameter)?;
+        let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        return if named {
+            Ok(Segment::Parameter(name.to_owned()))
+        } else {
+            Err(TemplateError::Parameter)
+        };
+    }
+    let forbidden = |character: char| {
+        character.is_control() || character.is_whitespace() || matches!(character, '\\' | '%' | ';' | '?' | '#')
+    };
+    if part.contains(forbidden) || part == "." || part == ".." {
+        return Err(TemplateError::Literal);
+    }
+    Ok(Segment::Literal(part.to_owned()))
+}
+
+/// Where a call names its party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PartySource {
+    /// The segment at this position.
+    Path(usize),
+    Header(String),
+    Query(String),
+    Owner,
+}
+
+/// Whether a route's decisions bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Enforce,
+    Shadow,
+    Off,
+}
+
+/// HTTP methods (RFC 9110 section 9, RFC 5789), as a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Methods(u32);
+
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+impl Methods {
+    /// The set of one method, empty when it is not one that routes can name. Letter case counts.
+    pub(crate) fn of(method: &str) -> Self {
+        Self(
+            METHODS
+                .iter()
+                .zip(0..)
+                .filter(|(name, _)| **name == method)
+                .map(|(_, bit)| 1 << bit)
+                .sum(),
+        )
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        (bits != 0 && bits < 1 << METHODS.len()).then_some(Self(bits))
+    }
+
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn contains(self, method: Self) -> bool {
+        self.0 & method.0 != 0
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Kinds of caller, as a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Callers(u32);
+
+impl Callers {
+    const ALL_BITS: u32 = 0b1_1111;
+
+    pub(crate) fn from_kinds(kinds: impl IntoIterator<Item = CallerKind>) -> Self {
+        Self(kinds.into_iter().fold(0, |bits, kind| bits | 1 << kind as u32))
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        (bits != 0 && bits <= Self::ALL_BITS).then_some(Self(bits))
+    }
+
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The caller is of a kind in the set. Enterprise users and unknown callers are of none.
+    pub(crate) fn contains(self, caller: &Caller) -> bool {
+        let kind = match caller {
+            Caller::SystemUser(_) => CallerKind::SystemUser,
+            Caller::ServiceOwner { .. } => CallerKind::ServiceOwner,
+            Caller::Organization { .. } => CallerKind::Organization,
+            Caller::User { .. } => CallerKind::User,
+            Caller::SelfIdentified { .. } => CallerKind::SelfIdentified,
+            Caller::EnterpriseUser | Caller::Unknown => return false,
+        };
+        self.0 >> kind as u32 & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates() {
+        assert_eq!(
+            parse_template("/vat/{party}/returns"),
+            Ok(vec![
+                Segment::Literal("vat".to_owned()),
+                Segment::Parameter("party".to_owned()),
+                Segment::Literal("returns".to_owned())
+            ])
+        );
+        assert_eq!(parse_template("/files/**").map(|segments| segments.len()), Ok(2));
+        assert_eq!(parse_template("/"), Ok(vec![Segment::Literal(String::new())]));
+        for (wrong, error) in [
+            ("vat", TemplateError::NotAbsolute),
+            ("", TemplateError::NotAbsolute),
+            ("//a", TemplateError::EmptySegment),
+            ("/a/", TemplateError::EmptySegment),
+            ("/{}", TemplateError::Parameter),
+            ("/{a", TemplateError::Parameter),
+            ("/a*", TemplateError::Parameter),
+            ("/{a-b}", TemplateError::Parameter),
+            ("/{a}/{a}", TemplateError::ParameterTwice),
+            ("/**/a", TemplateError::RestNotLast),
+            ("/a%20b", TemplateError::Literal),
+            ("/..", TemplateError::Literal),
+            ("/a;b", TemplateError::Literal),
+        ] {
+            assert_eq!(parse_template(wrong), Err(error), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn methods_are_exact() {
+        assert!(Methods::of("get").is_empty());
+        assert!(Methods::of("TRACE").is_empty());
+        assert!(Methods::of("GET").with(Methods::of("PUT")).contains(Methods::of("PUT")));
+        assert!(!Methods::of("GET").contains(Methods::of("HEAD")));
+        assert!(!Methods::of("GET").contains(Methods::of("BREW")));
+    }
+}

@@ -1,0 +1,235 @@
+//! The snapshot before it is compiled: what the control plane collects and what case files write, as JSON.
+//!
+//! Serde types only. Unknown members are refused; identifiers are checked as they are read. No gateway reads this form.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{
+    AccessPackage, ActionId, MaskinportenClientId, OrganizationNumber, ProviderId, ResourceId, Scope, SystemId,
+    SystemUserId,
+};
+use crate::right::Right;
+
+/// All that one API provider's gateways enforce.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Document {
+    /// Whose gateways these are.
+    pub provider: ProviderId,
+    /// Whose tokens are accepted.
+    #[serde(default)]
+    pub issuers: Vec<IssuerDocument>,
+    /// What is protected, with the rules that grant it.
+    #[serde(default)]
+    pub resources: Vec<ResourceDocument>,
+    /// Which call needs which right.
+    #[serde(default)]
+    pub routes: Vec<RouteDocument>,
+    /// Registered systems.
+    #[serde(default)]
+    pub systems: Vec<SystemDocument>,
+    /// Active system users.
+    #[serde(default)]
+    pub system_users: Vec<SystemUserDocument>,
+    /// System users withdrawn so recently that tokens may still name them; kept so that the refusal can say so.
+    #[serde(default)]
+    pub withdrawn_system_users: BTreeSet<SystemUserId>,
+}
+
+/// One trusted issuer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct IssuerDocument {
+    /// The `iss` claim, exactly.
+    pub issuer: String,
+    /// Form of its tokens.
+    pub kind: IssuerKindDocument,
+    /// Its public keys (JWK, RFC 7517).
+    pub keys: Vec<Value>,
+    /// Authentication level of tokens that cannot carry one, 0 to 4.
+    #[serde(default = "default_level")]
+    pub authentication_level: u8,
+}
+
+fn default_level() -> u8 {
+    3
+}
+
+/// Form of an issuer's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssuerKindDocument {
+    /// Raw Maskinporten tokens.
+    Maskinporten,
+    /// Altinn's own tokens.
+    Altinn,
+}
+
+/// A protected resource.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ResourceDocument {
+    /// Its id in the Resource Registry.
+    pub id: ResourceId,
+    /// The rules of its policy, in order.
+    pub rules: Vec<RuleDocument>,
+    /// Obligation `urn:altinn:minimum-authenticationlevel`, 0 when there is none.
+    #[serde(default)]
+    pub minimum_authentication_level: u8,
+    /// Ids of obligations that gateways do not know. One is enough to refuse every call (XACML 3.0 section 7.18).
+    #[serde(default)]
+    pub unknown_obligations: BTreeSet<String>,
+}
+
+/// One rule: the actions, and the access packages that grant them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RuleDocument {
+    /// The actions.
+    pub actions: BTreeSet<ActionId>,
+    /// Any one of these grants the actions; none at all leaves them to direct delegation.
+    #[serde(default)]
+    pub access_packages: BTreeSet<AccessPackage>,
+}
+
+/// One route: which right a call needs, and who may use it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RouteDocument {
+    /// Its name in logs and metrics; unique.
+    pub name: String,
+    /// Host name without port in lower case, or `*` for any.
+    #[serde(default = "any_host")]
+    pub host: String,
+    /// HTTP methods.
+    pub methods: BTreeSet<String>,
+    /// Path template: literal segments, `{name}` for one segment, `**` at the end for any rest.
+    pub path: String,
+    /// The resource.
+    pub resource: ResourceId,
+    /// The action on it.
+    pub action: ActionId,
+    /// Where the call names the party that the caller acts for.
+    pub party: PartyDocument,
+    /// Kinds of caller that are let in; only a system user's right is checked.
+    #[serde(default = "only_system_users")]
+    pub callers: BTreeSet<CallerKind>,
+    /// Scopes that the token must have, all of them.
+    #[serde(default)]
+    pub scopes: BTreeSet<Scope>,
+    /// Audiences this API answers to; a token with an audience must name one of them.
+    #[serde(default)]
+    pub audiences: BTreeSet<String>,
+    /// Whether the route's decisions bind.
+    #[serde(default)]
+    pub mode: ModeDocument,
+}
+
+fn any_host() -> String {
+    "*".to_owned()
+}
+
+fn only_system_users() -> BTreeSet<CallerKind> {
+    BTreeSet::from([CallerKind::SystemUser])
+}
+
+/// Where a call names the party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartyDocument {
+    /// A parameter of the path template.
+    Path(String),
+    /// A request header.
+    Header(String),
+    /// A query parameter.
+    Query(String),
+    /// Nowhere: the party is the owner of the system user.
+    Owner,
+}
+
+/// The kinds of caller that a route can let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallerKind {
+    /// A system user.
+    SystemUser,
+    /// A service owner.
+    ServiceOwner,
+    /// An organisation's own Maskinporten client.
+    Organization,
+    /// A person who has logged in.
+    User,
+    /// A person whom nobody has identified.
+    SelfIdentified,
+}
+
+/// Whether a route's decisions bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeDocument {
+    /// A denial is the answer.
+    #[default]
+    Enforce,
+    /// A denial is logged and counted, and the call goes through.
+    Shadow,
+    /// Nothing is decided, and the call goes through.
+    Off,
+}
+
+/// A registered system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SystemDocument {
+    /// Its id.
+    pub id: SystemId,
+    /// The vendor.
+    pub vendor: OrganizationNumber,
+    /// Maskinporten clients that may use its system users.
+    pub client_ids: BTreeSet<MaskinportenClientId>,
+}
+
+/// An active system user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SystemUserDocument {
+    /// Its id.
+    pub id: SystemUserId,
+    /// The organisation that owns it.
+    pub owner: OrganizationNumber,
+    /// The system it belongs to.
+    pub system: SystemId,
+    /// For the owner itself, or for clients.
+    #[serde(default)]
+    pub kind: SystemUserKind,
+    /// What it holds, and for whom.
+    #[serde(default)]
+    pub delegations: Vec<DelegationDocument>,
+}
+
+/// The two types of system user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemUserKind {
+    /// Acts for its owner only.
+    #[default]
+    Standard,
+    /// Acts for its owner's clients.
+    Agent,
+}
+
+/// What a system user holds for one party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DelegationDocument {
+    /// The party.
+    pub party: OrganizationNumber,
+    /// Rights delegated directly.
+    #[serde(default)]
+    pub rights: BTreeSet<Right>,
+    /// Access packages.
+    #[serde(default)]
+    pub access_packages: BTreeSet<AccessPackage>,
+}
