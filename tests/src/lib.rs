@@ -1,7 +1,9 @@
 //! The hosts and helpers that prove the filter: a stand-in Maskinporten, a real Envoy, the whole stack, and what plays
 //! the story through them. README.md says which suite proves what.
 
+pub mod envoy;
 pub mod http;
 pub mod maskinporten;
 pub mod process;
+pub mod sample_api;
 pub mod wait;

@@ -1,0 +1,176 @@
+//! A real Envoy with the filter: started on loopback ports, asked for its address and counters, killed when dropped.
+//!
+//! What it is configured with is in `bootstrap`. It is one process with its own log; nothing is shared between two.
+
+mod bootstrap;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::http::loopback_client;
+use crate::process::Process;
+use crate::wait;
+
+/// Loading and compiling the module takes V8 a few seconds on a slow machine.
+const READY_SECONDS_MAX: u64 = 90;
+
+/// What an Envoy is started with.
+#[derive(Debug, Clone)]
+pub struct EnvoySettings {
+    pub program: PathBuf,
+    /// The module that it loads as its filter.
+    pub filter_wasm: PathBuf,
+    /// The filter's own configuration.
+    pub filter_configuration: Value,
+    /// 0 takes a free port.
+    pub port: u16,
+    /// Worker threads, each with a VM of its own.
+    pub workers: u32,
+    pub control_plane: SocketAddr,
+    pub sample_api: SocketAddr,
+    /// Where its bootstrap, its logs and its address file go.
+    pub directory: PathBuf,
+}
+
+/// A running Envoy that accepts calls.
+#[derive(Debug)]
+pub struct Envoy {
+    process: Process,
+    http: reqwest::Client,
+    base_url: String,
+    admin_url: String,
+    access_log: PathBuf,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it listens.
+    pub async fn start(settings: &EnvoySettings) -> Result<Self> {
+        let directory = &settings.directory;
+        fs::create_dir_all(directory).with_context(|| format!("could not make {}", directory.display()))?;
+        let access_log = directory.join("envoy-access.log");
+        let bootstrap = directory.join("envoy.json");
+        let rendered = bootstrap::render(settings, &access_log);
+        fs::write(&bootstrap, format!("{rendered:#}"))
+            .with_context(|| format!("could not write {}", bootstrap.display()))?;
+        let admin_address = directory.join("envoy-admin-address");
+        // A file of an Envoy before this one would be read as this one's.
+        let _nothing_there_before = fs::remove_file(&admin_address);
+
+        let mut command = Command::new(&settings.program);
+        command
+            .arg("--config-path")
+            .arg(&bootstrap)
+            .arg("--admin-address-path")
+            .arg(&admin_address)
+            .args(["--concurrency", &settings.workers.to_string()])
+            .args(["--disable-hot-restart", "--log-level", "warning"])
+            .args(["--component-log-level", "wasm:info"]);
+        let mut process = Process::start("envoy", command, directory)?;
+        let bound = Duration::from_secs(READY_SECONDS_MAX);
+        let admin_url = format!("http://{}", process.base_url(&admin_address, bound).await?);
+        let http = loopback_client()?;
+        let listening = wait::until("Envoy to listen", bound, async || {
+            process.check_alive()?;
+            Ok(listening_port(&http, &admin_url).await)
+        })
+        .await;
+        let port = match listening {
+            Ok(port) => port,
+            Err(error) => bail!("{error:#}; the end of its log:\n{}", process.log_tail()),
+        };
+        let base_url = format!("http://127.0.0.1:{port}");
+        Ok(Self {
+            process,
+            http,
+            base_url,
+            admin_url,
+            access_log,
+        })
+    }
+
+    /// Where calls go: `http://127.0.0.1:PORT`.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+
+    /// One line per call, with why it was answered as it was.
+    pub fn access_log(&self) -> &Path {
+        &self.access_log
+    }
+
+    /// The end of Envoy's log, for messages about a failure.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
+    /// Counters and gauges whose name contains `part`.
+    pub async fn stats(&self, part: &str) -> Result<BTreeMap<String, u64>> {
+        #[derive(Deserialize)]
+        struct Stats {
+            stats: Vec<Stat>,
+        }
+        /// Histograms come as entries without name and value.
+        #[derive(Deserialize)]
+        struct Stat {
+            name: Option<String>,
+            value: Option<Value>,
+        }
+        let url = format!("{}/stats?format=json", self.admin_url);
+        let answer = self.http.get(url).send().await.context("Envoy's admin is gone")?;
+        let Stats { stats } = answer.json().await.context("Envoy's counters cannot be read")?;
+        let wanted = stats.into_iter().filter_map(|stat| {
+            let name = stat.name.filter(|name| name.contains(part))?;
+            Some((name, stat.value?.as_u64()?))
+        });
+        Ok(wanted.collect())
+    }
+}
+
+/// The port of the listener, once Envoy is live and the listener is bound.
+async fn listening_port(http: &reqwest::Client, admin_url: &str) -> Option<u16> {
+    #[derive(Deserialize)]
+    struct Listeners {
+        listener_statuses: Vec<Listener>,
+    }
+    #[derive(Deserialize)]
+    struct Listener {
+        local_address: LocalAddress,
+    }
+    #[derive(Deserialize)]
+    struct LocalAddress {
+        socket_address: SocketAddress,
+    }
+    #[derive(Deserialize)]
+    struct SocketAddress {
+        port_value: u16,
+    }
+    let ready = http.get(format!("{admin_url}/ready")).send().await.ok()?;
+    if !ready.status().is_success() {
+        return None;
+    }
+    let url = format!("{admin_url}/listeners?format=json");
+    let listeners: Listeners = http.get(url).send().await.ok()?.json().await.ok()?;
+    let port = listeners
+        .listener_statuses
+        .first()?
+        .local_address
+        .socket_address
+        .port_value;
+    (port != 0).then_some(port)
+}
