@@ -1,1 +1,59 @@
-//! To be written.
+//! The policy administration point of Portvakt: who registered what, who approved what, and the snapshots that make it
+//! enforced.
+//!
+//! One slice per domain, each a file with its router and a folder: `model` is pure, `store` is SQL, every other file is
+//! one operation with its body, handler, failures and tests. Arrows between slices go one way: [`parties`], [`issuers`],
+//! [`resources`], [`systems`] ← [`system_users`] ← [`requests`] ← [`snapshots`]. Start with [`app`]; who may call what is
+//! decided in [`caller`]; what a call may fail with is listed in [`problem::codes`].
+//!
+//! This crate decides nothing about API calls: that is `policies`, which also accepts every snapshot before it is shown.
+
+mod access_packages;
+mod caller;
+pub mod config;
+mod fields;
+mod gateways;
+mod health;
+mod issuers;
+mod json;
+mod parameters;
+mod parties;
+mod problem;
+mod requests;
+mod resources;
+mod right;
+mod serve;
+mod service;
+mod snapshots;
+pub mod state;
+mod store;
+mod system_users;
+mod systems;
+#[cfg(test)]
+mod test_state;
+
+use std::path::Path;
+
+use axum::Router;
+
+pub use serve::{Running, start};
+pub use state::{AppState, Clock, Ids, SystemClock, SystemIds};
+
+/// Every operation of the control plane.
+pub fn app(state: AppState) -> Router {
+    let operations = Router::new()
+        .merge(parties::routes())
+        .merge(resources::routes())
+        .merge(systems::routes())
+        .merge(system_users::routes())
+        .merge(requests::routes())
+        .merge(gateways::routes())
+        .merge(snapshots::routes())
+        .merge(health::routes());
+    service::with_manners(service::with_time_limit(operations).merge(snapshots::feed_routes()), state)
+}
+
+/// The public half of the key that signs snapshots (PEM); the key is made if there is none.
+pub fn snapshot_public_key(file: &Path, ids: &dyn Ids) -> anyhow::Result<String> {
+    Ok(snapshots::SigningKey::open(file, ids)?.public_pem().to_owned())
+}

@@ -1,0 +1,46 @@
+//! A gateway, known by the credential that its operator was given.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use policies::id::ProviderId;
+use serde::Deserialize;
+
+use super::bearer::{bearer, sha256_hex};
+use crate::gateways;
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::resources;
+use crate::state::AppState;
+
+/// May fetch the snapshot of `{provider}`.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) provider: ProviderId,
+    /// The name of its credential.
+    pub(crate) credential: String,
+}
+
+#[derive(Deserialize)]
+struct ProviderInPath {
+    provider: ProviderId,
+}
+
+impl FromRequestParts<AppState> for Gateway {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let secret_sha256 = sha256_hex(bearer(&parts.headers)?.as_bytes());
+        let mut connection = state.store.read().await?;
+        let credential = gateways::store::credential(&mut connection, &secret_sha256).await?.ok_or_else(|| {
+            Problem::new(codes::CREDENTIAL_INVALID).challenge("Bearer error=\"invalid_token\"")
+        })?;
+        let PathOf(ProviderInPath { provider }) = PathOf::from_request_parts(parts, state).await?;
+        if credential.provider == provider {
+            return Ok(Self { provider, credential: credential.name });
+        }
+        match resources::store::provider_organization(&mut connection, &provider).await? {
+            Some(_) => Err(codes::CREDENTIAL_OTHER_PROVIDER.into()),
+            None => Err(codes::PROVIDER_UNKNOWN.into()),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The configuration: a TOML file, overridden by `PORTVAKT_*` in the environment. Unknown keys are refused.
+//!
+//! The README explains every key.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use figment::Figment;
+use figment::providers::{Env, Format as _, Toml};
+use policies::id::OrganizationNumber;
+use policies::token::IssuerKind;
+use serde::Deserialize;
+use url::Url;
+
+const KEY_REFRESH_S: std::ops::RangeInclusive<u64> = 10..=86_400;
+const SNAPSHOT_VALIDITY_S: std::ops::RangeInclusive<i64> = 60..=2_592_000;
+
+/// All that an operator can set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How callers reach us; used in `Location` and `confirmUrl`. The listening address by default.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// The key that signs snapshots (PEM, PKCS #8); beside the database by default, made at first start.
+    #[serde(default)]
+    pub signing_key: Option<PathBuf>,
+    /// Organisations that operate the control plane.
+    #[serde(default)]
+    pub operators: Vec<OrganizationNumber>,
+    /// Organisations that may ask `byExternalId`: Maskinporten itself.
+    #[serde(default)]
+    pub lookup_organizations: Vec<OrganizationNumber>,
+    /// Seconds between two looks at the issuers' keys.
+    #[serde(default = "default_key_refresh_s")]
+    pub key_refresh_s: u64,
+    /// Seconds after which a snapshot is no longer accepted.
+    #[serde(default = "default_snapshot_validity_s")]
+    pub snapshot_validity_s: i64,
+    /// Whose tokens are trusted, here and at every gateway.
+    #[serde(default)]
+    pub issuers: Vec<IssuerConfig>,
+}
+
+/// One trusted issuer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// The exact `iss`.
+    pub issuer: String,
+    /// What its tokens look like.
+    pub kind: IssuerKindConfig,
+    /// Where its keys are.
+    pub jwks_uri: String,
+    /// Authentication level of tokens that state none.
+    #[serde(default = "default_authentication_level")]
+    pub authentication_level: u8,
+}
+
+/// What an issuer's tokens look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IssuerKindConfig {
+    /// Maskinporten's own.
+    Maskinporten,
+    /// Altinn's, exchanged or issued by its platform.
+    Altinn,
+}
+
+impl From<IssuerKindConfig> for IssuerKind {
+    fn from(kind: IssuerKindConfig) -> Self {
+        match kind {
+            IssuerKindConfig::Maskinporten => Self::Maskinporten,
+            IssuerKindConfig::Altinn => Self::Altinn,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file and the environment.
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the configuration `{}`", file.display()))?;
+        Self::from_figment(Figment::from(Toml::string(&text)).merge(Env::prefixed("PORTVAKT_")))
+            .with_context(|| format!("the configuration `{}` is not accepted", file.display()))
+    }
+
+    fn from_figment(figment: Figment) -> anyhow::Result<Self> {
+        let config: Self = figment.extract().map_err(|errors| {
+            let errors: Vec<_> = errors.into_iter().map(|error| error.to_string()).collect();
+            anyhow::anyhow!("{}", errors.join("; "))
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Where the signing key is.
+    pub fn signing_key_file(&self) -> PathBuf {
+        self.signing_key.clone().unwrap_or_else(|| self.database.with_extension("key.pem"))
+    }
+
+    /// The URL that callers use, ending with a slash; `listening` is what we listen on.
+    pub(crate) fn public_url(&self, listening: SocketAddr) -> anyhow::Result<Url> {
+        match &self.public_url {
+            Some(text) => web_url("public_url", text),
+            None => web_url("listen", &format!("http://{listening}")),
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(KEY_REFRESH_S.contains(&self.key_refresh_s), "`key_refresh_s` must be in {KEY_REFRESH_S:?} seconds");
+        ensure!(
+            SNAPSHOT_VALIDITY_S.contains(&self.snapshot_validity_s),
+            "`snapshot_validity_s` must be in {SNAPSHOT_VALIDITY_S:?} seconds"
+        );
+        if let Some(public_url) = &self.public_url {
+            web_url("public_url", public_url)?;
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for issuer in &self.issuers {
+            ensure!(!issuer.issuer.is_empty(), "an `issuer` is empty");
+            ensure!(seen.insert(&issuer.issuer), "issuer `{}` occurs twice", issuer.issuer);
+            ensure!(issuer.authentication_level <= 4, "`authentication_level` of `{}` must be 0 to 4", issuer.issuer);
+            web_url("jwks_uri", &issuer.jwks_uri)?;
+        }
+        Ok(())
+    }
+}
+
+/// An absolute http(s) URL, its path ending with a slash when it is a base.
+fn web_url(key: &str, text: &str) -> anyhow::Result<Url> {
+    let mut url = Url::parse(text).with_context(|| format!("`{key}` is not a URL: `{text}`"))?;
+    ensure!(matches!(url.scheme(), "http" | "https") && url.has_host(), "`{key}` is not an http or https URL: `{text}`");
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
+}
+
+fn default_key_refresh_s() -> u64 {
+    300
+}
+
+fn default_snapshot_validity_s() -> i64 {
+    86_400
+}
+
+fn default_authentication_level() -> u8 {
+    3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "listen = \"127.0.0.1:0\"\ndatabase = \"/tmp/x/portvakt.db\"\n";
+
+    fn read(toml: &str) -> Result<Config, String> {
+        Config::from_figment(Figment::from(Toml::string(toml))).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let config = read(SMALLEST).unwrap();
+        assert_eq!((config.key_refresh_s, config.snapshot_validity_s), (300, 86_400));
+        assert_eq!(config.signing_key_file(), Path::new("/tmp/x/portvakt.key.pem"));
+        let url = config.public_url("127.0.0.1:8080".parse().unwrap()).unwrap();
+        assert_eq!(url.as_str(), "http://127.0.0.1:8080/");
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        for (line, named) in [
+            ("databse = \"x\"", "databse"),
+            ("operators = [\"310247007\"]", "check digit"),
+            ("key_refresh_s = 1", "key_refresh_s"),
+            ("snapshot_validity_s = 1", "snapshot_validity_s"),
+            ("public_url = \"ftp://x\"", "public_url"),
+            ("[[issuers]]\nissuer = \"https://a/\"\nkind = \"oidc\"\njwks_uri = \"https://a/jwk\"", "oidc"),
+            ("[[issuers]]\nissuer = \"https://a/\"\nkind = \"altinn\"\njwks_uri = \"jwk\"", "jwks_uri"),
+            ("[[issuers]]\nissuer = \"https://a/\"\nkind = \"altinn\"", "jwks_uri"),
+        ] {
+            let error = read(&format!("{SMALLEST}{line}")).unwrap_err();
+            assert!(error.contains(named), "{line}: {error}");
+        }
+        assert!(read("listen = \"127.0.0.1:0\"").unwrap_err().contains("database"));
+    }
+}

@@ -1,0 +1,51 @@
+//! `/healthz`: the process answers. `/readyz`: it can do its work; what it could not publish is listed.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::state::AppState;
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+}
+
+async fn healthz() -> Json<Value> {
+    Json(json!({ "status": "alive" }))
+}
+
+/// Ready when the database can be read and every provider's snapshot has been looked at once. A snapshot that could not
+/// be published leaves the last one in force, so it is shown and makes nothing unready.
+async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+    let revision = state.store.revision().await.ok();
+    let is_built = state.publications.follow_built().borrow().is_some();
+    let is_ready = revision.is_some() && is_built && !*state.stopping.borrow();
+    let body = json!({
+        "status": if is_ready { "ready" } else { "not ready" },
+        "database": revision.is_some(),
+        "snapshotsBuilt": is_built,
+        "publishFailures": state.publications.failures(),
+    });
+    (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::test_state::TestState;
+
+    #[tokio::test]
+    async fn ready_once_the_snapshots_are_built_and_until_the_stop() {
+        let test = TestState::without_publisher().await;
+        test.get("/healthz", "").await.expect(200);
+        assert_eq!(test.get("/readyz", "").await.expect(503)["snapshotsBuilt"], false);
+        let test = TestState::new().await;
+        test.built().await;
+        assert_eq!(test.get("/readyz", "").await.expect(200)["publishFailures"], json!({}));
+        test.stop();
+        test.get("/readyz", "").await.expect(503);
+    }
+}

@@ -1,0 +1,193 @@
+//! JSON bodies, read strictly enough to be safe and loosely enough for Altinn's existing clients.
+//!
+//! [`AltinnJson`]: member names in any letter case, strings trimmed, `null` like absent, unknown members ignored; two
+//! members whose names differ only in case are refused. [`OwnJson`]: our own namespace, exact names, nothing unknown.
+//! Both refuse other media types and bodies over the limit set in [`crate::service`]; depth is bounded by `serde_json`.
+
+use std::fmt;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Number, Value};
+
+use crate::problem::{Problem, codes};
+
+/// A body of one of Altinn's operations. Fields of `T` are named in lower case (`#[serde(rename = "systemid")]`).
+#[derive(Debug)]
+pub(crate) struct AltinnJson<T>(pub(crate) T);
+
+/// A body of one of our own operations. `T` refuses unknown fields.
+#[derive(Debug)]
+pub(crate) struct OwnJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for AltinnJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = json_bytes(request, state).await?;
+        let Tolerant(value) = serde_json::from_slice(&bytes).map_err(invalid)?;
+        serde_json::from_value(value).map(Self).map_err(invalid)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OwnJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = json_bytes(request, state).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(invalid)
+    }
+}
+
+/// A body that is not JSON, whole.
+pub(crate) async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            codes::BODY_TOO_LARGE.into()
+        } else {
+            codes::BODY_UNREADABLE.into()
+        }
+    })
+}
+
+/// The media type of a body in lower case, without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let is_json = media_type(request.headers()).is_some_and(|media_type| {
+        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    });
+    if !is_json {
+        return Err(Problem::new(codes::MEDIA_TYPE).detail("expected `application/json`"));
+    }
+    body_bytes(request, state).await
+}
+
+fn invalid(error: serde_json::Error) -> Problem {
+    Problem::new(codes::JSON_INVALID).detail(error.to_string())
+}
+
+/// JSON as Altinn reads it.
+struct Tolerant(Value);
+
+impl<'de> Deserialize<'de> for Tolerant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TolerantVisitor)
+    }
+}
+
+struct TolerantVisitor;
+
+impl<'de> Visitor<'de> for TolerantVisitor {
+    type Value = Tolerant;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Tolerant, E> {
+        Ok(Tolerant(Value::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Tolerant, E> {
+        Ok(Tolerant(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Tolerant, E> {
+        Ok(Tolerant(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Tolerant, E> {
+        Ok(Tolerant(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Tolerant, E> {
+        Ok(Tolerant(value.trim().into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Tolerant, E> {
+        Ok(Tolerant(Value::Null))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Tolerant, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Tolerant(value)) = sequence.next_element()? {
+            values.push(value);
+        }
+        Ok(Tolerant(Value::Array(values)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Tolerant, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let Tolerant(value) = members.next_value()?;
+            if object.insert(name.to_lowercase(), value).is_some() {
+                let name: String = name.chars().take(64).collect();
+                return Err(A::Error::custom(format!("member `{name}` occurs twice, letter case aside")));
+            }
+        }
+        object.retain(|_, value| !value.is_null());
+        Ok(Tolerant(Value::Object(object)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Sample {
+        #[serde(rename = "systemid")]
+        system_id: String,
+        rights: Option<Vec<String>>,
+    }
+
+    async fn read(media_type: &str, body: impl Into<Body>) -> Result<Sample, StatusCode> {
+        use axum::response::IntoResponse;
+        let request = Request::post("/").header("content-type", media_type).body(body.into()).unwrap();
+        AltinnJson::from_request(request, &())
+            .await
+            .map(|AltinnJson(sample)| sample)
+            .map_err(|problem: Problem| problem.into_response().status())
+    }
+
+    #[tokio::test]
+    async fn names_in_any_case_strings_trimmed_unknown_ignored() {
+        let body = json!({ "SystemID": " a\n", "Rights": null, "extra": { "x": [1, 2.5, true] } }).to_string();
+        let sample = read("application/json; charset=utf-8", body).await.unwrap();
+        assert_eq!(sample, Sample { system_id: "a".into(), rights: None });
+    }
+
+    #[tokio::test]
+    async fn members_that_differ_only_in_case_are_refused() {
+        assert_eq!(read("application/json", r#"{"systemId":"a","SYSTEMID":"b"}"#).await, Err(StatusCode::BAD_REQUEST));
+        assert_eq!(read("application/json", r#"{"systemId":null,"SYSTEMID":"b"}"#).await, Err(StatusCode::BAD_REQUEST));
+        let inner = r#"{"systemId":"a","extra":{"a":1,"A":2}}"#;
+        assert_eq!(read("application/json", inner).await, Err(StatusCode::BAD_REQUEST));
+    }
+
+    #[tokio::test]
+    async fn wrong_bodies_are_refused() {
+        for body in ["", "{", "[]", "null", "{\"systemId\":7}", "{\"systemId\":\"a\"} x", "{\"systemId\":\"\\ud800\"}"] {
+            assert_eq!(read("application/json", body).await, Err(StatusCode::BAD_REQUEST), "{body}");
+        }
+        assert_eq!(read("application/json", vec![0xff, 0xfe]).await, Err(StatusCode::BAD_REQUEST));
+        assert_eq!(read("text/plain", r#"{"systemId":"a"}"#).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+
+    #[tokio::test]
+    async fn deep_bodies_are_refused() {
+        let deep = format!("{{\"systemId\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(read("application/json", deep).await, Err(StatusCode::BAD_REQUEST));
+    }
+}

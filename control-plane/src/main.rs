@@ -1,0 +1,94 @@
+//! The control plane as a program: reads the configuration, starts, and stops when told to.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use control_plane::config::Config;
+use control_plane::{SystemClock, SystemIds};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Portvakt's control plane: system register, system users, approvals, signed policy snapshots.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT.
+    Serve {
+        /// The configuration (TOML); `PORTVAKT_*` in the environment overrides it.
+        #[arg(long)]
+        config: PathBuf,
+        /// Where to write the base URL once it listens.
+        #[arg(long)]
+        address_file: Option<PathBuf>,
+    },
+    /// Print the public key that gateways pin (PEM); makes the key if there is none.
+    PublicKey {
+        /// The configuration (TOML); `PORTVAKT_*` in the environment overrides it.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .init();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve { config, address_file } => {
+            let config = Config::read(&config)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(serve(config, address_file.as_deref()))
+        }
+        Command::PublicKey { config } => {
+            let file = Config::read(&config)?.signing_key_file();
+            let pem = control_plane::snapshot_public_key(&file, &SystemIds)?;
+            std::io::stdout().write_all(pem.as_bytes()).context("cannot print the key")
+        }
+    }
+}
+
+async fn serve(config: Config, address_file: Option<&Path>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let running = control_plane::start(config, Arc::new(SystemClock), Arc::new(SystemIds)).await?;
+    let base_url = running.base_url();
+    if let Some(file) = address_file {
+        write_whole(file, &base_url).with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    tracing::info!(url = base_url, "listening");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    running.stop().await
+}
+
+/// The file appears whole or not at all.
+fn write_whole(file: &Path, text: &str) -> std::io::Result<()> {
+    let unfinished = file.with_extension("unfinished");
+    std::fs::write(&unfinished, text)?;
+    std::fs::rename(unfinished, file)
+}

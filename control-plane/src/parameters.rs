@@ -1,0 +1,90 @@
+//! Path and query parameters with our failures instead of the framework's.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::problem::{Problem, codes};
+
+/// The variable parts of the path, each of its own checked type.
+#[derive(Debug)]
+pub(crate) struct PathOf<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(value)) => Ok(Self(value)),
+            Err(rejection) => Err(Problem::new(codes::PATH_INVALID).detail(rejection.body_text())),
+        }
+    }
+}
+
+/// The query, names in any letter case (as ASP.NET reads them); a name that occurs twice is refused.
+#[derive(Debug)]
+pub(crate) struct Query(BTreeMap<String, String>);
+
+impl Query {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(&name.to_ascii_lowercase()).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// The parameter through `parse`; absent is `None`.
+    pub(crate) fn parsed<T, E: std::fmt::Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Problem> {
+        self.text(name)
+            .map(|text| parse(text).map_err(|error| Problem::new(codes::QUERY_INVALID).detail(format!("`{name}`: {error}"))))
+            .transpose()
+    }
+
+    pub(crate) fn required<T, E: std::fmt::Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, Problem> {
+        self.parsed(name, parse)?
+            .ok_or_else(|| Problem::new(codes::QUERY_INVALID).detail(format!("`{name}` is missing")))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let mut parameters = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if parameters.insert(name.to_ascii_lowercase(), value.into_owned()).is_some() {
+                return Err(Problem::new(codes::QUERY_INVALID).detail(format!("`{name}` occurs twice")));
+            }
+        }
+        Ok(Self(parameters))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    async fn query(uri: &str) -> Result<Query, Problem> {
+        let (mut parts, ()) = Request::get(uri).body(()).unwrap().into_parts();
+        Query::from_request_parts(&mut parts, &()).await
+    }
+
+    #[tokio::test]
+    async fn names_in_any_case_and_once() {
+        let parsed = query("/x?ClientId=a%20b&empty=").await.unwrap();
+        assert_eq!(parsed.text("clientId"), Some("a b"));
+        assert_eq!(parsed.text("empty"), None);
+        assert!(parsed.required("empty", str::parse::<u64>).is_err());
+        assert!(parsed.parsed("clientid", str::parse::<u64>).is_err());
+        assert!(query("/x?a=1&A=2").await.is_err());
+    }
+}

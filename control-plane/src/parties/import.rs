@@ -1,0 +1,139 @@
+//! `PUT /portvakt/v1/parties`: parties and role assignments, added or brought up to date, all or none.
+
+use axum::Json;
+use axum::extract::State;
+use policies::id::{OrganizationNumber, PartyUuid};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::model::{Party, PartyId, Role, RoleAssignment};
+use super::store;
+use crate::caller::Operator;
+use crate::fields::{NAME_CHARS_MAX, text};
+use crate::json::OwnJson;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Body {
+    #[serde(default)]
+    parties: Vec<PartyBody>,
+    #[serde(default)]
+    role_assignments: Vec<RoleAssignmentBody>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PartyBody {
+    party_id: PartyId,
+    party_uuid: PartyUuid,
+    organization_number: OrganizationNumber,
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RoleAssignmentBody {
+    user_id: u32,
+    organization_number: OrganizationNumber,
+    role: Role,
+}
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    operator: Operator,
+    OwnJson(body): OwnJson<Body>,
+) -> Result<Json<Value>, Problem> {
+    let counts = json!({ "parties": body.parties.len(), "roleAssignments": body.role_assignments.len() });
+    let mut change = state.store.change().await?;
+    for party in body.parties {
+        let party = Party {
+            id: party.party_id,
+            uuid: party.party_uuid,
+            organization: party.organization_number,
+            name: text("name", &party.name, NAME_CHARS_MAX)?,
+        };
+        if store::conflicts(change.connection(), &party).await? {
+            let which = format!("party {}, organisation {}", party.id, party.organization);
+            return Err(Problem::new(codes::PARTY_CONFLICT).detail(which));
+        }
+        store::upsert(change.connection(), &party).await?;
+    }
+    for assignment in body.role_assignments {
+        let organization = assignment.organization_number;
+        if assignment.user_id == 0 {
+            return Err(Problem::new(codes::FIELD_INVALID).detail("`userId` is 0"));
+        }
+        if !store::is_registered(change.connection(), organization).await? {
+            return Err(Problem::new(codes::PARTY_UNKNOWN).detail(organization.to_string()));
+        }
+        let user_id = i64::from(assignment.user_id);
+        store::assign(change.connection(), &RoleAssignment { user_id, organization, role: assignment.role }).await?;
+    }
+    let log = json!({ "by": operator.organization, "counts": counts });
+    change.commit(state.clock.now(), "parties_imported", log).await?;
+    Ok(Json(counts))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::test_state::{TestState, tokens};
+
+    const PATH: &str = "/portvakt/v1/parties";
+
+    fn party(id: u32, uuid_end: u32, organization: &str) -> serde_json::Value {
+        json!({ "partyId": id, "partyUuid": format!("00000000-0000-4000-8000-{uuid_end:012}"),
+                "organizationNumber": organization, "name": "Rørlegger" })
+    }
+
+    #[tokio::test]
+    async fn parties_are_added_and_brought_up_to_date() {
+        let test = TestState::new().await;
+        let body = json!({
+            "parties": [party(1, 1, "310247049"), party(2, 2, "310247057")],
+            "roleAssignments": [{ "userId": 7, "organizationNumber": "310247049", "role": "daglig-leder" }],
+        });
+        for _ in 0..2 {
+            let answer = test.put(PATH, &test.operator(), &body).await.expect(200);
+            assert_eq!(answer, json!({ "parties": 2, "roleAssignments": 1 }));
+        }
+        test.put(PATH, &test.operator(), &json!({ "parties": [party(3, 1, "310247049")] })).await.expect(200);
+        test.put(PATH, &test.operator(), &json!({})).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_wrong_import_is_stored() {
+        let test = TestState::new().await;
+        let before = test.state.store.revision().await.unwrap();
+        for (body, status, code) in [
+            (json!({ "parties": [party(1, 1, "310247049"), party(1, 2, "310247057")] }), 409, "party_conflict"),
+            (json!({ "parties": [party(1, 1, "310247049"), party(2, 1, "310247057")] }), 409, "party_conflict"),
+            (json!({ "parties": [party(1, 1, "310247049"), party(2, 2, "310247049")] }), 409, "party_conflict"),
+            (json!({ "parties": [party(0, 1, "310247049")] }), 400, "json_invalid"),
+            (json!({ "parties": [party(1, 1, "310247048")] }), 400, "json_invalid"),
+            (json!({ "parties": [{ "partyId": 1 }] }), 400, "json_invalid"),
+            (json!({ "people": [] }), 400, "json_invalid"),
+            (json!({ "roleAssignments": [{ "userId": 7, "organizationNumber": "310247049", "role": "daglig-leder" }] }), 400, "party_unknown"),
+            (json!({ "roleAssignments": [{ "userId": 7, "organizationNumber": "310247049", "role": "chef" }] }), 400, "json_invalid"),
+            (json!({ "roleAssignments": [{ "userId": -1, "organizationNumber": "310247049", "role": "innehaver" }] }), 400, "json_invalid"),
+        ] {
+            test.put(PATH, &test.operator(), &body).await.expect_code(status, code);
+        }
+        assert_eq!(test.state.store.revision().await.unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn only_operators_import() {
+        let test = TestState::new().await;
+        let body = json!({});
+        test.put(PATH, "", &body).await.expect_code(401, "token_missing");
+        test.put(PATH, "x.y.z", &body).await.expect_code(401, "token_invalid");
+        let vendor = tokens::Maskinporten::vendor("310247030").token(&test);
+        test.put(PATH, &vendor, &body).await.expect_code(403, "insufficient_scope");
+        let stranger = tokens::Maskinporten::new("310247030", "portvakt:operator").token(&test);
+        test.put(PATH, &stranger, &body).await.expect_code(403, "organization_not_allowed");
+    }
+}

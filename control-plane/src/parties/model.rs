@@ -1,0 +1,111 @@
+//! Parties and roles.
+
+use std::fmt;
+use std::str::FromStr;
+
+use policies::id::{OrganizationNumber, PartyUuid};
+use serde::{Deserialize, Serialize};
+
+/// A party's number, the `{party}` of Altinn's paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i64")]
+pub(crate) struct PartyId(
+    // Invariant: 1 to 2,147,483,647, as in Altinn's register.
+    i64,
+);
+
+/// The number is not one that a party can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a party id is a whole number from 1 to 2147483647")]
+pub(crate) struct PartyIdError;
+
+impl TryFrom<i64> for PartyId {
+    type Error = PartyIdError;
+
+    fn try_from(number: i64) -> Result<Self, PartyIdError> {
+        if (1..=i64::from(i32::MAX)).contains(&number) { Ok(Self(number)) } else { Err(PartyIdError) }
+    }
+}
+
+impl PartyId {
+    pub(crate) fn as_i64(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for PartyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// An organisation in the register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Party {
+    pub(crate) id: PartyId,
+    pub(crate) uuid: PartyUuid,
+    pub(crate) organization: OrganizationNumber,
+    pub(crate) name: String,
+}
+
+/// What a person is at an organisation, in the words of the Register of Business Enterprises. These are its key roles;
+/// whoever holds one administers the organisation's system users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    BestyrendeReder,
+    Bostyrer,
+    DagligLeder,
+    DeltakerDeltAnsvar,
+    DeltakerFulltAnsvar,
+    Innehaver,
+    Komplementar,
+    Styreleder,
+}
+
+const ROLES: [(Role, &str); 8] = [
+    (Role::BestyrendeReder, "bestyrende-reder"),
+    (Role::Bostyrer, "bostyrer"),
+    (Role::DagligLeder, "daglig-leder"),
+    (Role::DeltakerDeltAnsvar, "deltaker-delt-ansvar"),
+    (Role::DeltakerFulltAnsvar, "deltaker-fullt-ansvar"),
+    (Role::Innehaver, "innehaver"),
+    (Role::Komplementar, "komplementar"),
+    (Role::Styreleder, "styreleder"),
+];
+
+impl Role {
+    pub(crate) fn code(self) -> &'static str {
+        ROLES.iter().find(|(role, _)| *role == self).map_or("", |(_, code)| code)
+    }
+}
+
+/// The role is not one that Portvakt knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a known role")]
+pub(crate) struct RoleError(String);
+
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        ROLES
+            .iter()
+            .find(|(_, code)| *code == text)
+            .map(|(role, _)| *role)
+            .ok_or_else(|| RoleError(text.chars().take(64).collect()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A person's role at an organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RoleAssignment {
+    pub(crate) user_id: i64,
+    pub(crate) organization: OrganizationNumber,
+    pub(crate) role: Role,
+}

@@ -1,0 +1,91 @@
+//! The tables of parties and role assignments. Only key roles are stored, see [`super::model::Role`].
+
+use policies::id::{OrganizationNumber, PartyUuid};
+use sqlx::SqliteConnection;
+
+use super::model::{Party, PartyId, RoleAssignment};
+use crate::store::decoded;
+
+#[derive(sqlx::FromRow)]
+struct PartyRow {
+    uuid: String,
+    party_id: i64,
+    organization: String,
+    name: String,
+}
+
+pub(crate) async fn find(connection: &mut SqliteConnection, id: PartyId) -> Result<Option<Party>, sqlx::Error> {
+    let row: Option<PartyRow> = sqlx::query_as("SELECT uuid, party_id, organization, name FROM party WHERE party_id = ?")
+        .bind(id.as_i64())
+        .fetch_optional(connection)
+        .await?;
+    row.map(party).transpose()
+}
+
+pub(crate) async fn is_registered(
+    connection: &mut SqliteConnection,
+    organization: OrganizationNumber,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM party WHERE organization = ?)")
+        .bind(organization.to_string())
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn has_key_role(
+    connection: &mut SqliteConnection,
+    user_id: i64,
+    organization: OrganizationNumber,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM role_assignment WHERE user_id = ? AND organization = ?)")
+        .bind(user_id)
+        .bind(organization.to_string())
+        .fetch_one(connection)
+        .await
+}
+
+/// Whether one of the party's numbers is another party's, or the party would become another organisation.
+pub(super) async fn conflicts(connection: &mut SqliteConnection, party: &Party) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM party \
+         WHERE (uuid = ?1 OR party_id = ?2 OR organization = ?3) AND NOT (uuid = ?1 AND organization = ?3))",
+    )
+    .bind(party.uuid.to_string())
+    .bind(party.id.as_i64())
+    .bind(party.organization.to_string())
+    .fetch_one(connection)
+    .await
+}
+
+pub(super) async fn upsert(connection: &mut SqliteConnection, party: &Party) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO party (uuid, party_id, organization, name) VALUES (?, ?, ?, ?) \
+         ON CONFLICT (uuid) DO UPDATE SET party_id = excluded.party_id, name = excluded.name",
+    )
+    .bind(party.uuid.to_string())
+    .bind(party.id.as_i64())
+    .bind(party.organization.to_string())
+    .bind(&party.name)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn assign(connection: &mut SqliteConnection, assignment: &RoleAssignment) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT OR IGNORE INTO role_assignment (user_id, organization, role) VALUES (?, ?, ?)")
+        .bind(assignment.user_id)
+        .bind(assignment.organization.to_string())
+        .bind(assignment.role.code())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn party(row: PartyRow) -> Result<Party, sqlx::Error> {
+    Ok(Party {
+        id: decoded(PartyId::try_from(row.party_id))?,
+        uuid: decoded(PartyUuid::parse(&row.uuid))?,
+        organization: decoded(OrganizationNumber::parse(&row.organization))?,
+        name: row.name,
+    })
+}

@@ -1,0 +1,163 @@
+//! The one table of problem codes: Altinn's with Altinn's exact texts and status, and ours (snake case) where Altinn has none.
+//!
+//! The README lists them; a test compares the two.
+
+use axum::http::StatusCode;
+
+/// A stable code, its HTTP status and its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProblemCode {
+    pub(crate) code: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) title: &'static str,
+}
+
+impl ProblemCode {
+    /// Altinn's codes have capitals and keep Altinn's type URN.
+    pub(crate) fn urn_prefix(self) -> &'static str {
+        if self.code.starts_with(|first: char| first.is_ascii_uppercase()) {
+            "urn:altinn:error:"
+        } else {
+            "urn:portvakt:error:"
+        }
+    }
+}
+
+/// A code of one wrong part of a body; the answer as a whole is [`VALIDATION`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InvalidCode {
+    pub(crate) code: &'static str,
+    pub(crate) title: &'static str,
+}
+
+macro_rules! problem_codes {
+    ($($name:ident = $code:literal, $status:ident, $title:literal;)+) => {
+        $(pub(crate) const $name: ProblemCode =
+            ProblemCode { code: $code, status: StatusCode::$status, title: $title };)+
+
+        #[cfg(test)]
+        pub(crate) const ALL: &[ProblemCode] = &[$($name),+];
+    };
+}
+
+macro_rules! invalid_codes {
+    ($($name:ident = $code:literal, $title:literal;)+) => {
+        $(pub(crate) const $name: InvalidCode = InvalidCode { code: $code, title: $title };)+
+
+        #[cfg(test)]
+        pub(crate) const ALL_INVALID: &[InvalidCode] = &[$($name),+];
+    };
+}
+
+problem_codes! {
+    // Altinn's.
+    VALIDATION = "STD-00000", BAD_REQUEST, "One or more validation errors occurred.";
+    PARTY_NOT_RESOLVED = "AUTH-00000", BAD_REQUEST, "Can't resolve the Organisation Number from the logged in Reportee PartyId.";
+    RIGHTS_NOT_DELEGABLE = "AUTH-00001", BAD_REQUEST, "One or more Right not found or not delegable.";
+    SYSTEM_USER_EXISTS = "AUTH-00004", BAD_REQUEST, "Failed to create new SystemUser, existing SystemUser tied to the given System-Id.";
+    REQUEST_NOT_FOUND = "AUTH-00010", NOT_FOUND, "The Id does not refer to a Request in our system.";
+    SYSTEM_NOT_FOUND = "AUTH-00011", NOT_FOUND, "The Id does not refer to a Registered System.";
+    REQUEST_NOT_NEW = "AUTH-00013", CONFLICT, "The Status of the Request is not New.";
+    SYSTEM_USER_NOT_FOUND = "AUTH-00015", NOT_FOUND, "The SystemUser was not found.";
+    REDIRECT_URL_INVALID = "AUTH-00021", BAD_REQUEST, "The RedirectUri was not found or not valid.";
+    VENDOR_UNRESOLVED = "AUTH-00023", UNAUTHORIZED, "Can't resolve the Organisation Number for the Vendor from the Token.";
+    NO_REDIRECT_URLS = "AUTH-00026", BAD_REQUEST, "No redirect uris are set for the system";
+    PARTY_REQUEST_MISMATCH = "AUTH-00041", FORBIDDEN, "Party does not match request's orgno";
+    NOTHING_REQUESTED = "AUTH-00059", BAD_REQUEST, "No AccessPackages or Single Rights found, a SystemUser must have at least one";
+    PACKAGE_NOT_IN_SYSTEM = "AUTH-00063", BAD_REQUEST, "One or more accesspackage is not found in the referenced system in the System Register.";
+    PACKAGE_NOT_ASSIGNABLE = "AUTH-00064", BAD_REQUEST, "One or more access packages cannot be delegated. Either they are intended for clients or they cannot be delegated further.";
+    NOT_PARTY_ADMINISTRATOR = "AUTH-00066", FORBIDDEN, "The request requires logged in user to have accessmanager write.";
+    RESOURCE_NOT_DELEGABLE = "AUTH-00070", FORBIDDEN, "DelegationCheck failed with error: The resource cannot be delegated to another user or entity.";
+
+    // Ours: the caller.
+    TOKEN_MISSING = "token_missing", UNAUTHORIZED, "The call carries no bearer token.";
+    TOKEN_INVALID = "token_invalid", UNAUTHORIZED, "The bearer token is not accepted.";
+    INSUFFICIENT_SCOPE = "insufficient_scope", FORBIDDEN, "The token lacks a scope that this operation needs.";
+    CALLER_KIND = "caller_kind_refused", FORBIDDEN, "This kind of caller may not use this operation.";
+    AUTHENTICATION_LEVEL = "authentication_level_too_low", FORBIDDEN, "The operation needs a higher authentication level.";
+    ORGANIZATION_NOT_ALLOWED = "organization_not_allowed", FORBIDDEN, "The organisation in the token may not use this operation.";
+    VENDOR_NOT_OWNER = "vendor_not_owner", FORBIDDEN, "The system belongs to another vendor.";
+    VENDOR_NOT_OWNER_OF_REQUESTED = "vendor_not_owner_of_requested", UNAUTHORIZED, "The system belongs to another vendor.";
+    PROVIDER_NOT_OWNED = "provider_not_owned", FORBIDDEN, "The API provider is another organisation.";
+    CREDENTIAL_INVALID = "credential_invalid", UNAUTHORIZED, "The gateway credential is not known.";
+    CREDENTIAL_OTHER_PROVIDER = "credential_other_provider", FORBIDDEN, "The gateway credential belongs to another API provider.";
+
+    // Ours: the form of the call.
+    NOT_FOUND = "not_found", NOT_FOUND, "There is nothing at this path.";
+    METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not have this method.";
+    PATH_INVALID = "path_invalid", BAD_REQUEST, "A part of the path is not what it should be.";
+    QUERY_INVALID = "query_invalid", BAD_REQUEST, "A query parameter is missing, repeated or not what it should be.";
+    HEADER_INVALID = "header_invalid", BAD_REQUEST, "A header is not what it should be.";
+    JSON_INVALID = "json_invalid", BAD_REQUEST, "The body is not the JSON that this operation takes.";
+    MEDIA_TYPE = "media_type_unsupported", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not what this operation takes.";
+    BODY_TOO_LARGE = "body_too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed.";
+    BODY_UNREADABLE = "body_unreadable", BAD_REQUEST, "The body could not be read.";
+    FIELD_INVALID = "field_invalid", BAD_REQUEST, "A field of the body is not what it should be.";
+
+    // Ours: parties, resources, gateways.
+    PARTY_UNKNOWN = "party_unknown", BAD_REQUEST, "The organisation is not in the register of parties.";
+    PARTY_CONFLICT = "party_conflict", CONFLICT, "The number already belongs to another party.";
+    PROVIDER_UNKNOWN = "provider_unknown", NOT_FOUND, "There is no such API provider.";
+    RESOURCE_UNKNOWN = "resource_unknown", NOT_FOUND, "The API provider has no such resource.";
+    RESOURCE_OTHER_PROVIDER = "resource_other_provider", CONFLICT, "The resource id belongs to another API provider.";
+    POLICY_INVALID = "policy_invalid", BAD_REQUEST, "The resource policy is not accepted.";
+    POLICY_REFUSED = "policy_refused", BAD_REQUEST, "With this resource policy the provider's snapshot would not be accepted by a gateway.";
+    ROUTES_INVALID = "routes_invalid", BAD_REQUEST, "The routes are not accepted.";
+    SNAPSHOT_UNPUBLISHED = "snapshot_unpublished", SERVICE_UNAVAILABLE, "No snapshot is published for this API provider yet.";
+
+    // Ours: the service.
+    DATABASE_BUSY = "database_busy", SERVICE_UNAVAILABLE, "The database is busy.";
+    STOPPING = "stopping", SERVICE_UNAVAILABLE, "The control plane is stopping.";
+    TIMED_OUT = "timed_out", SERVICE_UNAVAILABLE, "The operation took too long and was given up.";
+    INTERNAL = "internal", INTERNAL_SERVER_ERROR, "The control plane failed. Nothing was stored.";
+}
+
+invalid_codes! {
+    VENDOR_NUMBER = "AUTH.VLD-00000", "the org number identifier is not valid ISO6523 identifier";
+    SYSTEM_ID_FORMAT = "AUTH.VLD-00001", "The system id does not match the format orgnumber_xxxx...";
+    SYSTEM_ID_EXISTS = "AUTH.VLD-00002", "The system id already exists";
+    RESOURCE_NOT_FOUND = "AUTH.VLD-00003", "One or more resources specified in rights were not found in Altinn's resource register.";
+    CLIENT_ID_EXISTS = "AUTH.VLD-00004", "One of the client id is already tagged with an existing system";
+    REDIRECT_URL_FORMAT = "AUTH.VLD-00005", "One or more of the redirect urls format is not valid. The valid format is https://xxx.xx";
+    DUPLICATE_RIGHTS = "AUTH.VLD-00006", "One or more duplicate rights found";
+    DUPLICATE_PACKAGES = "AUTH.VLD-00007", "One or more duplicate access package(s) found";
+    PACKAGE_INVALID = "AUTH.VLD-00008", "One or all the accesspackage(s) is not found in altinn's access packages or is not delegable";
+    RESOURCE_FORMAT = "AUTH.VLD-00009", "One or more resource id is in wrong format. The valid format is urn:altinn:resource";
+    DUPLICATE_CLIENT_IDS = "AUTH.VLD-00011", "Request contains duplicate client ids";
+    SYSTEM_ID_BLANKS = "AUTH.VLD-00013", "System ID cannot have spaces in id (leading, trailing or in between the id)";
+    RESOURCE_TYPE_NOT_DELEGABLE = "AUTH.VLD-00017", "One or more resources specified in rights is of resource type which is not delegable.";
+    CLIENT_PACKAGE_VISIBLE = "AUTH.VLD-00018", "Access packages meant for system user for client relations can't be used in combination with the flag isVisible: true";
+    CLIENT_ID_FORMAT = "client_id_invalid", "A client id is neither a GUID nor a Maskinporten name of at most 255 characters";
+    NAME_INCOMPLETE = "name_incomplete", "Name and description need a text in each of nb, nn and en";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_have_one_of_two_forms() {
+        let codes: Vec<_> = ALL.iter().map(|problem| problem.code).chain(ALL_INVALID.iter().map(|invalid| invalid.code)).collect();
+        assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+        for code in codes {
+            let ours = code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let altinns = ["STD-", "AUTH-", "AUTH.VLD-"].iter().any(|prefix| {
+                code.strip_prefix(prefix).is_some_and(|number| number.len() == 5 && number.bytes().all(|byte| byte.is_ascii_digit()))
+            });
+            assert!(ours || altinns, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_every_code_with_its_status() {
+        let readme = include_str!("../../README.md");
+        for ProblemCode { code, status, .. } in ALL {
+            assert!(readme.contains(&format!("| `{code}` | {} |", status.as_u16())), "README lacks {code}");
+        }
+        for InvalidCode { code, .. } in ALL_INVALID {
+            assert!(readme.contains(&format!("`{code}`")), "README lacks {code}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `POST /systemuser/request/{party}/{requestId}/approve`: the customer agrees.
+//!
+//! One transaction: the request is accepted, the system user and its delegations exist, the revision is new. The answer
+//! is sent after the commit; gateways have it with the next snapshot.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::json;
+
+use super::get::{IdInPath, partys_own};
+use super::store;
+use crate::caller::PartyAdministrator;
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+use crate::{resources, system_users, systems};
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    caller: PartyAdministrator,
+    PathOf(IdInPath { request_id }): PathOf<IdInPath>,
+) -> Result<Json<bool>, Problem> {
+    let now = state.clock.now();
+    let mut change = state.store.change().await?;
+    let connection = change.connection();
+    let request = partys_own(connection, &caller, request_id).await?;
+    let (request, user, delegation) = request.accept(caller.user_id, now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    systems::store::find(connection, &request.system)
+        .await?
+        .filter(|system| !system.is_deleted)
+        .ok_or(codes::SYSTEM_NOT_FOUND)?;
+    if system_users::store::find_live(connection, user.owner, &user.system, &user.external_ref).await?.is_some() {
+        return Err(codes::SYSTEM_USER_EXISTS.into());
+    }
+    for right in &delegation.rights {
+        let resource = resources::store::find(connection, &right.resource).await?;
+        if !resource.is_some_and(|resource| resource.delegable) {
+            return Err(Problem::new(codes::RESOURCE_NOT_DELEGABLE).member("right", json!(right)));
+        }
+    }
+    store::update_decision(connection, &request).await?;
+    system_users::store::insert(connection, &user, &[delegation]).await?;
+    let log = json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.user_id });
+    change.commit(now, "request_approved", log).await?;
+    Ok(Json(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::test_state::{TestState, story, tokens};
+
+    const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
+
+    #[tokio::test]
+    async fn approval_makes_the_system_user_with_the_requests_id() {
+        let test = TestState::with_request().await;
+        let id = test.request_id().await;
+        let path = format!("{}/approve", story::request_of_hansen(&id));
+        let hansen = test.administrator_of_hansen();
+        assert_eq!(test.post(&path, &hansen, &json!({})).await.expect(200), json!(true));
+        let request = test.get(&format!("{}/{id}", story::REQUESTS), &test.vendor()).await.expect(200);
+        assert_eq!(request["status"], "Accepted");
+        test.get(&format!("{}/{id}", story::system_users_of_hansen()), &hansen).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn a_decided_request_is_not_decided_again() {
+        let test = TestState::with_request().await;
+        let path = story::request_of_hansen(&test.request_id().await);
+        let hansen = test.administrator_of_hansen();
+        test.send("POST", &format!("{path}/approve"), &hansen, None).await.expect(200);
+        for step in ["approve", "reject"] {
+            test.send("POST", &format!("{path}/{step}"), &hansen, None).await.expect_code(409, "AUTH-00013");
+        }
+        let test = TestState::with_request().await;
+        let path = story::request_of_hansen(&test.request_id().await);
+        test.send("POST", &format!("{path}/reject"), &hansen, None).await.expect(200);
+        for step in ["approve", "reject"] {
+            test.send("POST", &format!("{path}/{step}"), &hansen, None).await.expect_code(409, "AUTH-00013");
+        }
+        assert_eq!(test.get(&story::system_users_of_hansen(), &hansen).await.expect(200), json!([]));
+    }
+
+    #[tokio::test]
+    async fn of_many_approvals_at_once_exactly_one_wins() {
+        let test = TestState::with_request().await;
+        let path = format!("{}/approve", story::request_of_hansen(&test.request_id().await));
+        let hansen = test.administrator_of_hansen();
+        let mut approvals = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (test, path, hansen) = (test.clone(), path.clone(), hansen.clone());
+            approvals.spawn(async move { test.send("POST", &path, &hansen, None).await.status });
+        }
+        let mut statuses = approvals.join_all().await;
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
+        let users = test.get(&story::system_users_of_hansen(), &hansen).await.expect(200);
+        assert_eq!(users.as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn only_an_administrator_of_the_party_that_is_asked_approves() {
+        let test = TestState::with_request().await;
+        let id = test.request_id().await;
+        let approve = |path: String| format!("{path}/approve");
+        let (of_hansen, of_bakeri) = (approve(story::request_of_hansen(&id)), approve(story::request_of_bakeri(&id)));
+        let low = tokens::User::new(story::HANSENS_MANAGER).level(2).token(&test);
+        for (path, token, status, code) in [
+            (&of_hansen, String::new(), 401, "token_missing"),
+            (&of_hansen, test.vendor(), 403, "insufficient_scope"),
+            (&of_hansen, low, 403, "authentication_level_too_low"),
+            (&of_hansen, test.administrator_of_bakeri(), 403, "AUTH-00066"),
+            (&of_bakeri, test.administrator_of_bakeri(), 403, "AUTH-00041"),
+            (&of_bakeri, test.administrator_of_hansen(), 403, "AUTH-00066"),
+            (&approve(story::request_of_hansen(UNKNOWN)), test.administrator_of_hansen(), 404, "AUTH-00010"),
+            (&approve(story::request_of_hansen("7")), test.administrator_of_hansen(), 400, "path_invalid"),
+        ] {
+            test.send("POST", path, &token, None).await.expect_code(status, code);
+        }
+        test.send("POST", &of_hansen, &test.administrator_of_hansen(), None).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_longer_delegable_is_not_approved() {
+        let test = TestState::with_request().await;
+        let resource = json!({ "title": { "nb": "MVA", "nn": "MVA", "en": "VAT" }, "delegable": false });
+        test.put(&story::resource("vat"), &test.resource_owner(), &resource).await.expect(200);
+        let path = format!("{}/approve", story::request_of_hansen(&test.request_id().await));
+        test.send("POST", &path, &test.administrator_of_hansen(), None).await.expect_code(403, "AUTH-00070");
+        let request = test.get(&story::request_of_hansen(&test.request_id().await), &test.administrator_of_hansen()).await;
+        assert_eq!(request.expect(200)["status"], "New");
+    }
+}

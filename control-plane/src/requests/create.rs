@@ -1,0 +1,346 @@
+//! `POST /systemuser/request/vendor`: a vendor asks a customer for a system user.
+//!
+//! Asking again for the same system, customer and reference gives the request that is already there.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::IntoResponse;
+use policies::Timestamp;
+use policies::id::{AccessPackage, OrganizationNumber, SystemId};
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use super::model::{RequestId, Status, SystemUserRequest};
+use super::{current, store};
+use crate::caller::{RequestWrite, Vendor};
+use crate::fields::{NAME_CHARS_MAX, text};
+use crate::json::AltinnJson;
+use crate::problem::{Problem, codes};
+use crate::right::{AccessPackageBody, ResourceRight, RightBody};
+use crate::state::AppState;
+use crate::systems::model::{RedirectUrl, System};
+use crate::{access_packages, parties, resources, system_users, systems};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Body {
+    #[serde(rename = "integrationtitle")]
+    integration_title: Option<String>,
+    #[serde(rename = "externalref")]
+    external_ref: Option<String>,
+    #[serde(default, rename = "systemid")]
+    system_id: String,
+    #[serde(default, rename = "partyorgno")]
+    party: String,
+    #[serde(default)]
+    rights: Vec<RightBody>,
+    #[serde(default, rename = "accesspackages")]
+    access_packages: Vec<AccessPackageBody>,
+    #[serde(rename = "redirecturl")]
+    redirect_url: Option<String>,
+}
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    caller: Vendor<RequestWrite>,
+    AltinnJson(body): AltinnJson<Body>,
+) -> Result<impl IntoResponse, Problem> {
+    let now = state.clock.now();
+    let id = RequestId(state.ids.uuid().map_err(Problem::internal)?);
+    let mut change = state.store.change().await?;
+    let connection = change.connection();
+    let system = own_system(connection, &caller, &body.system_id).await?;
+    let party = registered_party(connection, &body.party).await?;
+    let external_ref = match body.external_ref.as_deref() {
+        None | Some("") => party.to_string(),
+        Some(reference) => text("externalRef", reference, NAME_CHARS_MAX)?,
+    };
+    if system_users::store::find_live(connection, party, &system.id, &external_ref).await?.is_some() {
+        return Err(codes::SYSTEM_USER_EXISTS.into());
+    }
+    if let Some(existing) = reusable(connection, party, &system.id, &external_ref, now).await? {
+        return Ok(answer(&state, StatusCode::OK, &existing, now));
+    }
+
+    let request = SystemUserRequest {
+        id,
+        party,
+        external_ref,
+        integration_title: match body.integration_title.as_deref() {
+            None | Some("") => system.name.nb.clone(),
+            Some(title) => text("integrationTitle", title, NAME_CHARS_MAX)?,
+        },
+        redirect_url: body.redirect_url.as_deref().map(|url| allowed_redirect_url(&system, url)).transpose()?,
+        rights: requested_rights(connection, &system, &body.rights).await?,
+        access_packages: requested_packages(&system, &body.access_packages)?,
+        created_at: now,
+        decision: None,
+        system: system.id,
+    };
+    if request.rights.is_empty() && request.access_packages.is_empty() {
+        return Err(codes::NOTHING_REQUESTED.into());
+    }
+    store::insert(connection, &request).await?;
+    let log = json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.organization() });
+    change.commit(now, "system_user_requested", log).await?;
+    Ok(answer(&state, StatusCode::CREATED, &request, now))
+}
+
+type Answer = (StatusCode, [(HeaderName, String); 1], Json<serde_json::Value>);
+
+fn answer(state: &AppState, status: StatusCode, request: &SystemUserRequest, now: Timestamp) -> Answer {
+    let public_url = &state.settings.public_url;
+    let location = format!("{public_url}authentication/api/v1/systemuser/request/{}", request.id);
+    (status, [(header::LOCATION, location)], Json(request.json(public_url, now)))
+}
+
+async fn own_system(
+    connection: &mut SqliteConnection,
+    caller: &Vendor<RequestWrite>,
+    id: &str,
+) -> Result<System, Problem> {
+    let id = SystemId::parse(id).map_err(|_| codes::SYSTEM_NOT_FOUND)?;
+    let system = systems::store::find(connection, &id)
+        .await?
+        .filter(|system| !system.is_deleted)
+        .ok_or(codes::SYSTEM_NOT_FOUND)?;
+    if !caller.may_act_for(system.vendor) {
+        return Err(codes::VENDOR_NOT_OWNER_OF_REQUESTED.into());
+    }
+    Ok(system)
+}
+
+async fn registered_party(connection: &mut SqliteConnection, text: &str) -> Result<OrganizationNumber, Problem> {
+    let party = OrganizationNumber::parse(text)
+        .map_err(|error| Problem::new(codes::PARTY_NOT_RESOLVED).detail(error.to_string()))?;
+    if !parties::store::is_registered(connection, party).await? {
+        return Err(codes::PARTY_NOT_RESOLVED.into());
+    }
+    Ok(party)
+}
+
+/// The request that answers this one. One that is over or timed out is archived to make room.
+async fn reusable(
+    connection: &mut SqliteConnection,
+    party: OrganizationNumber,
+    system: &SystemId,
+    external_ref: &str,
+    now: Timestamp,
+) -> Result<Option<SystemUserRequest>, sqlx::Error> {
+    let Some(request) = store::find_by_reference(connection, party, system, external_ref).await? else {
+        return Ok(None);
+    };
+    if request.status(now) == Status::Timedout || current::is_over(connection, &request).await? {
+        store::archive(connection, request.id, now).await?;
+        return Ok(None);
+    }
+    Ok(Some(request))
+}
+
+fn allowed_redirect_url(system: &System, text: &str) -> Result<String, Problem> {
+    if system.redirect_urls.is_empty() {
+        return Err(codes::NO_REDIRECT_URLS.into());
+    }
+    let url = RedirectUrl::parse(text).map_err(|_| codes::REDIRECT_URL_INVALID)?;
+    if !system.redirect_urls.iter().any(|allowed| allowed.allows(&url)) {
+        return Err(codes::REDIRECT_URL_INVALID.into());
+    }
+    Ok(url.as_str().to_owned())
+}
+
+/// Rights that the system is registered with, on resources that have a policy with the action. Repetitions fall together.
+async fn requested_rights(
+    connection: &mut SqliteConnection,
+    system: &System,
+    bodies: &[RightBody],
+) -> Result<Vec<ResourceRight>, Problem> {
+    let mut rights = Vec::with_capacity(bodies.len());
+    let mut seen = BTreeSet::new();
+    for body in bodies {
+        let right = ResourceRight::try_from(body).map_err(|_| codes::RIGHTS_NOT_DELEGABLE)?;
+        let refused = || Problem::new(codes::RIGHTS_NOT_DELEGABLE).member("right", json!(right));
+        if !system.rights.iter().any(|registered| registered.covers(&right)) {
+            return Err(refused().detail("the system is not registered with this right"));
+        }
+        let resource = resources::store::find(connection, &right.resource).await?.ok_or_else(refused)?;
+        if !resource.delegable {
+            return Err(refused().detail("the resource is not delegable"));
+        }
+        let actions = resource.actions().map_err(Problem::internal)?;
+        let is_known = match &right.action {
+            Some(action) => actions.contains(action),
+            None => !actions.is_empty(),
+        };
+        if !is_known {
+            return Err(refused().detail("the resource's policy has no such action"));
+        }
+        if seen.insert(right.clone()) {
+            rights.push(right);
+        }
+    }
+    Ok(rights)
+}
+
+/// Packages that the system is registered with and that a standard system user can hold.
+fn requested_packages(system: &System, bodies: &[AccessPackageBody]) -> Result<Vec<AccessPackage>, Problem> {
+    let mut packages = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        let package = AccessPackage::try_from(body).map_err(|_| codes::PACKAGE_NOT_IN_SYSTEM)?;
+        if !system.access_packages.contains(&package) {
+            return Err(Problem::new(codes::PACKAGE_NOT_IN_SYSTEM).detail(package.to_string()));
+        }
+        if !access_packages::kind(&package).is_some_and(|kind| kind.is_assignable) {
+            return Err(Problem::new(codes::PACKAGE_NOT_ASSIGNABLE).detail(package.to_string()));
+        }
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    Ok(packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::requests::model::LIFETIME_DAYS;
+    use crate::test_state::{Answer, TestState, story, tokens};
+
+    async fn requested_with(test: &TestState, member: &str, value: Value) -> Answer {
+        let mut body = story::request();
+        body[member] = value;
+        test.post(story::REQUESTS, &test.vendor(), &body).await
+    }
+
+    #[tokio::test]
+    async fn a_request_is_created_with_its_location() {
+        let test = TestState::with_system().await;
+        let answer = test.post(story::REQUESTS, &test.vendor(), &story::request()).await;
+        let location = answer.headers["location"].clone();
+        let request = answer.expect(201);
+        let id = request["id"].as_str().unwrap();
+        assert_eq!(location, format!("http://portvakt.test/authentication/api/v1/systemuser/request/{id}"));
+        let mut expected = story::request();
+        for (member, value) in [
+            ("id", json!(id)),
+            ("externalRef", json!("310247049")),
+            ("status", json!("New")),
+            ("confirmUrl", json!(format!("http://portvakt.test/accessmanagement/ui/systemuser/request?id={id}&DONTCHOOSEREPORTEE=true"))),
+            ("escalated", json!(false)),
+            ("created", json!(test.clock.text())),
+            ("timedOut", json!(false)),
+        ] {
+            expected[member] = value;
+        }
+        assert_eq!(request, expected);
+    }
+
+    #[tokio::test]
+    async fn the_same_request_is_the_same_request() {
+        let test = TestState::with_system().await;
+        let first = test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
+        let before = test.state.store.revision().await.unwrap();
+        let second = test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(200);
+        assert_eq!(first, second);
+        assert_eq!(test.state.store.revision().await.unwrap(), before);
+        let other = requested_with(&test, "externalRef", json!("other")).await.expect(201);
+        assert_ne!(first["id"], other["id"]);
+    }
+
+    #[tokio::test]
+    async fn two_at_once_make_one_request() {
+        let test = TestState::with_system().await;
+        let (vendor, body) = (test.vendor(), story::request());
+        let (one, two) =
+            tokio::join!(test.post(story::REQUESTS, &vendor, &body), test.post(story::REQUESTS, &vendor, &body));
+        let mut statuses = [one.status, two.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 201]);
+        assert_eq!(one.json["id"], two.json["id"]);
+    }
+
+    #[tokio::test]
+    async fn an_accepted_request_bars_another_and_a_timed_out_one_does_not() {
+        let test = TestState::with_request().await;
+        test.approve().await;
+        test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect_code(400, "AUTH-00004");
+
+        let test = TestState::with_request().await;
+        let old = test.request_id().await;
+        test.clock.advance_seconds(LIFETIME_DAYS * 86_400);
+        let seen = test.get(&format!("{}/{old}", story::REQUESTS), &test.vendor()).await.expect(200);
+        assert_eq!((&seen["status"], &seen["timedOut"]), (&json!("Timedout"), &json!(true)));
+        let new = test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
+        assert_ne!(new["id"], old);
+        test.get(&format!("{}/{old}", story::REQUESTS), &test.vendor()).await.expect_code(404, "AUTH-00010");
+    }
+
+    #[tokio::test]
+    async fn every_wrong_request_has_its_code_and_nothing_is_stored() {
+        let test = TestState::with_system().await;
+        let before = test.state.store.revision().await.unwrap();
+        let right = |resource: &str| json!([{ "resource": [{ "id": "urn:altinn:resource", "value": resource }] }]);
+        for (member, value, status, code) in [
+            ("systemId", json!("310247030_other"), 404, "AUTH-00011"),
+            ("systemId", json!(null), 404, "AUTH-00011"),
+            ("partyOrgNo", json!("310247048"), 400, "AUTH-00000"),
+            ("partyOrgNo", json!("310247065"), 400, "AUTH-00000"),
+            ("partyOrgNo", json!(null), 400, "AUTH-00000"),
+            ("partyOrgNo", json!(310247049), 400, "json_invalid"),
+            ("rights", right("internal"), 400, "AUTH-00001"),
+            ("rights", right("unknown"), 400, "AUTH-00001"),
+            ("rights", json!([{ "action": "fly", "resource": right("vat")[0]["resource"] }]), 400, "AUTH-00001"),
+            ("rights", json!([{ "resource": [] }]), 400, "AUTH-00001"),
+            ("accessPackages", json!([{ "urn": "urn:altinn:accesspackage:skatt-naering" }]), 400, "AUTH-00063"),
+            ("accessPackages", json!([{ "urn": "regnskap" }]), 400, "AUTH-00063"),
+            ("redirectUrl", json!("https://evil.no/done"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https://smartcloud.no:8443/done"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("http://smartcloud.no/done"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https://user@smartcloud.no/done"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https://smartcloud.no/DONE"), 400, "AUTH-00021"),
+            ("externalRef", json!("x".repeat(256)), 400, "field_invalid"),
+            ("integrationTitle", json!("x".repeat(256)), 400, "field_invalid"),
+        ] {
+            requested_with(&test, member, value).await.expect_code(status, code);
+        }
+        let nothing = json!({ "systemId": "310247030_smartcloud", "partyOrgNo": "310247049", "rights": [], "accessPackages": [] });
+        test.post(story::REQUESTS, &test.vendor(), &nothing).await.expect_code(400, "AUTH-00059");
+        assert_eq!(test.state.store.revision().await.unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn rights_may_name_one_action_and_redirects_may_add_a_query() {
+        let test = TestState::with_system().await;
+        let mut body = story::request();
+        body["rights"] = json!([{ "action": "read", "resource": [{ "id": "urn:altinn:resource", "value": "vat" }] }]);
+        body["redirectUrl"] = json!("https://smartcloud.no/done?customer=7");
+        let request = test.post(story::REQUESTS, &test.vendor(), &body).await.expect(201);
+        assert_eq!((&request["rights"], &request["redirectUrl"]), (&body["rights"], &body["redirectUrl"]));
+    }
+
+    #[tokio::test]
+    async fn client_packages_and_systems_without_redirects() {
+        let test = TestState::with_resources().await;
+        let mut system = story::system();
+        let package = json!([{ "urn": "urn:altinn:accesspackage:ansvarlig-revisor" }]);
+        system["accessPackages"] = package.clone();
+        system["isVisible"] = json!(false);
+        system["allowedRedirectUrls"] = json!([]);
+        test.post(story::SYSTEMS, &test.vendor(), &system).await.expect(200);
+        requested_with(&test, "accessPackages", package).await.expect_code(400, "AUTH-00026");
+        let body = json!({ "systemId": "310247030_smartcloud", "partyOrgNo": "310247049", "accessPackages": system["accessPackages"] });
+        test.post(story::REQUESTS, &test.vendor(), &body).await.expect_code(400, "AUTH-00064");
+    }
+
+    #[tokio::test]
+    async fn only_the_systems_vendor_asks() {
+        let test = TestState::with_system().await;
+        let foreign = tokens::Maskinporten::vendor("310247065").token(&test);
+        test.post(story::REQUESTS, &foreign, &story::request()).await.expect_code(401, "vendor_not_owner_of_requested");
+        let reader = tokens::Maskinporten::new("310247030", "altinn:authentication/systemuser.request.read").token(&test);
+        test.post(story::REQUESTS, &reader, &story::request()).await.expect_code(403, "insufficient_scope");
+    }
+}

@@ -1,0 +1,54 @@
+//! `POST /systemuser/request/{party}/{requestId}/reject`: the customer refuses.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::json;
+
+use super::get::{IdInPath, partys_own};
+use super::store;
+use crate::caller::PartyAdministrator;
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    caller: PartyAdministrator,
+    PathOf(IdInPath { request_id }): PathOf<IdInPath>,
+) -> Result<Json<bool>, Problem> {
+    let now = state.clock.now();
+    let mut change = state.store.change().await?;
+    let request = partys_own(change.connection(), &caller, request_id).await?;
+    let request = request.reject(caller.user_id, now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    store::update_decision(change.connection(), &request).await?;
+    let log = json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.user_id });
+    change.commit(now, "request_rejected", log).await?;
+    Ok(Json(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::test_state::{TestState, story};
+
+    #[tokio::test]
+    async fn a_rejected_request_stays_rejected_until_the_vendor_withdraws_it() {
+        let test = TestState::with_request().await;
+        let id = test.request_id().await;
+        let path = format!("{}/reject", story::request_of_hansen(&id));
+        let answer = test.send("POST", &path, &test.administrator_of_hansen(), None).await.expect(200);
+        assert_eq!(answer, json!(true));
+        let again = test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(200);
+        assert_eq!((&again["id"], &again["status"]), (&json!(id), &json!("Rejected")));
+        test.delete(&format!("{}/{id}", story::REQUESTS), &test.vendor()).await.expect(202);
+        test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
+    }
+
+    #[tokio::test]
+    async fn another_party_cannot_reject() {
+        let test = TestState::with_request().await;
+        let path = format!("{}/reject", story::request_of_bakeri(&test.request_id().await));
+        test.send("POST", &path, &test.administrator_of_bakeri(), None).await.expect_code(403, "AUTH-00041");
+    }
+}

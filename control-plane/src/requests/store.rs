@@ -1,0 +1,131 @@
+//! The table of requests. An archived request is kept for the record and never read again here.
+
+use policies::Timestamp;
+use policies::id::{OrganizationNumber, SystemId};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::model::{CustomerDecision, RequestId, SystemUserRequest};
+use crate::right::stored;
+use crate::store::decoded;
+
+#[derive(sqlx::FromRow)]
+struct RequestRow {
+    id: String,
+    system: String,
+    party: String,
+    external_ref: String,
+    integration_title: String,
+    redirect_url: Option<String>,
+    rights: String,
+    access_packages: String,
+    status: String,
+    created_at: i64,
+    decided_at: Option<i64>,
+    decided_by: Option<i64>,
+}
+
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    id: RequestId,
+) -> Result<Option<SystemUserRequest>, sqlx::Error> {
+    let row: Option<RequestRow> =
+        sqlx::query_as("SELECT * FROM system_user_request WHERE id = ? AND archived_at IS NULL")
+            .bind(id.to_string())
+            .fetch_optional(connection)
+            .await?;
+    row.map(request).transpose()
+}
+
+pub(super) async fn find_by_reference(
+    connection: &mut SqliteConnection,
+    party: OrganizationNumber,
+    system: &SystemId,
+    external_ref: &str,
+) -> Result<Option<SystemUserRequest>, sqlx::Error> {
+    let row: Option<RequestRow> = sqlx::query_as(
+        "SELECT * FROM system_user_request \
+         WHERE party = ? AND system = ? AND external_ref = ? AND archived_at IS NULL",
+    )
+    .bind(party.to_string())
+    .bind(system.as_str())
+    .bind(external_ref)
+    .fetch_optional(connection)
+    .await?;
+    row.map(request).transpose()
+}
+
+pub(super) async fn insert(connection: &mut SqliteConnection, request: &SystemUserRequest) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO system_user_request (id, system, party, external_ref, integration_title, redirect_url, rights, \
+         access_packages, status, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'New', ?)",
+    )
+    .bind(request.id.to_string())
+    .bind(request.system.as_str())
+    .bind(request.party.to_string())
+    .bind(&request.external_ref)
+    .bind(&request.integration_title)
+    .bind(&request.redirect_url)
+    .bind(stored::rights_text(&request.rights))
+    .bind(stored::packages_text(&request.access_packages))
+    .bind(request.created_at.unix_millis())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Stores what the customer decided.
+pub(super) async fn update_decision(
+    connection: &mut SqliteConnection,
+    request: &SystemUserRequest,
+) -> Result<(), sqlx::Error> {
+    let status = match request.decision {
+        None => "New",
+        Some(CustomerDecision { is_accepted: true, .. }) => "Accepted",
+        Some(CustomerDecision { is_accepted: false, .. }) => "Rejected",
+    };
+    sqlx::query("UPDATE system_user_request SET status = ?, decided_at = ?, decided_by = ? WHERE id = ?")
+        .bind(status)
+        .bind(request.decision.map(|decision| decision.at.unix_millis()))
+        .bind(request.decision.map(|decision| decision.user_id))
+        .bind(request.id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn archive(
+    connection: &mut SqliteConnection,
+    id: RequestId,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_user_request SET archived_at = ? WHERE id = ?")
+        .bind(now.unix_millis())
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn request(row: RequestRow) -> Result<SystemUserRequest, sqlx::Error> {
+    let decision = match (row.decided_by, row.decided_at) {
+        (Some(user_id), Some(at)) => Some(CustomerDecision {
+            is_accepted: row.status == "Accepted",
+            user_id,
+            at: Timestamp::from_unix_millis(at),
+        }),
+        _ => None,
+    };
+    Ok(SystemUserRequest {
+        id: RequestId(decoded(Uuid::parse_str(&row.id))?),
+        system: decoded(SystemId::parse(&row.system))?,
+        party: decoded(OrganizationNumber::parse(&row.party))?,
+        external_ref: row.external_ref,
+        integration_title: row.integration_title,
+        redirect_url: row.redirect_url,
+        rights: stored::rights(&row.rights)?,
+        access_packages: stored::packages(&row.access_packages)?,
+        created_at: Timestamp::from_unix_millis(row.created_at),
+        decision,
+    })
+}

@@ -1,0 +1,111 @@
+//! `PUT /portvakt/v1/providers/{provider}/resources/{resource}/policy`: the resource's XACML policy.
+
+use axum::Json;
+use axum::extract::{FromRequest, Request, State};
+use policies::xacml::ResourcePolicy;
+use serde_json::{Value, json};
+
+use super::model::CatalogueError;
+use super::put_resource::ResourceInPath;
+use super::store;
+use crate::caller::ResourceOwner;
+use crate::json::{body_bytes, media_type};
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+
+/// A body of XML, as text.
+pub(super) struct Xml(String);
+
+impl FromRequest<AppState> for Xml {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let is_xml = media_type(request.headers()).is_some_and(|media_type| {
+            matches!(media_type.as_str(), "application/xml" | "text/xml" | "application/xacml+xml")
+        });
+        if !is_xml {
+            return Err(Problem::new(codes::MEDIA_TYPE).detail("expected `application/xml`"));
+        }
+        let bytes = body_bytes(request, state).await?;
+        String::from_utf8(bytes.into()).map(Self).map_err(|_| Problem::new(codes::POLICY_INVALID).detail("not UTF-8"))
+    }
+}
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    owner: ResourceOwner,
+    PathOf(ResourceInPath { resource: id }): PathOf<ResourceInPath>,
+    Xml(xml): Xml,
+) -> Result<Json<Value>, Problem> {
+    let policy = ResourcePolicy::parse(&xml, &id).map_err(|error| {
+        Problem::new(codes::POLICY_INVALID)
+            .detail(&error.message)
+            .member("line", error.line)
+            .member("reason", error.code)
+    })?;
+    let mut change = state.store.change().await?;
+    store::find(change.connection(), &id)
+        .await?
+        .filter(|resource| resource.provider == owner.provider)
+        .ok_or(codes::RESOURCE_UNKNOWN)?;
+    store::replace_policy(change.connection(), &id, &xml).await?;
+    match store::catalogue(change.connection(), &owner.provider).await?.check() {
+        Ok(()) => {}
+        Err(CatalogueError::Compile(errors)) => return Err(super::put_routes::refused(codes::POLICY_REFUSED, &errors)),
+        Err(CatalogueError::Policy(error)) => return Err(Problem::internal(error)),
+    }
+    let answer = json!({
+        "resource": id,
+        "actions": policy.actions(),
+        "minimumAuthenticationLevel": policy.minimum_authentication_level(),
+    });
+    let log = json!({ "policy": answer, "provider": owner.provider, "by": owner.organization });
+    change.commit(state.clock.now(), "policy_stored", log).await?;
+    Ok(Json(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::test_state::{TestState, story};
+
+    #[tokio::test]
+    async fn a_policy_is_stored_and_says_its_actions() {
+        let test = TestState::with_resources().await;
+        let path = format!("{}/policy", story::resource("vat"));
+        let xml = story::policy("vat", &["read", "write"], &[]);
+        let answer = test.put_xml(&path, &test.resource_owner(), &xml).await.expect(200);
+        assert_eq!(answer["actions"], json!(["read", "write"]));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_policy_is_refused_with_its_line() {
+        let test = TestState::with_resources().await;
+        let before = test.state.store.revision().await.unwrap();
+        let path = format!("{}/policy", story::resource("vat"));
+        let owner = test.resource_owner();
+        for xml in ["", "no xml", "<a/>", "<a>", "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>"] {
+            let answer = test.put_xml(&path, &owner, xml).await;
+            assert!(answer.json["line"].is_u64(), "{xml}: {}", answer.json);
+            answer.expect_code(400, "policy_invalid");
+        }
+        let other = story::policy("annual-accounts", &["read"], &[]);
+        test.put_xml(&path, &owner, &other).await.expect_code(400, "policy_invalid");
+        let xml = story::policy("vat", &["read"], &[]);
+        test.put(&path, &owner, &json!({})).await.expect_code(415, "media_type_unsupported");
+        let unknown = format!("{}/policy", story::resource("unknown"));
+        test.put_xml(&unknown, &owner, &story::policy("unknown", &["read"], &[])).await.expect_code(404, "resource_unknown");
+        test.put_xml(&path, &test.vendor(), &xml).await.expect_code(403, "insufficient_scope");
+        assert_eq!(test.state.store.revision().await.unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_takes_a_routes_action_away_is_refused() {
+        let test = TestState::with_resources().await;
+        let path = format!("{}/policy", story::resource("vat"));
+        let xml = story::policy("vat", &["write"], &[]);
+        test.put_xml(&path, &test.resource_owner(), &xml).await.expect_code(400, "policy_refused");
+    }
+}

@@ -1,0 +1,96 @@
+//! `PUT /portvakt/v1/providers/{provider}/resources/{resource}`: what the resource is called, and whether rights on it
+//! can be delegated. Its policy is put apart.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use policies::id::ResourceId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::store;
+use crate::caller::ResourceOwner;
+use crate::fields::{NAME_CHARS_MAX, text};
+use crate::json::OwnJson;
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+use crate::systems::model::LocalizedText;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    title: TitleBody,
+    delegable: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TitleBody {
+    nb: String,
+    nn: String,
+    en: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ResourceInPath {
+    pub(super) resource: ResourceId,
+}
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    owner: ResourceOwner,
+    PathOf(ResourceInPath { resource: id }): PathOf<ResourceInPath>,
+    OwnJson(body): OwnJson<Body>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let title = LocalizedText {
+        nb: text("title.nb", &body.title.nb, NAME_CHARS_MAX)?,
+        nn: text("title.nn", &body.title.nn, NAME_CHARS_MAX)?,
+        en: text("title.en", &body.title.en, NAME_CHARS_MAX)?,
+    };
+    let mut change = state.store.change().await?;
+    let existing = store::find(change.connection(), &id).await?;
+    if existing.as_ref().is_some_and(|resource| resource.provider != owner.provider) {
+        return Err(codes::RESOURCE_OTHER_PROVIDER.into());
+    }
+    store::upsert(change.connection(), &owner.provider, &id, &title, body.delegable).await?;
+    let log = json!({ "resource": id, "provider": owner.provider, "delegable": body.delegable, "by": owner.organization });
+    change.commit(state.clock.now(), "resource_stored", log).await?;
+    let status = if existing.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(json!({ "id": id, "title": title, "delegable": body.delegable }))))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::test_state::{TestState, story, tokens};
+
+    #[tokio::test]
+    async fn the_provider_stores_its_resources() {
+        let test = TestState::with_resources().await;
+        let body = json!({ "title": { "nb": "a", "nn": "b", "en": "c" }, "delegable": true });
+        test.put(&story::resource("new"), &test.resource_owner(), &body).await.expect(201);
+        test.put(&story::resource("new"), &test.resource_owner(), &body).await.expect(200);
+        for wrong in [json!({}), json!({ "title": { "nb": "a" }, "delegable": true }), json!([])] {
+            test.put(&story::resource("new"), &test.resource_owner(), &wrong).await.expect_code(400, "json_invalid");
+        }
+        test.put(&story::resource("a%20b"), &test.resource_owner(), &body).await.expect_code(400, "path_invalid");
+    }
+
+    #[tokio::test]
+    async fn nobody_stores_anothers_resources() {
+        let test = TestState::with_resources().await;
+        let body = json!({ "title": { "nb": "a", "nn": "b", "en": "c" }, "delegable": true });
+        let scope = "portvakt:resources.write";
+        let stranger = tokens::Maskinporten::new("310247065", scope).token(&test);
+        test.put(&story::resource("vat"), &stranger, &body).await.expect_code(403, "provider_not_owned");
+        let unknown = "/portvakt/v1/providers/unknown/resources/vat";
+        test.put(unknown, &test.resource_owner(), &body).await.expect_code(404, "provider_unknown");
+
+        let other = json!({ "organizationNumber": "310247065", "name": "Other" });
+        test.put("/portvakt/v1/providers/other", &test.operator(), &other).await.expect(201);
+        let path = "/portvakt/v1/providers/other/resources/vat";
+        test.put(path, &stranger, &body).await.expect_code(409, "resource_other_provider");
+    }
+}

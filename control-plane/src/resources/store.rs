@@ -1,0 +1,138 @@
+//! The tables of providers and resources.
+
+use policies::id::{OrganizationNumber, ProviderId, ResourceId};
+use policies::snapshot::RouteDocument;
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use super::model::{Catalogue, Resource};
+use crate::store::decoded;
+use crate::systems::model::LocalizedText;
+
+#[derive(sqlx::FromRow)]
+struct ResourceRow {
+    id: String,
+    provider: String,
+    delegable: bool,
+    policy: Option<String>,
+}
+
+/// Ids of all providers, in order.
+pub(crate) async fn providers(connection: &mut SqliteConnection) -> Result<Vec<ProviderId>, sqlx::Error> {
+    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM provider ORDER BY id").fetch_all(connection).await?;
+    ids.iter().map(|id| decoded(ProviderId::parse(id))).collect()
+}
+
+/// The provider's organisation; `None` when there is no such provider.
+pub(crate) async fn provider_organization(
+    connection: &mut SqliteConnection,
+    provider: &ProviderId,
+) -> Result<Option<OrganizationNumber>, sqlx::Error> {
+    let text: Option<String> = sqlx::query_scalar("SELECT organization FROM provider WHERE id = ?")
+        .bind(provider.as_str())
+        .fetch_optional(connection)
+        .await?;
+    text.map(|text| decoded(OrganizationNumber::parse(&text))).transpose()
+}
+
+pub(super) async fn upsert_provider(
+    connection: &mut SqliteConnection,
+    provider: &ProviderId,
+    organization: OrganizationNumber,
+    name: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO provider (id, organization, name) VALUES (?, ?, ?) \
+         ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, name = excluded.name",
+    )
+    .bind(provider.as_str())
+    .bind(organization.to_string())
+    .bind(name)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The resource, whoever's it is.
+pub(crate) async fn find(connection: &mut SqliteConnection, id: &ResourceId) -> Result<Option<Resource>, sqlx::Error> {
+    let row: Option<ResourceRow> = sqlx::query_as("SELECT id, provider, delegable, policy FROM resource WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.map(resource).transpose()
+}
+
+/// The provider's resources, in order of their ids, and its routes, in the order it gave them.
+pub(crate) async fn catalogue(
+    connection: &mut SqliteConnection,
+    provider: &ProviderId,
+) -> Result<Catalogue, sqlx::Error> {
+    let routes: String = sqlx::query_scalar("SELECT routes FROM provider WHERE id = ?")
+        .bind(provider.as_str())
+        .fetch_one(&mut *connection)
+        .await?;
+    let rows: Vec<ResourceRow> =
+        sqlx::query_as("SELECT id, provider, delegable, policy FROM resource WHERE provider = ? ORDER BY id")
+            .bind(provider.as_str())
+            .fetch_all(connection)
+            .await?;
+    Ok(Catalogue {
+        provider: provider.clone(),
+        resources: rows.into_iter().map(resource).collect::<Result<_, _>>()?,
+        routes: decoded(serde_json::from_str(&routes))?,
+    })
+}
+
+pub(super) async fn upsert(
+    connection: &mut SqliteConnection,
+    provider: &ProviderId,
+    id: &ResourceId,
+    title: &LocalizedText,
+    delegable: bool,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO resource (id, provider, title_nb, title_nn, title_en, delegable) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (id) DO UPDATE SET title_nb = excluded.title_nb, title_nn = excluded.title_nn, \
+         title_en = excluded.title_en, delegable = excluded.delegable",
+    )
+    .bind(id.as_str())
+    .bind(provider.as_str())
+    .bind(&title.nb)
+    .bind(&title.nn)
+    .bind(&title.en)
+    .bind(delegable)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn replace_policy(
+    connection: &mut SqliteConnection,
+    id: &ResourceId,
+    xml: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE resource SET policy = ? WHERE id = ?").bind(xml).bind(id.as_str()).execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn replace_routes(
+    connection: &mut SqliteConnection,
+    provider: &ProviderId,
+    routes: &[RouteDocument],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE provider SET routes = ? WHERE id = ?")
+        .bind(json!(routes).to_string())
+        .bind(provider.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn resource(row: ResourceRow) -> Result<Resource, sqlx::Error> {
+    Ok(Resource {
+        id: decoded(ResourceId::parse(&row.id))?,
+        provider: decoded(ProviderId::parse(&row.provider))?,
+        delegable: row.delegable,
+        policy: row.policy,
+    })
+}

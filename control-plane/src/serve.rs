@@ -1,0 +1,115 @@
+//! Starting and stopping: the order in which the parts come up, and go down without cutting a call off.
+
+use std::future::IntoFuture as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::gateways::PollReports;
+use crate::issuers::{self, Issuers};
+use crate::snapshots::{self, Publications, SigningKey};
+use crate::state::{AppState, Clock, Ids, Settings};
+use crate::store::Store;
+
+/// How long calls under way may go on after the stop.
+const STOP_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A control plane that listens. Dropping it leaves it running; [`Running::stop`] ends it.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<std::io::Result<()>>,
+    helpers: Vec<JoinHandle<()>>,
+    store: Store,
+}
+
+/// Starts a control plane. It listens when this returns.
+pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> anyhow::Result<Running> {
+    // Fails only when somebody in this process chose already; any choice will do.
+    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let (stop, stopping) = watch::channel(false);
+    let key_refresh = Duration::from_secs(config.key_refresh_s);
+    let state = open(config, address, clock, ids, stopping.clone()).await?;
+
+    let helpers = vec![
+        tokio::spawn(snapshots::keep_published(state.clone())),
+        tokio::spawn(issuers::keep_fresh(state.clone(), key_refresh)),
+    ];
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("cannot set TCP_NODELAY: {error}");
+        }
+    });
+    let mut stop_serving = stopping;
+    let server = axum::serve(listener, crate::app(state.clone())).with_graceful_shutdown(async move {
+        let _sender_gone = stop_serving.wait_for(|stopping| *stopping).await;
+    });
+    Ok(Running { address, stop, server: tokio::spawn(server.into_future()), helpers, store: state.store })
+}
+
+/// The state that the configuration describes, with the snapshots that were published before.
+pub(crate) async fn open(
+    config: Config,
+    address: SocketAddr,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<AppState> {
+    let signing_key = SigningKey::open(&config.signing_key_file(), &*ids)?;
+    let store = Store::open(&config.database).await?;
+    let epoch = snapshots::restore_epoch(&store, &*ids).await?;
+    let settings = Settings {
+        public_url: config.public_url(address)?,
+        operators: config.operators.into_iter().collect(),
+        lookup_organizations: config.lookup_organizations.into_iter().collect(),
+        snapshot_validity_s: config.snapshot_validity_s,
+    };
+    let state = AppState {
+        issuers: Arc::new(Issuers::open(config.issuers, &store).await?),
+        publications: Arc::new(Publications::new(signing_key, epoch)),
+        poll_reports: Arc::new(PollReports::default()),
+        settings: Arc::new(settings),
+        store,
+        clock,
+        ids,
+        stopping,
+    };
+    snapshots::restore(&state).await?;
+    Ok(state)
+}
+
+impl Running {
+    /// Where it listens, for example `http://127.0.0.1:8080`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops: held polls are answered, calls under way are finished, the database is closed.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        let served = tokio::time::timeout(STOP_TIME_MAX, &mut self.server).await;
+        if served.is_err() {
+            tracing::warn!("some calls were not finished in time and are cut off");
+            self.server.abort();
+        }
+        for helper in self.helpers {
+            helper.await.context("a part of the control plane failed")?;
+        }
+        self.store.close().await;
+        match served {
+            Ok(served) => served?.context("serving failed"),
+            Err(_) => Ok(()),
+        }
+    }
+}

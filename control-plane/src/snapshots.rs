@@ -1,0 +1,32 @@
+//! From what is stored to what gateways enforce.
+//!
+//! [`publish`] follows the revision: per provider it reads all slices at one instant ([`build`]), compiles, signs
+//! ([`signing_key`]), opens the result as a gateway would, stores it, and only then shows it to the held polls of
+//! [`feed`]. [`publications`] is what is published now. Nothing here changes another slice's tables.
+
+mod build;
+mod feed;
+mod keys;
+mod publications;
+mod publish;
+mod signing_key;
+mod store;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::state::AppState;
+
+pub(crate) use publications::Publications;
+pub(crate) use publish::{keep_published, restore, restore_epoch};
+pub(crate) use signing_key::SigningKey;
+
+/// Everything but the feed.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new().route("/portvakt/v1/snapshot-keys", get(keys::handler))
+}
+
+/// The feed, apart because its answers are held.
+pub(crate) fn feed_routes() -> Router<AppState> {
+    Router::new().route("/snapshots/{provider}", get(feed::handler))
+}

@@ -1,0 +1,190 @@
+//! `GET /snapshots/{provider}`: the feed. A gateway asks for what is newer than what it has and waits for it.
+//!
+//! `If-None-Match` says what it has, `Prefer: wait=N` (RFC 7240) how long it waits, the query what it enforces.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use policies::snapshot::SnapshotVersion;
+
+use super::publications::Published;
+use crate::caller::Gateway;
+use crate::fields::is_text;
+use crate::gateways::PollReport;
+use crate::parameters::Query;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+
+const WAIT_S_MAX: u64 = 60;
+const WORKER_NAME_CHARS_MAX: usize = 64;
+const MEDIA_TYPE: &str = "application/vnd.portvakt.snapshot";
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    gateway: Gateway,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    record(&state, &gateway, &query)?;
+    let known = known_versions(&headers);
+    let wait = wait(&headers)?;
+    let publications = &state.publications;
+    let mut snapshots = publications.follow(&gateway.provider);
+    let newer = snapshots.wait_for(|snapshot| {
+        snapshot.as_ref().is_some_and(|snapshot| !is_known(snapshot.version(), &known))
+    });
+    for version in &known {
+        publications.overtaken_by(&gateway.provider, *version);
+    }
+    let newer = tokio::select! {
+        biased;
+        newer = newer => newer.ok().and_then(|snapshot| snapshot.clone()),
+        () = state.stopped() => None,
+        () = tokio::time::sleep(wait) => None,
+    };
+    match newer {
+        Some(snapshot) => Ok(whole(&snapshot)),
+        None => unchanged(&state, publications.follow(&gateway.provider).borrow().as_deref()),
+    }
+}
+
+fn whole(snapshot: &Arc<Published>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, MEDIA_TYPE.to_owned()),
+        (header::ETAG, etag(snapshot.version())),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (headers, Body::from(snapshot.body.clone())).into_response()
+}
+
+/// Nothing newer: 304 for who has what is published, 503 when nothing is.
+fn unchanged(state: &AppState, current: Option<&Published>) -> Result<Response, Problem> {
+    match current {
+        Some(current) => Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(current.version()))]).into_response()),
+        None if *state.stopping.borrow() => Err(Problem::new(codes::STOPPING).retry_after_s(1)),
+        None => Err(Problem::new(codes::SNAPSHOT_UNPUBLISHED).retry_after_s(1)),
+    }
+}
+
+fn etag(version: SnapshotVersion) -> String {
+    format!("\"{version}\"")
+}
+
+/// The gateway has this version, or a later one of the same epoch.
+fn is_known(version: SnapshotVersion, known: &[SnapshotVersion]) -> bool {
+    known.iter().any(|known| known.epoch == version.epoch && known.version >= version.version)
+}
+
+/// The versions in `If-None-Match`. What is no version of ours matches nothing.
+fn known_versions(headers: &HeaderMap) -> Vec<SnapshotVersion> {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok())
+        .collect()
+}
+
+/// How long to hold the poll: not at all unless asked to.
+fn wait(headers: &HeaderMap) -> Result<Duration, Problem> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let wait = values.flat_map(|value| value.split(',')).find_map(|preference| preference.trim().strip_prefix("wait="));
+    let seconds = match wait {
+        Some(seconds) => seconds
+            .parse::<u64>()
+            .map_err(|_| Problem::new(codes::HEADER_INVALID).detail("`Prefer: wait=` takes a number of seconds"))?,
+        None => 0,
+    };
+    Ok(Duration::from_secs(seconds.min(WAIT_S_MAX)))
+}
+
+fn record(state: &AppState, gateway: &Gateway, query: &Query) -> Result<(), Problem> {
+    let name = |parameter: &str, absent: &str| {
+        let checked = query.parsed(parameter, |text| {
+            if is_text(text, WORKER_NAME_CHARS_MAX) { Ok(text.to_owned()) } else { Err("too long, or no text") }
+        });
+        checked.map(|name| name.unwrap_or_else(|| absent.to_owned()))
+    };
+    let worker = (name("gateway", &gateway.credential)?, name("worker", "")?);
+    let report = PollReport {
+        applied: query.parsed("applied", str::parse)?,
+        refused: query.parsed("refused", str::parse)?.unwrap_or(0),
+        seen_at: state.clock.now(),
+    };
+    state.poll_reports.record(&gateway.provider, worker, report);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::test_state::{TestState, story};
+
+    #[tokio::test]
+    async fn a_gateway_gets_what_it_does_not_have() {
+        let test = TestState::with_resources().await;
+        let gateway = test.gateway().await;
+        let fetched = test.fetch(&gateway, None).await;
+        assert_eq!(fetched.etag, etag(fetched.version()));
+        let answer = test.poll(&gateway, Some(&fetched.etag), "wait=0").await;
+        assert_eq!((answer.status, &answer.headers["etag"]), (304, &fetched.etag));
+        assert_eq!(test.fetch(&gateway, Some("\"1.1\", W/\"x\"")).await, fetched);
+    }
+
+    #[tokio::test]
+    async fn a_held_poll_ends_when_something_is_published() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await;
+        let (answer, _) = tokio::join!(test.poll(&gateway, Some(&before.etag), "respond-async, wait=60"), test.approve());
+        assert_eq!(answer.status, 200);
+        assert_ne!(answer.headers["etag"], before.etag);
+    }
+
+    #[tokio::test]
+    async fn a_held_poll_ends_when_the_service_stops() {
+        let test = TestState::with_resources().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await;
+        let held = test.poll(&gateway, Some(&before.etag), "wait=60");
+        let (answer, ()) = tokio::join!(held, async { test.stop() });
+        assert_eq!(answer.status, 304);
+    }
+
+    #[tokio::test]
+    async fn only_the_providers_own_gateways_are_served() {
+        let test = TestState::with_resources().await;
+        let gateway = test.gateway().await;
+        test.get(&story::feed(""), "").await.expect_code(401, "token_missing");
+        test.get(&story::feed(""), "pvgw_wrong").await.expect_code(401, "credential_invalid");
+        test.get(&story::feed(""), &test.operator()).await.expect_code(401, "credential_invalid");
+        test.get("/snapshots/unknown", &gateway).await.expect_code(404, "provider_unknown");
+        let other = json!({ "organizationNumber": "310247065", "name": "Other" });
+        test.put("/portvakt/v1/providers/other", &test.operator(), &other).await.expect(201);
+        test.get("/snapshots/other", &gateway).await.expect_code(403, "credential_other_provider");
+    }
+
+    #[tokio::test]
+    async fn wrong_parameters_are_refused() {
+        let test = TestState::with_resources().await;
+        let gateway = test.gateway().await;
+        for query in ["applied=7", "applied=1.x", "refused=-1", "gateway=a&gateway=b", &format!("worker={}", "x".repeat(65))] {
+            test.get(&story::feed(query), &gateway).await.expect_code(400, "query_invalid");
+        }
+        test.poll(&gateway, None, "wait=soon").await.expect_code(400, "header_invalid");
+    }
+
+    #[tokio::test]
+    async fn a_provider_without_a_snapshot_gets_503() {
+        let test = TestState::without_publisher().await;
+        let gateway = test.gateway().await;
+        let answer = test.poll(&gateway, None, "wait=0").await;
+        assert_eq!(answer.headers["retry-after"], "1");
+        answer.expect_code(503, "snapshot_unpublished");
+    }
+}

@@ -1,0 +1,163 @@
+//! What is published now, per provider; shared by the publisher, which writes, and the held polls, which wait.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use axum::body::Bytes;
+use policies::Timestamp;
+use policies::id::ProviderId;
+use policies::snapshot::{Manifest, SnapshotVersion};
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+
+use super::signing_key::SigningKey;
+use crate::store::Revision;
+
+/// How far ahead of us a gateway may claim to be; more is not believed.
+const VERSIONS_AHEAD_MAX: u64 = 1 << 32;
+
+/// A snapshot in force: opened by the enforcing code and stored.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) manifest: Manifest,
+    pub(crate) body: Bytes,
+}
+
+impl Published {
+    pub(crate) fn version(&self) -> SnapshotVersion {
+        self.manifest.version
+    }
+
+    /// Time to renew it, though nothing has changed.
+    pub(super) fn is_past_half_life(&self, now: Timestamp) -> bool {
+        let lifetime = self.manifest.not_after.millis_since(self.manifest.issued_at);
+        now >= self.manifest.issued_at.plus_millis(lifetime / 2)
+    }
+}
+
+/// Why a provider's last build was not published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PublishFailure {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) since: Timestamp,
+}
+
+/// All that is published.
+#[derive(Debug)]
+pub(crate) struct Publications {
+    signing_key: SigningKey,
+    epoch: u64,
+    current: RwLock<BTreeMap<ProviderId, watch::Sender<Option<Arc<Published>>>>>,
+    /// Last version ever published, which the next must exceed.
+    last_versions: Mutex<BTreeMap<ProviderId, u64>>,
+    failures: Mutex<BTreeMap<ProviderId, PublishFailure>>,
+    /// A gateway has a version that we have not: we were restored from an older copy.
+    pub(super) overtaken: Notify,
+    /// The revision that was last built for all providers.
+    built: watch::Sender<Option<Revision>>,
+}
+
+impl Publications {
+    pub(crate) fn new(signing_key: SigningKey, epoch: u64) -> Self {
+        Self {
+            signing_key,
+            epoch,
+            current: RwLock::default(),
+            last_versions: Mutex::default(),
+            failures: Mutex::default(),
+            overtaken: Notify::new(),
+            built: watch::Sender::new(None),
+        }
+    }
+
+    pub(crate) fn signing_key(&self) -> &SigningKey {
+        &self.signing_key
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Follows the provider's snapshot; `None` until one is published.
+    pub(crate) fn follow(&self, provider: &ProviderId) -> watch::Receiver<Option<Arc<Published>>> {
+        if let Some(sender) = self.current.read().unwrap_or_else(PoisonError::into_inner).get(provider) {
+            return sender.subscribe();
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        current.entry(provider.clone()).or_default().subscribe()
+    }
+
+    /// Every published snapshot.
+    pub(super) fn current(&self) -> Vec<Arc<Published>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.values().filter_map(|sender| sender.borrow().clone()).collect()
+    }
+
+    /// Shows a snapshot to all who follow.
+    pub(super) fn announce(&self, published: Published) {
+        let provider = published.manifest.provider.clone();
+        self.forget_failure(&provider);
+        self.exceed(&provider, published.version().version);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        current.entry(provider).or_default().send_replace(Some(Arc::new(published)));
+    }
+
+    /// The version that the provider's next snapshot exceeds.
+    pub(super) fn last_version(&self, provider: &ProviderId) -> u64 {
+        let last_versions = self.last_versions.lock().unwrap_or_else(PoisonError::into_inner);
+        last_versions.get(provider).copied().unwrap_or(0)
+    }
+
+    /// Lets the provider's next version be higher than `version`.
+    pub(super) fn exceed(&self, provider: &ProviderId, version: u64) {
+        let mut last_versions = self.last_versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last_versions.entry(provider.clone()).or_default();
+        *last = version.max(*last);
+    }
+
+    /// A gateway proves to have a version of our epoch that we do not know. It will accept nothing older, so the next
+    /// version must exceed it.
+    pub(super) fn overtaken_by(&self, provider: &ProviderId, version: SnapshotVersion) {
+        let last = self.last_version(provider);
+        if version.epoch == self.epoch && version.version > last && version.version - last <= VERSIONS_AHEAD_MAX {
+            tracing::warn!(
+                provider = %provider, snapshot.version = %version,
+                "a gateway has a newer snapshot than this database: it was restored from an older copy"
+            );
+            self.exceed(provider, version.version);
+            self.overtaken.notify_one();
+        }
+    }
+
+    /// Remembers why nothing was published; `true` when that is news.
+    pub(super) fn fail(&self, provider: &ProviderId, failure: PublishFailure) -> bool {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match failures.get(provider) {
+            Some(known) if (&known.code, &known.message) == (&failure.code, &failure.message) => false,
+            _ => {
+                failures.insert(provider.clone(), failure);
+                true
+            }
+        }
+    }
+
+    pub(super) fn forget_failure(&self, provider: &ProviderId) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(provider);
+    }
+
+    /// Providers whose last build was not published, and why.
+    pub(crate) fn failures(&self) -> BTreeMap<ProviderId, PublishFailure> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn finish_build(&self, revision: Revision) {
+        self.built.send_replace(Some(revision));
+    }
+
+    /// Follows the revision that was last built; `None` before the first build.
+    pub(crate) fn follow_built(&self) -> watch::Receiver<Option<Revision>> {
+        self.built.subscribe()
+    }
+}

@@ -1,0 +1,302 @@
+//! The publisher: makes the snapshot of each provider agree with the database, and shows it.
+//!
+//! A commit wakes it; a look at the revision every second repairs a missed wake-up, and finds what time alone makes
+//! necessary. Whatever fails, the last published snapshot stands.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::body::Bytes;
+use policies::id::ProviderId;
+use policies::snapshot::{self, CompileErrors, Document, Manifest, SnapshotVersion};
+use policies::token::PureRust;
+
+use super::build::{self, Callers};
+use super::publications::{Publications, PublishFailure, Published};
+use super::store;
+use crate::resources;
+use crate::state::{AppState, Ids};
+use crate::store::{Revision, Store};
+
+const REPAIR: Duration = Duration::from_secs(1);
+
+/// This database's epoch, drawn at its first start.
+pub(crate) async fn restore_epoch(store: &Store, ids: &dyn Ids) -> anyhow::Result<u64> {
+    let mut change = store.change().await?;
+    if let Some(epoch) = store::epoch(change.connection()).await? {
+        return Ok(epoch);
+    }
+    let mut bytes = [0; 8];
+    ids.fill(&mut bytes)?;
+    // 63 bits: the database's integers are signed.
+    let epoch = u64::from_be_bytes(bytes) >> 1;
+    store::insert_epoch(change.connection(), epoch).await?;
+    change.commit_derived().await?;
+    Ok(epoch)
+}
+
+/// Shows again what was published before the last stop. What gateways would no longer accept (expired, another key,
+/// another format) is not shown; its version still counts.
+pub(crate) async fn restore(state: &AppState) -> anyhow::Result<()> {
+    let mut connection = state.store.read().await?;
+    for stored in store::all(&mut connection).await? {
+        let publications = &state.publications;
+        publications.exceed(&stored.provider, stored.version.version);
+        match accept(publications, stored.body, &stored.provider, None, state) {
+            Ok(published) => publications.announce(published),
+            Err(error) => tracing::warn!(
+                provider = %stored.provider, snapshot.version = %stored.version,
+                "the stored snapshot is not shown again: {error}"
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// Publishes until the service stops.
+pub(crate) async fn keep_published(state: AppState) {
+    let mut revisions = state.store.revisions();
+    let mut failed = false;
+    loop {
+        revisions.mark_unchanged();
+        let built = match publish_all(&state).await {
+            Ok(revision) => {
+                failed = false;
+                state.publications.finish_build(revision);
+                Some(revision)
+            }
+            Err(error) => {
+                if !failed {
+                    tracing::error!("cannot build snapshots, the last published ones stand: {error:#}");
+                }
+                failed = true;
+                None
+            }
+        };
+        loop {
+            tokio::select! {
+                biased;
+                () = state.stopped() => return,
+                changed = revisions.changed() => if changed.is_ok() { break },
+                () = state.publications.overtaken.notified() => break,
+                () = tokio::time::sleep(REPAIR) => if is_due(&state, built).await { break },
+            }
+        }
+    }
+}
+
+/// Whether there is something to do that nobody woke us for.
+async fn is_due(state: &AppState, built: Option<Revision>) -> bool {
+    let now = state.clock.now();
+    if state.publications.current().iter().any(|published| published.is_past_half_life(now)) {
+        return true;
+    }
+    // When the database cannot be read, building says so.
+    built.is_none() || state.store.revision().await.ok() != built
+}
+
+/// Brings every provider's snapshot up to date; gives the revision that was built.
+async fn publish_all(state: &AppState) -> anyhow::Result<Revision> {
+    let now = state.clock.now();
+    let mut documents = Vec::new();
+    let callers = {
+        let mut connection = state.store.read().await?;
+        let callers = Callers::read(&mut connection, &state.issuers, now).await?;
+        for provider in resources::store::providers(&mut connection).await? {
+            let document = build::document(&mut connection, &provider, &callers).await;
+            documents.push((provider, document));
+        }
+        callers
+    };
+    for (provider, document) in documents {
+        let published = match document {
+            Ok(document) => publish(state, document, callers.revision).await,
+            Err(error) => Err(error),
+        };
+        match published {
+            Ok(()) => state.publications.forget_failure(&provider),
+            Err(error) => report(state, &provider, &error),
+        }
+    }
+    Ok(callers.revision)
+}
+
+/// Publishes the document, unless the same is published already and need not be renewed.
+async fn publish(state: &AppState, document: Document, revision: Revision) -> anyhow::Result<()> {
+    let state = state.clone();
+    let (state, sealed) = tokio::task::spawn_blocking(move || {
+        let sealed = seal(&state, &document, revision);
+        (state, sealed)
+    })
+    .await?;
+    let Some(published) = sealed? else { return Ok(()) };
+    let mut change = state.store.change().await?;
+    store::replace(change.connection(), &published.manifest, &published.body).await?;
+    change.commit_derived().await?;
+    tracing::info!(
+        provider = %published.manifest.provider,
+        snapshot.version = %published.version(),
+        snapshot.bytes = published.body.len(),
+        "published a snapshot"
+    );
+    state.publications.announce(published);
+    Ok(())
+}
+
+/// Compiles, signs and opens; `None` when there is nothing new to say.
+fn seal(state: &AppState, document: &Document, revision: Revision) -> anyhow::Result<Option<Published>> {
+    let now = state.clock.now();
+    let publications = &state.publications;
+    let image = snapshot::compile(document)?;
+    let last_version = publications.last_version(&document.provider);
+    let current = publications.follow(&document.provider).borrow().clone();
+    let key = publications.signing_key();
+    let manifest = Manifest::new(
+        document.provider.clone(),
+        SnapshotVersion { epoch: publications.epoch(), version: last_version + 1 },
+        current.as_ref().map_or(0, |current| current.version().version),
+        revision.as_u64(),
+        now,
+        now.plus_seconds(state.settings.snapshot_validity_s),
+        key.pinned().key_id(),
+        &image,
+    );
+    if let Some(current) = &current
+        && current.version().version == last_version
+        && current.manifest.image_digest() == manifest.image_digest()
+        && !current.is_past_half_life(now)
+    {
+        return Ok(None);
+    }
+    let body = snapshot::seal(&manifest, &key.sign(&manifest.signing_bytes()), &image);
+    let current = current.as_ref().map(|current| &current.manifest);
+    accept(publications, body, &document.provider, current, state)
+        .map(Some)
+        .context("a gateway would not accept the snapshot")
+}
+
+/// Opens a body as a gateway would.
+fn accept(
+    publications: &Publications,
+    body: Vec<u8>,
+    provider: &ProviderId,
+    current: Option<&Manifest>,
+    state: &AppState,
+) -> anyhow::Result<Published> {
+    let shown = Bytes::from(body.clone());
+    let keys = [publications.signing_key().pinned().clone()];
+    let policy = snapshot::open(body, &keys, provider, current, state.clock.now(), &PureRust)?;
+    let manifest = policy.manifest().context("the snapshot has no manifest")?.clone();
+    Ok(Published { manifest, body: shown })
+}
+
+fn report(state: &AppState, provider: &ProviderId, error: &anyhow::Error) {
+    let code = if error.downcast_ref::<CompileErrors>().is_some() { "snapshot_refused" } else { "build_failed" };
+    let failure = PublishFailure { code: code.to_owned(), message: format!("{error:#}"), since: state.clock.now() };
+    if state.publications.fail(provider, failure) {
+        tracing::error!(provider = %provider, "published nothing, the last snapshot stands: {error:#}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policies::snapshot::SnapshotVersion;
+    use policies::{ApiCall, Decision, DenialReason, authorize, token::PureRust};
+
+    use crate::test_state::{Fetched, TestState, story, tokens};
+
+    fn decide(test: &TestState, fetched: Fetched, token: &str) -> Decision {
+        let policy = fetched.open(test);
+        let authorization = format!("Bearer {token}");
+        let headers = [
+            (":method", "GET"),
+            (":authority", "api.test"),
+            (":path", "/vat/310247049/returns"),
+            ("authorization", authorization.as_str()),
+        ];
+        let call = ApiCall::parse(headers.map(|(name, value)| (name, value.as_bytes()))).unwrap();
+        authorize(&policy, &call, test.clock.now(), &PureRust)
+    }
+
+    #[tokio::test]
+    async fn approval_permits_and_withdrawal_denies() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await;
+        let id = test.request_id().await;
+        let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
+        let Decision::Denial(denial) = decide(&test, before.clone(), &token) else { panic!("permitted before approval") };
+        assert_eq!(denial.reason, DenialReason::SystemUserUnknown);
+
+        test.approve().await;
+        let approved = test.fetch(&gateway, Some(&before.etag)).await;
+        assert_eq!(approved.version().version, before.version().version + 1);
+        assert!(matches!(decide(&test, approved.clone(), &token), Decision::Permit(_)));
+
+        let path = format!("{}/{id}", story::system_users_of_hansen());
+        test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
+        let withdrawn = test.fetch(&gateway, Some(&approved.etag)).await;
+        let Decision::Denial(denial) = decide(&test, withdrawn, &token) else { panic!("permitted after withdrawal") };
+        assert_eq!(denial.reason, DenialReason::SystemUserWithdrawn);
+    }
+
+    #[tokio::test]
+    async fn what_changes_no_image_publishes_nothing() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await;
+        let path = format!("{}/reject", story::request_of_hansen(&test.request_id().await));
+        test.send("POST", &path, &test.administrator_of_hansen(), None).await.expect(200);
+        test.built().await;
+        assert_eq!(test.fetch(&gateway, None).await.etag, before.etag);
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_renewed_at_half_its_life_and_not_before() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await;
+        test.clock.advance_seconds(43_199);
+        test.touch().await;
+        assert_eq!(test.fetch(&gateway, None).await.etag, before.etag);
+        test.clock.advance_seconds(1);
+        test.touch().await;
+        let renewed = test.fetch(&gateway, None).await;
+        assert_eq!(renewed.version().version, before.version().version + 1);
+    }
+
+    #[tokio::test]
+    async fn versions_go_on_after_a_restart() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await;
+        let test = test.restarted().await;
+        assert_eq!(test.fetch(&gateway, None).await, before);
+        test.approve().await;
+        let after = test.fetch(&gateway, Some(&before.etag)).await;
+        assert_eq!(after.version(), SnapshotVersion { version: before.version().version + 1, ..before.version() });
+    }
+
+    #[tokio::test]
+    async fn an_expired_snapshot_is_not_shown_after_a_restart_and_its_version_counts() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await;
+        test.clock.advance_seconds(86_400);
+        let test = test.restarted().await;
+        let after = test.fetch(&gateway, Some(&before.etag)).await;
+        assert!(after.version() > before.version());
+    }
+
+    #[tokio::test]
+    async fn after_a_restore_versions_go_on_from_what_gateways_have() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await.version();
+        let ahead = SnapshotVersion { version: before.version + 100, ..before };
+        let after = test.fetch(&gateway, Some(&format!("\"{ahead}\""))).await;
+        assert_eq!(after.version(), SnapshotVersion { version: ahead.version + 1, ..before });
+        let other_epoch = SnapshotVersion { epoch: before.epoch + 1, version: 1_000 };
+        assert_eq!(test.fetch(&gateway, Some(&format!("\"{other_epoch}\""))).await, test.fetch(&gateway, None).await);
+    }
+}

@@ -1,0 +1,88 @@
+//! What every operation may use: the store, the clock, the source of ids, the trusted issuers, the published snapshots.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use policies::Timestamp;
+use policies::id::OrganizationNumber;
+use tokio::sync::watch;
+use url::Url;
+use uuid::Uuid;
+
+use crate::gateways::PollReports;
+use crate::issuers::Issuers;
+use crate::snapshots::Publications;
+use crate::store::Store;
+
+/// What time it is. Tests set it.
+pub trait Clock: Send + Sync + 'static {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+}
+
+/// Where ids, secrets and keys come from. Tests count.
+pub trait Ids: Send + Sync + 'static {
+    /// Fills `bytes` with unpredictable bytes.
+    fn fill(&self, bytes: &mut [u8]) -> anyhow::Result<()>;
+
+    /// A uuid of version 4.
+    fn uuid(&self) -> anyhow::Result<Uuid> {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes)?;
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the Clock that everybody else asks")]
+    fn now(&self) -> Timestamp {
+        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_unix_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The operating system's random source.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemIds;
+
+impl Ids for SystemIds {
+    fn fill(&self, bytes: &mut [u8]) -> anyhow::Result<()> {
+        getrandom::fill(bytes).map_err(|error| anyhow::anyhow!("the system's random source failed: {error}"))
+    }
+}
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) issuers: Arc<Issuers>,
+    pub(crate) publications: Arc<Publications>,
+    pub(crate) poll_reports: Arc<PollReports>,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+impl AppState {
+    /// Waits until the service stops.
+    pub(crate) async fn stopped(&self) {
+        // An error says that whoever could stop us is gone, which is a stop too.
+        let mut stopping = self.stopping.clone();
+        let _stop = stopping.wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// What the configuration says about the operations.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Ends with a slash.
+    pub(crate) public_url: Url,
+    pub(crate) operators: BTreeSet<OrganizationNumber>,
+    pub(crate) lookup_organizations: BTreeSet<OrganizationNumber>,
+    pub(crate) snapshot_validity_s: i64,
+}

@@ -1,0 +1,224 @@
+//! The tables of system users and delegations.
+
+use std::collections::BTreeMap;
+
+use policies::Timestamp;
+use policies::id::{AccessPackage, ActionId, OrganizationNumber, ResourceId, SystemId, SystemUserId};
+use sqlx::SqliteConnection;
+
+use super::model::{Delegation, SystemUser};
+use crate::right::ResourceRight;
+use crate::store::decoded;
+
+#[derive(sqlx::FromRow)]
+struct SystemUserRow {
+    id: String,
+    system: String,
+    owner: String,
+    external_ref: String,
+    integration_title: String,
+    created_at: i64,
+    withdrawn_at: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RightRow {
+    system_user: String,
+    party: String,
+    resource: String,
+    action: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct PackageRow {
+    system_user: String,
+    party: String,
+    package: String,
+}
+
+/// The system user, withdrawn or not.
+pub(crate) async fn find(connection: &mut SqliteConnection, id: SystemUserId) -> Result<Option<SystemUser>, sqlx::Error> {
+    let row: Option<SystemUserRow> =
+        sqlx::query_as("SELECT * FROM system_user WHERE id = ?").bind(id.to_string()).fetch_optional(connection).await?;
+    row.map(system_user).transpose()
+}
+
+/// The live system user of this owner, system and reference.
+pub(crate) async fn find_live(
+    connection: &mut SqliteConnection,
+    owner: OrganizationNumber,
+    system: &SystemId,
+    external_ref: &str,
+) -> Result<Option<SystemUser>, sqlx::Error> {
+    let row: Option<SystemUserRow> = sqlx::query_as(
+        "SELECT * FROM system_user WHERE owner = ? AND system = ? AND external_ref = ? AND withdrawn_at IS NULL",
+    )
+    .bind(owner.to_string())
+    .bind(system.as_str())
+    .bind(external_ref)
+    .fetch_optional(connection)
+    .await?;
+    row.map(system_user).transpose()
+}
+
+/// The owner's live system users, oldest first.
+pub(super) async fn live_of_owner(
+    connection: &mut SqliteConnection,
+    owner: OrganizationNumber,
+) -> Result<Vec<SystemUser>, sqlx::Error> {
+    let rows: Vec<SystemUserRow> =
+        sqlx::query_as("SELECT * FROM system_user WHERE owner = ? AND withdrawn_at IS NULL ORDER BY created_at, id")
+            .bind(owner.to_string())
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(system_user).collect()
+}
+
+/// All live system users, and those withdrawn after `withdrawn_after`, by id.
+pub(crate) async fn live_or_withdrawn_after(
+    connection: &mut SqliteConnection,
+    withdrawn_after: Timestamp,
+) -> Result<Vec<SystemUser>, sqlx::Error> {
+    let rows: Vec<SystemUserRow> =
+        sqlx::query_as("SELECT * FROM system_user WHERE withdrawn_at IS NULL OR withdrawn_at > ? ORDER BY id")
+            .bind(withdrawn_after.unix_millis())
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(system_user).collect()
+}
+
+/// What the system user holds, one delegation per party; a withdrawn one's last delegations.
+pub(crate) async fn delegations(
+    connection: &mut SqliteConnection,
+    id: SystemUserId,
+) -> Result<Vec<Delegation>, sqlx::Error> {
+    let rights: Vec<RightRow> = sqlx::query_as(
+        "SELECT system_user, party, resource, action FROM delegated_right WHERE system_user = ? ORDER BY party, position",
+    )
+    .bind(id.to_string())
+    .fetch_all(&mut *connection)
+    .await?;
+    let packages: Vec<PackageRow> = sqlx::query_as(
+        "SELECT system_user, party, package FROM delegated_access_package WHERE system_user = ? ORDER BY party, position",
+    )
+    .bind(id.to_string())
+    .fetch_all(connection)
+    .await?;
+    Ok(held(rights, packages)?.remove(&id).unwrap_or_default())
+}
+
+/// What all system users hold, withdrawn ones included.
+pub(crate) async fn all_delegations(
+    connection: &mut SqliteConnection,
+) -> Result<BTreeMap<SystemUserId, Vec<Delegation>>, sqlx::Error> {
+    let rights: Vec<RightRow> = sqlx::query_as(
+        "SELECT system_user, party, resource, action FROM delegated_right ORDER BY system_user, party, position",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let packages: Vec<PackageRow> = sqlx::query_as(
+        "SELECT system_user, party, package FROM delegated_access_package ORDER BY system_user, party, position",
+    )
+    .fetch_all(connection)
+    .await?;
+    held(rights, packages)
+}
+
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    user: &SystemUser,
+    delegations: &[Delegation],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
+         VALUES (?, 'standard', ?, ?, ?, ?, ?)",
+    )
+    .bind(user.id.to_string())
+    .bind(user.system.as_str())
+    .bind(user.owner.to_string())
+    .bind(&user.external_ref)
+    .bind(&user.integration_title)
+    .bind(user.created_at.unix_millis())
+    .execute(&mut *connection)
+    .await?;
+    for delegation in delegations {
+        insert_delegation(connection, user.id, delegation).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn mark_withdrawn(connection: &mut SqliteConnection, user: &SystemUser) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_user SET withdrawn_at = ? WHERE id = ?")
+        .bind(user.withdrawn_at.map(Timestamp::unix_millis))
+        .bind(user.id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn insert_delegation(
+    connection: &mut SqliteConnection,
+    id: SystemUserId,
+    delegation: &Delegation,
+) -> Result<(), sqlx::Error> {
+    for (position, right) in (0_i64..).zip(&delegation.rights) {
+        sqlx::query(
+            "INSERT INTO delegated_right (system_user, party, position, resource, action) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(id.to_string())
+        .bind(delegation.party.to_string())
+        .bind(position)
+        .bind(right.resource.as_str())
+        .bind(right.action.as_ref().map(ActionId::as_str))
+        .execute(&mut *connection)
+        .await?;
+    }
+    for (position, package) in (0_i64..).zip(&delegation.access_packages) {
+        sqlx::query("INSERT INTO delegated_access_package (system_user, party, position, package) VALUES (?, ?, ?, ?)")
+            .bind(id.to_string())
+            .bind(delegation.party.to_string())
+            .bind(position)
+            .bind(package.to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Rows that come ordered by system user and party, as delegations.
+fn held(
+    rights: Vec<RightRow>,
+    packages: Vec<PackageRow>,
+) -> Result<BTreeMap<SystemUserId, Vec<Delegation>>, sqlx::Error> {
+    let mut parties: BTreeMap<(String, String), (Vec<ResourceRight>, Vec<AccessPackage>)> = BTreeMap::new();
+    for row in rights {
+        let right = ResourceRight {
+            resource: decoded(ResourceId::parse(&row.resource))?,
+            action: row.action.map(|action| decoded(ActionId::parse(&action))).transpose()?,
+        };
+        parties.entry((row.system_user, row.party)).or_default().0.push(right);
+    }
+    for row in packages {
+        let package = decoded(AccessPackage::parse(&row.package))?;
+        parties.entry((row.system_user, row.party)).or_default().1.push(package);
+    }
+    let mut held: BTreeMap<SystemUserId, Vec<Delegation>> = BTreeMap::new();
+    for ((system_user, party), (rights, access_packages)) in parties {
+        let party = decoded(OrganizationNumber::parse(&party))?;
+        let delegation = Delegation { party, rights, access_packages };
+        held.entry(decoded(SystemUserId::parse(&system_user))?).or_default().push(delegation);
+    }
+    Ok(held)
+}
+
+fn system_user(row: SystemUserRow) -> Result<SystemUser, sqlx::Error> {
+    Ok(SystemUser {
+        id: decoded(SystemUserId::parse(&row.id))?,
+        system: decoded(SystemId::parse(&row.system))?,
+        owner: decoded(OrganizationNumber::parse(&row.owner))?,
+        external_ref: row.external_ref,
+        integration_title: row.integration_title,
+        created_at: Timestamp::from_unix_millis(row.created_at),
+        withdrawn_at: row.withdrawn_at.map(Timestamp::from_unix_millis),
+    })
+}

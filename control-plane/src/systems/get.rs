@@ -1,0 +1,46 @@
+//! `GET /systemregister/vendor/{systemId}`: one system, to its vendor.
+
+use axum::Json;
+use axum::extract::State;
+use policies::id::SystemId;
+use serde_json::Value;
+
+use super::store;
+use crate::caller::{RegisterWrite, Vendor};
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    caller: Vendor<RegisterWrite>,
+    PathOf(id): PathOf<SystemId>,
+) -> Result<Json<Value>, Problem> {
+    let mut connection = state.store.read().await?;
+    let system = store::find(&mut connection, &id).await?.ok_or(codes::SYSTEM_NOT_FOUND)?;
+    if !caller.may_act_for(system.vendor) {
+        return Err(codes::VENDOR_NOT_OWNER.into());
+    }
+    Ok(Json(system.whole_json()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_state::{TestState, tokens};
+
+    const PATH: &str = "/authentication/api/v1/systemregister/vendor";
+
+    #[tokio::test]
+    async fn unknown_and_foreign_systems_are_not_shown() {
+        let test = TestState::with_system().await;
+        let path = format!("{PATH}/310247030_smartcloud");
+        test.get(&path, &test.vendor()).await.expect(200);
+        test.get(&format!("{PATH}/310247030_other"), &test.vendor()).await.expect_code(404, "AUTH-00011");
+        test.get(&format!("{PATH}/a%20b"), &test.vendor()).await.expect_code(400, "path_invalid");
+        test.get(&format!("{PATH}/%ff"), &test.vendor()).await.expect_code(400, "path_invalid");
+        let foreign = tokens::Maskinporten::vendor("310247065").token(&test);
+        test.get(&path, &foreign).await.expect_code(403, "vendor_not_owner");
+        let admin = tokens::Maskinporten::new("310247065", "altinn:authentication/systemregister.admin").token(&test);
+        test.get(&path, &admin).await.expect(200);
+    }
+}

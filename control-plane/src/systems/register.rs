@@ -1,0 +1,359 @@
+//! `POST /systemregister/vendor`: a vendor registers a system. Everything wrong with the body is reported at once.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use policies::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId};
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::model::{LocalizedText, RedirectUrl, System};
+use super::store;
+use crate::access_packages;
+use crate::caller::{RegisterWrite, Vendor};
+use crate::fields::{NAME_CHARS_MAX, is_text};
+use crate::json::AltinnJson;
+use crate::problem::{Invalid, InvalidCode, Problem, codes};
+use crate::resources;
+use crate::right::{AccessPackageBody, ResourceRight, RightBody};
+use crate::state::AppState;
+
+const VENDOR: &str = "/registersystemrequest/vendor/id";
+const SYSTEM_ID: &str = "/registersystemrequest/systemid";
+const NAME: &str = "/registersystemrequest/name";
+const REDIRECT_URLS: &str = "/registersystemrequest/allowedredirecturls";
+const CLIENT_ID: &str = "/registersystemrequest/clientid";
+const ACCESS_PACKAGES: &str = "/registersystemrequest/accesspackages";
+const RESOURCE: &str = "/registersystemrequest/rights/resource";
+
+const DESCRIPTION_CHARS_MAX: usize = 2000;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Body {
+    #[serde(default)]
+    id: String,
+    vendor: Option<VendorBody>,
+    name: Option<TextBody>,
+    description: Option<TextBody>,
+    #[serde(default)]
+    rights: Vec<RightBody>,
+    #[serde(default, rename = "accesspackages")]
+    access_packages: Vec<AccessPackageBody>,
+    #[serde(default, rename = "clientid")]
+    client_ids: Vec<String>,
+    #[serde(default, rename = "allowedredirecturls")]
+    redirect_urls: Vec<String>,
+    #[serde(default, rename = "isvisible")]
+    is_visible: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct VendorBody {
+    #[serde(default)]
+    id: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct TextBody {
+    nb: Option<String>,
+    nn: Option<String>,
+    en: Option<String>,
+}
+
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    caller: Vendor<RegisterWrite>,
+    AltinnJson(body): AltinnJson<Body>,
+) -> Result<Json<Uuid>, Problem> {
+    let vendor = body.vendor.as_ref().map_or("", |vendor| vendor.id.as_str());
+    let vendor = OrganizationNumber::from_iso6523(vendor)
+        .map_err(|_| Problem::validation(vec![Invalid::at(codes::VENDOR_NUMBER, VENDOR)]))?;
+    if !caller.may_act_for(vendor) {
+        return Err(codes::VENDOR_NOT_OWNER.into());
+    }
+    let now = state.clock.now();
+    let internal_id = state.ids.uuid().map_err(Problem::internal)?;
+    let mut change = state.store.change().await?;
+
+    let mut wrong = Wrong::default();
+    let id = system_id(&body.id, vendor, &mut wrong);
+    let rights = rights(change.connection(), &body.rights, &mut wrong).await?;
+    let system = System {
+        name: localized(body.name.unwrap_or_default(), NAME_CHARS_MAX, &mut wrong),
+        description: match body.description {
+            Some(description) => localized(description, DESCRIPTION_CHARS_MAX, &mut wrong),
+            None => LocalizedText::default(),
+        },
+        rights,
+        access_packages: access_packages(&body.access_packages, body.is_visible, &mut wrong),
+        client_ids: client_ids(change.connection(), &body.client_ids, &mut wrong).await?,
+        redirect_urls: redirect_urls(&body.redirect_urls, &mut wrong),
+        internal_id,
+        vendor,
+        is_visible: body.is_visible,
+        is_deleted: false,
+        created_at: now,
+        id: match id {
+            Some(id) if wrong.is_empty() => id,
+            _ => return Err(wrong.into()),
+        },
+    };
+    if store::find(change.connection(), &system.id).await?.is_some() {
+        return Err(Problem::validation(vec![Invalid::at(codes::SYSTEM_ID_EXISTS, SYSTEM_ID)]));
+    }
+    store::insert(change.connection(), &system).await?;
+    let log = json!({ "system": system.id, "by": caller.organization() });
+    change.commit(now, "system_registered", log).await?;
+    Ok(Json(internal_id))
+}
+
+/// What is wrong so far; each code once.
+#[derive(Debug, Default)]
+struct Wrong(Vec<Invalid>);
+
+impl Wrong {
+    fn add(&mut self, code: InvalidCode, path: &'static str) {
+        let invalid = Invalid::at(code, path);
+        if !self.0.contains(&invalid) {
+            self.0.push(invalid);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Wrong> for Problem {
+    fn from(wrong: Wrong) -> Self {
+        Self::validation(wrong.0)
+    }
+}
+
+fn system_id(text: &str, vendor: OrganizationNumber, wrong: &mut Wrong) -> Option<SystemId> {
+    if text.chars().any(char::is_whitespace) {
+        wrong.add(codes::SYSTEM_ID_BLANKS, SYSTEM_ID);
+    }
+    let has_name = text.strip_prefix(&format!("{vendor}_")).is_some_and(|name| !name.is_empty());
+    let id = SystemId::parse(text).ok().filter(|_| has_name);
+    if id.is_none() {
+        wrong.add(codes::SYSTEM_ID_FORMAT, SYSTEM_ID);
+    }
+    id
+}
+
+/// A text in each of the three languages.
+fn localized(TextBody { nb, nn, en }: TextBody, chars_max: usize, wrong: &mut Wrong) -> LocalizedText {
+    let [nb, nn, en] = [nb, nn, en].map(Option::unwrap_or_default);
+    if ![&nb, &nn, &en].into_iter().all(|text| is_text(text, chars_max)) {
+        wrong.add(codes::NAME_INCOMPLETE, NAME);
+    }
+    LocalizedText { nb, nn, en }
+}
+
+async fn rights(
+    connection: &mut SqliteConnection,
+    bodies: &[RightBody],
+    wrong: &mut Wrong,
+) -> Result<Vec<ResourceRight>, sqlx::Error> {
+    let mut rights = Vec::with_capacity(bodies.len());
+    let mut seen = BTreeSet::new();
+    for body in bodies {
+        let Ok(right) = ResourceRight::try_from(body) else {
+            wrong.add(codes::RESOURCE_FORMAT, RESOURCE);
+            continue;
+        };
+        match resources::store::find(connection, &right.resource).await? {
+            None => wrong.add(codes::RESOURCE_NOT_FOUND, RESOURCE),
+            Some(resource) if !resource.delegable => wrong.add(codes::RESOURCE_TYPE_NOT_DELEGABLE, RESOURCE),
+            Some(_) => {}
+        }
+        if !seen.insert(right.clone()) {
+            wrong.add(codes::DUPLICATE_RIGHTS, RESOURCE);
+        }
+        rights.push(right);
+    }
+    Ok(rights)
+}
+
+fn access_packages(bodies: &[AccessPackageBody], is_visible: bool, wrong: &mut Wrong) -> Vec<AccessPackage> {
+    let mut packages = Vec::with_capacity(bodies.len());
+    let mut seen = BTreeSet::new();
+    for body in bodies {
+        let package = AccessPackage::try_from(body).ok();
+        let kind = package.as_ref().and_then(access_packages::kind);
+        let (Some(package), Some(kind)) = (package, kind.filter(|kind| kind.is_delegable || kind.is_assignable)) else {
+            wrong.add(codes::PACKAGE_INVALID, ACCESS_PACKAGES);
+            continue;
+        };
+        if is_visible && !kind.is_assignable {
+            wrong.add(codes::CLIENT_PACKAGE_VISIBLE, ACCESS_PACKAGES);
+        }
+        if !seen.insert(package.clone()) {
+            wrong.add(codes::DUPLICATE_PACKAGES, ACCESS_PACKAGES);
+        }
+        packages.push(package);
+    }
+    packages
+}
+
+async fn client_ids(
+    connection: &mut SqliteConnection,
+    texts: &[String],
+    wrong: &mut Wrong,
+) -> Result<Vec<MaskinportenClientId>, sqlx::Error> {
+    let mut client_ids = Vec::with_capacity(texts.len());
+    let mut seen = BTreeSet::new();
+    for text in texts {
+        let Ok(client_id) = MaskinportenClientId::parse(text) else {
+            wrong.add(codes::CLIENT_ID_FORMAT, CLIENT_ID);
+            continue;
+        };
+        if store::client_is_taken(connection, &client_id).await? {
+            wrong.add(codes::CLIENT_ID_EXISTS, CLIENT_ID);
+        }
+        if !seen.insert(client_id.clone()) {
+            wrong.add(codes::DUPLICATE_CLIENT_IDS, CLIENT_ID);
+        }
+        client_ids.push(client_id);
+    }
+    Ok(client_ids)
+}
+
+fn redirect_urls(texts: &[String], wrong: &mut Wrong) -> Vec<RedirectUrl> {
+    let mut urls = Vec::with_capacity(texts.len());
+    for text in texts {
+        match RedirectUrl::parse(text) {
+            Ok(url) => urls.push(url),
+            Err(_) => wrong.add(codes::REDIRECT_URL_FORMAT, REDIRECT_URLS),
+        }
+    }
+    urls
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::test_state::{TestState, story, tokens};
+
+    const PATH: &str = "/authentication/api/v1/systemregister/vendor";
+
+    /// Registers the story's system with one member changed.
+    async fn registered_with(test: &TestState, member: &str, value: Value) -> crate::test_state::Answer {
+        let mut body = story::system();
+        body[member] = value;
+        test.post(PATH, &test.vendor(), &body).await
+    }
+
+    #[tokio::test]
+    async fn a_system_is_registered_and_read_back() {
+        let test = TestState::with_resources().await;
+        let answer = test.post(PATH, &test.vendor(), &story::system()).await.expect(200);
+        assert!(uuid::Uuid::parse_str(answer.as_str().unwrap()).is_ok());
+        let read = test.get(&format!("{PATH}/310247030_smartcloud"), &test.vendor()).await.expect(200);
+        let mut expected = story::system();
+        expected["vendor"] = json!({ "ID": "0192:310247030" });
+        expected["isDeleted"] = json!(false);
+        assert_eq!(read, expected);
+    }
+
+    #[tokio::test]
+    async fn names_in_any_letter_case_are_read() {
+        let test = TestState::with_resources().await;
+        let body = json!({
+            "ID": " 310247030_other ", "Vendor": { "Authority": "iso6523-actorid-upis", "id": "0192:310247030" },
+            "NAME": { "NB": "a", "Nn": "b", "en": "c" }, "Rights": [{ "Resource": [{ "ID": "urn:altinn:resource", "Value": "vat" }] }],
+            "ClientId": ["Other_Client"], "allowedredirecturls": ["https://other.no/"], "accesspackages": [], "IsVisible": true,
+        });
+        test.post(PATH, &test.vendor(), &body).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn the_same_system_twice_is_refused() {
+        let test = TestState::with_resources().await;
+        test.post(PATH, &test.vendor(), &story::system()).await.expect(200);
+        test.post(PATH, &test.vendor(), &story::system()).await.expect_invalid(&["AUTH.VLD-00004"]);
+        registered_with(&test, "clientId", json!([])).await.expect_invalid(&["AUTH.VLD-00002"]);
+    }
+
+    #[tokio::test]
+    async fn client_ids_are_unique_whatever_their_letter_case() {
+        let test = TestState::with_resources().await;
+        test.post(PATH, &test.vendor(), &story::system()).await.expect(200);
+        let mut body = story::system();
+        body["id"] = json!("310247030_second");
+        body["clientId"] = json!([story::CLIENT_ID.to_uppercase()]);
+        test.post(PATH, &test.vendor(), &body).await.expect_invalid(&["AUTH.VLD-00004"]);
+        body["clientId"] = json!(["a", "A"]);
+        test.post(PATH, &test.vendor(), &body).await.expect_invalid(&["AUTH.VLD-00011"]);
+    }
+
+    #[tokio::test]
+    async fn every_wrong_part_has_its_code_and_nothing_is_stored() {
+        let test = TestState::with_resources().await;
+        let before = test.state.store.revision().await.unwrap();
+        let right = |id: &str, value: &str| json!({ "resource": [{ "id": id, "value": value }] });
+        let vat = right("urn:altinn:resource", "vat");
+        let package = |name: &str| json!({ "urn": format!("urn:altinn:accesspackage:{name}") });
+        for (member, value, code) in [
+            ("vendor", json!({ "ID": "310247030" }), "AUTH.VLD-00000"),
+            ("vendor", json!({ "ID": "0192:310247031" }), "AUTH.VLD-00000"),
+            ("vendor", json!(null), "AUTH.VLD-00000"),
+            ("id", json!("310247065_smartcloud"), "AUTH.VLD-00001"),
+            ("id", json!("310247030_"), "AUTH.VLD-00001"),
+            ("id", json!("310247030_".to_owned() + &"x".repeat(300)), "AUTH.VLD-00001"),
+            ("id", json!("310247030_a b"), "AUTH.VLD-00013"),
+            ("name", json!({ "nb": "a", "en": "c" }), "name_incomplete"),
+            ("name", json!({ "nb": "a", "nn": "x".repeat(256), "en": "c" }), "name_incomplete"),
+            ("description", json!({ "nb": "a" }), "name_incomplete"),
+            ("rights", json!([right("urn:altinn:resource", "unknown")]), "AUTH.VLD-00003"),
+            ("rights", json!([right("urn:altinn:org", "skd")]), "AUTH.VLD-00009"),
+            ("rights", json!([vat, vat]), "AUTH.VLD-00006"),
+            ("rights", json!([right("urn:altinn:resource", "internal")]), "AUTH.VLD-00017"),
+            ("accessPackages", json!([package("no-such-package")]), "AUTH.VLD-00008"),
+            ("accessPackages", json!([{ "urn": "skatt-naering" }]), "AUTH.VLD-00008"),
+            ("accessPackages", json!([package("eksplisitt")]), "AUTH.VLD-00008"),
+            ("accessPackages", json!([package("skatt-naering"), package("skatt-naering")]), "AUTH.VLD-00007"),
+            ("accessPackages", json!([package("ansvarlig-revisor")]), "AUTH.VLD-00018"),
+            ("clientId", json!(["a b"]), "client_id_invalid"),
+            ("clientId", json!(["x".repeat(256)]), "client_id_invalid"),
+            ("allowedRedirectUrls", json!(["http://vendor.no/"]), "AUTH.VLD-00005"),
+            ("allowedRedirectUrls", json!(["vendor"]), "AUTH.VLD-00005"),
+        ] {
+            let answer = registered_with(&test, member, value.clone()).await;
+            let codes = answer.invalid_codes();
+            assert!(codes.contains(&code.to_owned()), "{member} {value}: {codes:?}");
+        }
+        for (member, value) in [("rights", json!(7)), ("clientId", json!("one")), ("isVisible", json!("yes"))] {
+            registered_with(&test, member, value).await.expect_code(400, "json_invalid");
+        }
+        assert_eq!(test.state.store.revision().await.unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn only_the_vendor_and_the_registers_administrator_register() {
+        let test = TestState::with_resources().await;
+        test.post(PATH, "", &story::system()).await.expect_code(401, "token_missing");
+        let foreign = tokens::Maskinporten::vendor("310247065").token(&test);
+        test.post(PATH, &foreign, &story::system()).await.expect_code(403, "vendor_not_owner");
+        let unscoped = tokens::Maskinporten::new("310247030", "altinn:other").token(&test);
+        test.post(PATH, &unscoped, &story::system()).await.expect_code(403, "insufficient_scope");
+        let admin = tokens::Maskinporten::new("310247065", "altinn:authentication/systemregister.admin").token(&test);
+        test.post(PATH, &admin, &story::system()).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn oversized_and_deep_bodies_are_refused() {
+        let test = TestState::with_resources().await;
+        let large = json!({ "id": "x".repeat(10 * 1024 * 1024) });
+        test.post(PATH, &test.vendor(), &large).await.expect_code(413, "body_too_large");
+        let deep = format!("{{\"id\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        test.send("POST", PATH, &test.vendor(), Some(("application/json", deep))).await.expect_code(400, "json_invalid");
+        let text = Some(("text/plain", "{}".to_owned()));
+        test.send("POST", PATH, &test.vendor(), text).await.expect_code(415, "media_type_unsupported");
+    }
+}

@@ -1,0 +1,186 @@
+//! The register's tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policies::Timestamp;
+use policies::id::{MaskinportenClientId, OrganizationNumber, SystemId};
+use serde_json::json;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::model::{LocalizedText, RedirectUrl, System};
+use crate::right::stored;
+use crate::store::decoded;
+
+#[derive(sqlx::FromRow)]
+struct SystemRow {
+    id: String,
+    internal_id: String,
+    vendor: String,
+    name_nb: String,
+    name_nn: String,
+    name_en: String,
+    description_nb: String,
+    description_nn: String,
+    description_en: String,
+    rights: String,
+    access_packages: String,
+    redirect_urls: String,
+    is_visible: bool,
+    created_at: i64,
+    deleted_at: Option<i64>,
+}
+
+/// The system, deleted or not.
+pub(crate) async fn find(connection: &mut SqliteConnection, id: &SystemId) -> Result<Option<System>, sqlx::Error> {
+    let row: Option<SystemRow> =
+        sqlx::query_as("SELECT * FROM system WHERE id = ?").bind(id.as_str()).fetch_optional(&mut *connection).await?;
+    match row {
+        Some(row) => {
+            let client_ids = client_ids(connection, id).await?;
+            Ok(Some(system(row, client_ids)?))
+        }
+        None => Ok(None),
+    }
+}
+
+/// A system as far as gateways need to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SystemClients {
+    pub(crate) vendor: OrganizationNumber,
+    /// None for a deleted system: its client ids are free, so nobody can use its system users any more.
+    pub(crate) client_ids: BTreeSet<MaskinportenClientId>,
+}
+
+/// Vendor and client ids of every system.
+pub(crate) async fn all_clients(
+    connection: &mut SqliteConnection,
+) -> Result<BTreeMap<SystemId, SystemClients>, sqlx::Error> {
+    let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
+        "SELECT system.id, system.vendor, system_client.client_id FROM system \
+         LEFT JOIN system_client ON system_client.system = system.id AND system.deleted_at IS NULL",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut systems = BTreeMap::new();
+    for (id, vendor, client_id) in rows {
+        let vendor = decoded(OrganizationNumber::parse(&vendor))?;
+        let system = systems
+            .entry(decoded(SystemId::parse(&id))?)
+            .or_insert_with(|| SystemClients { vendor, client_ids: BTreeSet::new() });
+        if let Some(client_id) = client_id {
+            system.client_ids.insert(decoded(MaskinportenClientId::parse(&client_id))?);
+        }
+    }
+    Ok(systems)
+}
+
+/// A vendor's systems that are not deleted, by id.
+pub(super) async fn of_vendor(
+    connection: &mut SqliteConnection,
+    vendor: OrganizationNumber,
+) -> Result<Vec<System>, sqlx::Error> {
+    let rows: Vec<SystemRow> =
+        sqlx::query_as("SELECT * FROM system WHERE vendor = ? AND deleted_at IS NULL ORDER BY id")
+            .bind(vendor.to_string())
+            .fetch_all(&mut *connection)
+            .await?;
+    let mut systems = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id = decoded(SystemId::parse(&row.id))?;
+        let client_ids = client_ids(connection, &id).await?;
+        systems.push(system(row, client_ids)?);
+    }
+    Ok(systems)
+}
+
+/// The live system that this client may use.
+pub(crate) async fn live_of_client(
+    connection: &mut SqliteConnection,
+    client_id: &MaskinportenClientId,
+) -> Result<Option<System>, sqlx::Error> {
+    let id: Option<String> = sqlx::query_scalar("SELECT system FROM system_client WHERE client_id = ?")
+        .bind(client_id.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    match id {
+        Some(id) => Ok(find(connection, &decoded(SystemId::parse(&id))?).await?.filter(|system| !system.is_deleted)),
+        None => Ok(None),
+    }
+}
+
+/// Whether a live system has this client id.
+pub(super) async fn client_is_taken(
+    connection: &mut SqliteConnection,
+    client_id: &MaskinportenClientId,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM system_client WHERE client_id = ?)")
+        .bind(client_id.as_str())
+        .fetch_one(connection)
+        .await
+}
+
+pub(super) async fn insert(connection: &mut SqliteConnection, system: &System) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO system (id, internal_id, vendor, name_nb, name_nn, name_en, description_nb, description_nn, \
+         description_en, rights, access_packages, redirect_urls, is_visible, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(system.id.as_str())
+    .bind(system.internal_id.to_string())
+    .bind(system.vendor.to_string())
+    .bind(&system.name.nb)
+    .bind(&system.name.nn)
+    .bind(&system.name.en)
+    .bind(&system.description.nb)
+    .bind(&system.description.nn)
+    .bind(&system.description.en)
+    .bind(stored::rights_text(&system.rights))
+    .bind(stored::packages_text(&system.access_packages))
+    .bind(json!(system.redirect_urls).to_string())
+    .bind(system.is_visible)
+    .bind(system.created_at.unix_millis())
+    .execute(&mut *connection)
+    .await?;
+    for (position, client_id) in (0_i64..).zip(&system.client_ids) {
+        sqlx::query("INSERT INTO system_client (client_id, system, position) VALUES (?, ?, ?)")
+            .bind(client_id.as_str())
+            .bind(system.id.as_str())
+            .bind(position)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn client_ids(
+    connection: &mut SqliteConnection,
+    system: &SystemId,
+) -> Result<Vec<MaskinportenClientId>, sqlx::Error> {
+    let texts: Vec<String> = sqlx::query_scalar("SELECT client_id FROM system_client WHERE system = ? ORDER BY position")
+        .bind(system.as_str())
+        .fetch_all(connection)
+        .await?;
+    texts.iter().map(|text| decoded(MaskinportenClientId::parse(text))).collect()
+}
+
+fn system(row: SystemRow, client_ids: Vec<MaskinportenClientId>) -> Result<System, sqlx::Error> {
+    let redirect_urls: Vec<String> = decoded(serde_json::from_str(&row.redirect_urls))?;
+    Ok(System {
+        id: decoded(SystemId::parse(&row.id))?,
+        internal_id: decoded(Uuid::parse_str(&row.internal_id))?,
+        vendor: decoded(OrganizationNumber::parse(&row.vendor))?,
+        name: LocalizedText { nb: row.name_nb, nn: row.name_nn, en: row.name_en },
+        description: LocalizedText { nb: row.description_nb, nn: row.description_nn, en: row.description_en },
+        rights: stored::rights(&row.rights)?,
+        access_packages: stored::packages(&row.access_packages)?,
+        client_ids,
+        redirect_urls: redirect_urls
+            .iter()
+            .map(|text| decoded(RedirectUrl::parse(text)))
+            .collect::<Result<_, _>>()?,
+        is_visible: row.is_visible,
+        is_deleted: row.deleted_at.is_some(),
+        created_at: Timestamp::from_unix_millis(row.created_at),
+    })
+}

@@ -1,0 +1,361 @@
+//! A control plane for tests: a database in a temporary folder, a clock set by hand, ids that count, issuers whose keys
+//! the test holds. Calls go through the router as they would through HTTP.
+
+pub(crate) mod story;
+pub(crate) mod tokens;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, header};
+use policies::id::ProviderId;
+use policies::snapshot::{SnapshotKey, SnapshotVersion};
+use policies::token::PureRust;
+use policies::{PolicySet, Timestamp};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use crate::config::{Config, IssuerConfig, IssuerKindConfig};
+use crate::state::{AppState, Clock, Ids};
+
+/// A clock that stands still until told.
+#[derive(Debug, Clone)]
+pub(crate) struct MockClock(Arc<AtomicI64>);
+
+impl MockClock {
+    pub(crate) fn advance_seconds(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.now().to_string()
+    }
+}
+
+impl Clock for MockClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Ids that count.
+#[derive(Debug, Default)]
+struct CountingIds(AtomicU64);
+
+impl Ids for CountingIds {
+    fn fill(&self, bytes: &mut [u8]) -> anyhow::Result<()> {
+        let count = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        bytes.fill(0);
+        let end = bytes.len();
+        bytes[end - 8..].copy_from_slice(&count.to_be_bytes());
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct TestState {
+    pub(crate) clock: MockClock,
+    pub(crate) state: AppState,
+    app: Router,
+    stop: watch::Sender<bool>,
+    folder: Arc<tempfile::TempDir>,
+    ids: Arc<dyn Ids>,
+    jwks_uri: String,
+}
+
+impl TestState {
+    /// An empty control plane that publishes.
+    pub(crate) async fn new() -> Self {
+        // Nothing listens on port 1: keys come from the database only.
+        Self::with_jwks_uri("http://127.0.0.1:1/jwk").await
+    }
+
+    pub(crate) async fn with_jwks_uri(jwks_uri: &str) -> Self {
+        let test = Self::unpublished(jwks_uri).await;
+        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
+        test
+    }
+
+    /// The story's resources, and nobody who publishes.
+    pub(crate) async fn without_publisher() -> Self {
+        let test = Self::unpublished("http://127.0.0.1:1/jwk").await;
+        test.put_resources().await;
+        test
+    }
+
+    /// The story's parties, provider, resources with policies, and routes.
+    pub(crate) async fn with_resources() -> Self {
+        let test = Self::new().await;
+        test.put_resources().await;
+        test
+    }
+
+    /// … and the vendor's system.
+    pub(crate) async fn with_system() -> Self {
+        let test = Self::with_resources().await;
+        test.post(story::SYSTEMS, &test.vendor(), &story::system()).await.expect(200);
+        test
+    }
+
+    /// … and a request to Hansen that nobody has decided.
+    pub(crate) async fn with_request() -> Self {
+        let test = Self::with_system().await;
+        test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
+        test
+    }
+
+    async fn unpublished(jwks_uri: &str) -> Self {
+        let clock = MockClock(Arc::new(AtomicI64::new(1_795_348_800_000)));
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let ids: Arc<dyn Ids> = Arc::new(CountingIds::default());
+        let test = Self::open(clock, folder, ids, jwks_uri).await;
+        crate::issuers::trust_for_test(&test.state, tokens::MASKINPORTEN, &[tokens::jwk("m", tokens::MASKINPORTEN_KEY)]).await;
+        crate::issuers::trust_for_test(&test.state, tokens::ALTINN, &[tokens::jwk("a", tokens::ALTINN_KEY)]).await;
+        test
+    }
+
+    async fn open(clock: MockClock, folder: Arc<tempfile::TempDir>, ids: Arc<dyn Ids>, jwks_uri: &str) -> Self {
+        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+        let issuer = |issuer: &str, kind| IssuerConfig {
+            issuer: issuer.to_owned(),
+            kind,
+            jwks_uri: jwks_uri.to_owned(),
+            authentication_level: 3,
+        };
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_url: Some("http://portvakt.test".to_owned()),
+            database: folder.path().join("portvakt.db"),
+            signing_key: None,
+            operators: vec!["310247006".parse().unwrap()],
+            lookup_organizations: vec!["310247014".parse().unwrap()],
+            key_refresh_s: 300,
+            snapshot_validity_s: 86_400,
+            issuers: vec![
+                issuer(tokens::MASKINPORTEN, IssuerKindConfig::Maskinporten),
+                issuer(tokens::ALTINN, IssuerKindConfig::Altinn),
+            ],
+        };
+        let (stop, stopping) = watch::channel(false);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let state = crate::serve::open(config, address, Arc::new(clock.clone()), ids.clone(), stopping).await.unwrap();
+        let app = crate::app(state.clone());
+        Self { clock, state, app, stop, folder, ids, jwks_uri: jwks_uri.to_owned() }
+    }
+
+    /// Another process on the same files. The old one is not stopped first, as after `kill -9`.
+    pub(crate) async fn restarted(&self) -> Self {
+        self.stop.send_replace(true);
+        let test = Self::open(self.clock.clone(), self.folder.clone(), self.ids.clone(), &self.jwks_uri).await;
+        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
+        test
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    async fn put_resources(&self) {
+        self.put("/portvakt/v1/parties", &self.operator(), &story::parties()).await.expect(200);
+        let provider = json!({ "organizationNumber": "310247022", "name": "Regnskapsregisteret" });
+        self.put(story::PROVIDER, &self.operator(), &provider).await.expect(201);
+        let owner = self.resource_owner();
+        for (resource, is_delegable) in [("vat", true), ("annual-accounts", true), ("internal", false)] {
+            let body = json!({ "title": { "nb": resource, "nn": resource, "en": resource }, "delegable": is_delegable });
+            self.put(&story::resource(resource), &owner, &body).await.expect(201);
+        }
+        for (resource, packages) in [("vat", &[][..]), ("annual-accounts", &[story::PACKAGE][..])] {
+            let path = format!("{}/policy", story::resource(resource));
+            self.put_xml(&path, &owner, &story::policy(resource, &["read"], packages)).await.expect(200);
+        }
+        self.put(story::ROUTES, &owner, &story::routes()).await.expect(200);
+    }
+
+    /// Waits until what is stored now has been looked at by the publisher.
+    pub(crate) async fn built(&self) {
+        let revision = self.state.store.revision().await.unwrap();
+        let mut built = self.state.publications.follow_built();
+        built.wait_for(|built| *built >= Some(revision)).await.unwrap();
+    }
+
+    /// Makes a change that concerns no gateway and waits until the publisher has seen it.
+    pub(crate) async fn touch(&self) {
+        self.put("/portvakt/v1/parties", &self.operator(), &json!({})).await.expect(200);
+        self.built().await;
+    }
+
+    pub(crate) fn vendor(&self) -> String {
+        tokens::Maskinporten::vendor("310247030").token(self)
+    }
+
+    pub(crate) fn operator(&self) -> String {
+        tokens::Maskinporten::new("310247006", "portvakt:operator").token(self)
+    }
+
+    pub(crate) fn resource_owner(&self) -> String {
+        tokens::Maskinporten::new("310247022", "portvakt:resources.write").token(self)
+    }
+
+    pub(crate) fn maskinporten(&self) -> String {
+        tokens::Maskinporten::new("310247014", "altinn:maskinporten/systemuser.read").token(self)
+    }
+
+    pub(crate) fn administrator_of_hansen(&self) -> String {
+        tokens::User::new(story::HANSENS_MANAGER).token(self)
+    }
+
+    pub(crate) fn administrator_of_bakeri(&self) -> String {
+        tokens::User::new(story::BAKERIS_MANAGER).token(self)
+    }
+
+    /// The id of the story's request.
+    pub(crate) async fn request_id(&self) -> String {
+        let path = format!("{}/byexternalref/310247030_smartcloud/310247049/310247049", story::REQUESTS);
+        self.get(&path, &self.vendor()).await.expect(200)["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Hansen approves; gives the system user's id.
+    pub(crate) async fn approve(&self) -> String {
+        let id = self.request_id().await;
+        let path = format!("{}/approve", story::request_of_hansen(&id));
+        self.send("POST", &path, &self.administrator_of_hansen(), None).await.expect(200);
+        id
+    }
+
+    /// A new gateway's credential.
+    pub(crate) async fn gateway(&self) -> String {
+        let path = format!("{}/gateway-credentials", story::PROVIDER);
+        let answer = self.post(&path, &self.operator(), &json!({ "name": "test" })).await.expect(201);
+        answer["credential"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn poll(&self, gateway: &str, known: Option<&str>, prefer: &str) -> Answer {
+        let authorization = format!("Bearer {gateway}");
+        let mut headers = vec![("authorization", authorization.as_str()), ("prefer", prefer)];
+        headers.extend(known.map(|known| ("if-none-match", known)));
+        self.get_with(&story::feed(""), &headers).await
+    }
+
+    /// The newest snapshot, once everything stored now is in it; the first one that `known` does not name.
+    pub(crate) async fn fetch(&self, gateway: &str, known: Option<&str>) -> Fetched {
+        self.built().await;
+        let answer = self.poll(gateway, known, "wait=60").await;
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        assert_eq!(answer.headers["content-type"], "application/vnd.portvakt.snapshot");
+        Fetched { etag: answer.headers["etag"].clone(), body: answer.bytes }
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
+        self.send("GET", path, token, None).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, token: &str) -> Answer {
+        self.send("DELETE", path, token, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+        self.send("POST", path, token, Some(("application/json", body.to_string()))).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, token: &str, body: &Value) -> Answer {
+        self.send("PUT", path, token, Some(("application/json", body.to_string()))).await
+    }
+
+    pub(crate) async fn put_xml(&self, path: &str, token: &str, xml: &str) -> Answer {
+        self.send("PUT", path, token, Some(("application/xml", xml.to_owned()))).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.call(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// A call with a body of some media type; an empty token sends none.
+    pub(crate) async fn send(&self, method: &str, path: &str, token: &str, body: Option<(&str, String)>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = match body {
+            Some((media_type, body)) => request.header(header::CONTENT_TYPE, media_type).body(Body::from(body)),
+            None => request.body(Body::empty()),
+        };
+        self.call(request.unwrap()).await
+    }
+
+    async fn call(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.app.clone().oneshot(request).await.unwrap().into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+        Answer {
+            status: parts.status.as_u16(),
+            headers: headers.collect(),
+            json: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            bytes,
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) json: Value,
+    pub(crate) bytes: Bytes,
+}
+
+impl Answer {
+    /// The body of an answer with this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.json);
+        self.json
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_code(self, status: u16, code: &str) {
+        assert_eq!((self.status, self.json["code"].as_str()), (status, Some(code)), "{}", self.json);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_invalid(self, codes: &[&str]) {
+        assert_eq!(self.invalid_codes(), codes, "{}", self.json);
+    }
+
+    /// Codes of the wrong parts.
+    #[track_caller]
+    pub(crate) fn invalid_codes(&self) -> Vec<String> {
+        assert_eq!((self.status, &self.json["code"]), (400, &json!("STD-00000")), "{}", self.json);
+        let errors = self.json["validationErrors"].as_array().unwrap();
+        errors.iter().map(|error| error["code"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// A fetched snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    pub(crate) etag: String,
+    body: Bytes,
+}
+
+impl Fetched {
+    pub(crate) fn version(&self) -> SnapshotVersion {
+        self.etag.trim_matches('"').parse().unwrap()
+    }
+
+    /// Opens it as a gateway would.
+    pub(crate) fn open(self, test: &TestState) -> PolicySet {
+        let key = SnapshotKey::from_public_key_pem(test.state.publications.signing_key().public_pem()).unwrap();
+        let provider = ProviderId::parse("regnskapsregisteret").unwrap();
+        policies::snapshot::open(self.body.to_vec(), &[key], &provider, None, test.clock.now(), &PureRust).unwrap()
+    }
+}
