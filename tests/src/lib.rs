@@ -6,4 +6,6 @@ pub mod http;
 pub mod maskinporten;
 pub mod process;
 pub mod sample_api;
+pub mod stack;
+pub mod story;
 pub mod wait;
