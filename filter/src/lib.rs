@@ -1,1 +1,21 @@
-//! To be written.
+//! The policy enforcement point: a proxy-wasm filter that lets a call through only on a [`policies::Permit`].
+//!
+//! Thin on purpose. [`root`] is one worker's life: configuration, ticks, the feed's replies. [`call`] is one HTTP
+//! request: headers to an [`policies::ApiCall`], a decision, and what follows. [`feed`] follows the control plane without
+//! doing any I/O itself; [`reply`] is what a refused caller sees; [`identity`] is what the API behind is told. Only
+//! [`host`] names hostcalls.
+
+mod call;
+mod config;
+mod feed;
+mod held;
+mod host;
+mod identity;
+mod reply;
+mod root;
+mod telemetry;
+
+proxy_wasm::main! {{
+    host::log_from_info();
+    proxy_wasm::set_root_context(|context_id| Box::new(root::Root::new(context_id)));
+}}

@@ -23,10 +23,10 @@ use crate::urn;
 pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures: &dyn VerifySignature) -> Decision {
     let image = match policy.image(now) {
         Ok(image) => image,
-        Err(trouble) => return deny(Denial::new(trouble.into())),
+        Err(trouble) => return deny(trouble),
     };
     let Some(route) = image.routes().iter().find(|route| route.matches(call)) else {
-        return deny(Denial::new(DenialReason::NoRoute));
+        return deny(DenialReason::NoRoute);
     };
     let basis = match route.mode {
         Mode::Off => Basis::RouteOff,
@@ -52,8 +52,13 @@ pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures:
     }))
 }
 
-fn deny(denial: Denial) -> Decision {
-    Decision::Denial(Box::new(denial))
+fn deny(reason: impl Into<DenialReason>) -> Decision {
+    Decision::Denial(Box::new(Denial::new(reason.into())))
+}
+
+fn named(mut denial: Box<Denial>, route: &ApiRoute) -> Box<Denial> {
+    denial.route = Some(route.name.clone());
+    denial
 }
 
 fn decide(
@@ -62,8 +67,8 @@ fn decide(
     call: &ApiCall,
     now: Timestamp,
     signatures: &dyn VerifySignature,
-) -> Result<Basis, Denial> {
-    let token = verified_token(image, call, now, signatures).map_err(Denial::new)?;
+) -> Result<Basis, Box<Denial>> {
+    let token = verified_token(image, call, now, signatures).map_err(|reason| Box::new(Denial::new(reason)))?;
     check_route_demands(route, &token)?;
     let Caller::SystemUser(claim) = token.caller() else {
         return Ok(Basis::CallerKind {
@@ -81,9 +86,10 @@ fn decide(
         .ok_or(DenialReason::PartyNotRepresented)
         .and_then(|set| image.held_through(set, route.right).ok_or(DenialReason::RightMissing))
         .map_err(|reason| asked.denial(reason, Some(party)))?;
-    check_obligations(image, route.right, held, &token).map_err(|(reason, level)| Denial {
-        level_required: level,
-        ..asked.denial(reason, Some(party))
+    check_obligations(image, route.right, held, &token).map_err(|(reason, level)| {
+        let mut denial = asked.denial(reason, Some(party));
+        denial.level_required = level;
+        denial
     })?;
     let access_package = match held {
         HeldThrough::Direct => None,
@@ -113,13 +119,14 @@ struct Asked<'token> {
 }
 
 impl Asked<'_> {
-    fn denial(&self, reason: DenialReason, party: Option<OrganizationNumber>) -> Denial {
-        Denial {
+    fn denial(&self, reason: DenialReason, party: Option<OrganizationNumber>) -> Box<Denial> {
+        let right = self.right.clone();
+        Box::new(Denial {
             system_user: Some(self.claim.id),
             party,
-            right: self.right.clone(),
+            right,
             ..Denial::new(reason)
-        }
+        })
     }
 }
 
@@ -137,16 +144,16 @@ fn verified_token(
 }
 
 /// Audience, kind of caller, scopes.
-fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Denial> {
+fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Box<Denial>> {
     // A token that names audiences is for those alone (RFC 7519 section 4.1.3), also where the route asks for none.
     let audiences = token.audiences();
     let meant = audiences.iter().any(|audience| route.audiences.contains(audience));
     let asked = !audiences.is_empty() || !route.audiences.is_empty();
     if asked && !meant {
-        return Err(Denial::new(DenialReason::AudienceMismatch));
+        return Err(Box::new(Denial::new(DenialReason::AudienceMismatch)));
     }
     if !route.callers.contains(token.caller()) {
-        return Err(Denial::new(DenialReason::CallerNotAllowed));
+        return Err(Box::new(Denial::new(DenialReason::CallerNotAllowed)));
     }
     let missing: Vec<_> = route
         .scopes
@@ -155,10 +162,10 @@ fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), De
         .cloned()
         .collect();
     if !missing.is_empty() {
-        return Err(Denial {
+        return Err(Box::new(Denial {
             scopes: missing,
             ..Denial::new(DenialReason::ScopeMissing)
-        });
+        }));
     }
     Ok(())
 }

@@ -1,0 +1,305 @@
+//! The plugin configuration: read once, complete or refused. Members it does not know are mistakes, not extensions.
+
+use policies::id::ProviderId;
+use policies::snapshot::SnapshotKey;
+use serde::Deserialize;
+
+/// Longest configuration that is read, in bytes.
+const CONFIG_BYTES_MAX: usize = 64 * 1024;
+/// Most snapshot keys: one in use, and one for rotation.
+const SNAPSHOT_KEYS_MAX: usize = 2;
+
+/// What an operator configures.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) provider: ProviderId,
+    pub(crate) gateway: String,
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) snapshot_keys: Vec<SnapshotKey>,
+    pub(crate) staleness: Staleness,
+    pub(crate) hold: Hold,
+    pub(crate) realm: String,
+    pub(crate) resource_metadata: Option<String>,
+}
+
+/// Where snapshots come from.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ControlPlane {
+    /// Name of the cluster in the gateway's configuration.
+    pub(crate) cluster: String,
+    /// Host name that is sent.
+    pub(crate) authority: String,
+    /// The gateway credential.
+    pub(crate) credential: String,
+    /// How long the control plane may hold a poll, in seconds.
+    #[serde(default = "default_wait_seconds")]
+    pub(crate) wait_seconds: u16,
+}
+
+fn default_wait_seconds() -> u16 {
+    25
+}
+
+/// How old a policy may be: the time since the last poll that succeeded.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(crate) struct Staleness {
+    /// From here on the log warns, in seconds.
+    pub(crate) warn_seconds: u32,
+    /// From here on every call is refused, in seconds.
+    pub(crate) deny_seconds: u32,
+}
+
+impl Default for Staleness {
+    fn default() -> Self {
+        Self {
+            warn_seconds: 60,
+            deny_seconds: 15 * 60,
+        }
+    }
+}
+
+/// Calls that arrive before the first snapshot wait for it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(crate) struct Hold {
+    /// Most calls that wait in one worker.
+    pub(crate) calls_max: usize,
+    /// Longest wait, in milliseconds.
+    pub(crate) milliseconds_max: u32,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self {
+            calls_max: 1000,
+            milliseconds_max: 5000,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ConfigDocument {
+    provider: ProviderId,
+    #[serde(default = "default_gateway")]
+    gateway: String,
+    control_plane: ControlPlane,
+    snapshot_keys: Vec<String>,
+    #[serde(default)]
+    staleness: Staleness,
+    #[serde(default)]
+    hold: Hold,
+    #[serde(default = "default_realm")]
+    realm: String,
+    #[serde(default)]
+    resource_metadata: Option<String>,
+}
+
+fn default_gateway() -> String {
+    "gateway".to_owned()
+}
+
+fn default_realm() -> String {
+    "portvakt".to_owned()
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("the configuration is longer than {CONFIG_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("{0}")]
+    Json(String),
+    #[error("`{path}`: {problem}")]
+    Field { path: &'static str, problem: &'static str },
+    #[error("`snapshotKeys[{position}]` is not a P-256 public key in PEM")]
+    SnapshotKey { position: usize },
+}
+
+impl Config {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        if bytes.len() > CONFIG_BYTES_MAX {
+            return Err(ConfigError::TooLong);
+        }
+        let document: ConfigDocument =
+            serde_json::from_slice(bytes).map_err(|error| ConfigError::Json(error.to_string()))?;
+        document.check()?;
+        let keys = document.snapshot_keys.iter().enumerate().map(|(position, pem)| {
+            SnapshotKey::from_public_key_pem(pem).map_err(|_| ConfigError::SnapshotKey { position })
+        });
+        Ok(Self {
+            snapshot_keys: keys.collect::<Result<_, _>>()?,
+            provider: document.provider,
+            gateway: document.gateway,
+            control_plane: document.control_plane,
+            staleness: document.staleness,
+            hold: document.hold,
+            realm: document.realm,
+            resource_metadata: document.resource_metadata,
+        })
+    }
+}
+
+impl ConfigDocument {
+    fn check(&self) -> Result<(), ConfigError> {
+        let name = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 64
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        };
+        // What is put into a header value or between quotes there.
+        let quotable = |text: &str| {
+            text.bytes()
+                .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+        };
+        let control_plane = &self.control_plane;
+        let checks = [
+            (
+                name(&self.gateway),
+                "gateway",
+                "1 to 64 letters, digits, `-`, `.` and `_`",
+            ),
+            (
+                !control_plane.cluster.is_empty(),
+                "controlPlane.cluster",
+                "the name of a cluster",
+            ),
+            (
+                !control_plane.authority.is_empty(),
+                "controlPlane.authority",
+                "a host name",
+            ),
+            (
+                !control_plane.credential.is_empty(),
+                "controlPlane.credential",
+                "the gateway credential",
+            ),
+            (
+                quotable(&control_plane.authority),
+                "controlPlane.authority",
+                "printable ASCII",
+            ),
+            (
+                quotable(&control_plane.credential),
+                "controlPlane.credential",
+                "printable ASCII",
+            ),
+            (
+                (1..=55).contains(&control_plane.wait_seconds),
+                "controlPlane.waitSeconds",
+                "1 to 55",
+            ),
+            (
+                (1..=SNAPSHOT_KEYS_MAX).contains(&self.snapshot_keys.len()),
+                "snapshotKeys",
+                "one key, or two while they rotate",
+            ),
+            (
+                self.staleness.warn_seconds <= self.staleness.deny_seconds,
+                "staleness",
+                "`warnSeconds` before `denySeconds`",
+            ),
+            (
+                self.staleness.deny_seconds > u32::from(control_plane.wait_seconds),
+                "staleness.denySeconds",
+                "longer than `controlPlane.waitSeconds`, or every quiet hour would refuse",
+            ),
+            (self.hold.calls_max <= 100_000, "hold.callsMax", "at most 100000"),
+            (
+                self.hold.milliseconds_max <= 60_000,
+                "hold.millisecondsMax",
+                "at most 60000",
+            ),
+            (quotable(&self.realm), "realm", "printable ASCII without quotes"),
+            (
+                self.resource_metadata.as_deref().is_none_or(quotable),
+                "resourceMetadata",
+                "a URL",
+            ),
+        ];
+        match checks.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, path, problem)) => Err(ConfigError::Field { path, problem }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A configuration that is complete; its key belongs to nobody.
+    pub(crate) fn valid() -> Value {
+        json!({
+            "provider": "regnskapsregisteret",
+            "controlPlane": {"cluster": "control-plane", "authority": "control-plane", "credential": "secret"},
+            "snapshotKeys": ["-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n"]
+        })
+    }
+
+    fn check(change: impl Fn(&mut Value), expected: &str) {
+        let mut value = valid();
+        change(&mut value);
+        let error = Config::parse(value.to_string().as_bytes())
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_complete_configuration_has_defaults() {
+        let config = Config::parse(valid().to_string().as_bytes()).unwrap();
+        assert_eq!(config.control_plane.wait_seconds, 25);
+        assert_eq!(
+            (config.staleness.warn_seconds, config.staleness.deny_seconds),
+            (60, 900)
+        );
+        assert_eq!((config.hold.calls_max, config.hold.milliseconds_max), (1000, 5000));
+        assert_eq!(config.gateway, "gateway");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        check(|config| config["controlPlan"] = json!({}), "controlPlan");
+        check(|config| config["controlPlane"]["wait"] = json!(1), "wait");
+        check(|config| config["staleness"] = json!({"denySecond": 1}), "denySecond");
+        check(|config| config["provider"] = json!("Not Valid"), "provider");
+        check(|config| config["snapshotKeys"] = json!([]), "snapshotKeys");
+        check(|config| config["snapshotKeys"] = json!(["x"]), "snapshotKeys[0]");
+        check(
+            |config| config["controlPlane"]["waitSeconds"] = json!(0),
+            "controlPlane.waitSeconds",
+        );
+        check(
+            |config| config["controlPlane"]["credential"] = json!("a\nb"),
+            "controlPlane.credential",
+        );
+        check(
+            |config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 1}),
+            "staleness",
+        );
+        check(
+            |config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 20}),
+            "staleness.denySeconds",
+        );
+        check(|config| config["realm"] = json!("a\"b"), "realm");
+        check(
+            |config| config["hold"] = json!({"millisecondsMax": 60_001}),
+            "hold.millisecondsMax",
+        );
+        check(
+            |config| drop(config.as_object_mut().unwrap().remove("provider")),
+            "provider",
+        );
+        assert_eq!(
+            Config::parse(&vec![b' '; CONFIG_BYTES_MAX + 1]).map(|_| ()),
+            Err(ConfigError::TooLong)
+        );
+    }
+}

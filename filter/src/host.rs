@@ -1,0 +1,195 @@
+//! The host: the one file that names hostcalls.
+//!
+//! A hostcall that fails is told to the caller as a value; nothing here decides anything.
+
+use std::cell::Cell;
+use std::time::{Duration, UNIX_EPOCH};
+
+use log::LevelFilter;
+use policies::Timestamp;
+use policies::token::{Algorithm, PureRust, SignatureError, VerificationKey, VerifySignature, es256_der};
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+
+pub(crate) fn log_from_info() {
+    proxy_wasm::set_log_level(LogLevel::Info);
+    debug_assert!(log::max_level() >= LevelFilter::Info);
+}
+
+/// The host's clock. A host that has none stands in 1970, where every token is not valid yet.
+pub(crate) fn now() -> Timestamp {
+    let since_1970 = hostcalls::get_current_time()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let millis = since_1970.and_then(|duration| i64::try_from(duration.as_millis()).ok());
+    Timestamp::from_unix_millis(millis.unwrap_or(0))
+}
+
+pub(crate) fn plugin_configuration() -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+pub(crate) fn tick_every(period: Duration) -> bool {
+    hostcalls::set_tick_period(period).is_ok()
+}
+
+/// Sends a GET to a cluster; gives the token under which the reply will come.
+pub(crate) fn get(cluster: &str, headers: Vec<(&str, &str)>, timeout: Duration) -> Option<u32> {
+    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+}
+
+pub(crate) fn reply_header(name: &str) -> Option<String> {
+    let value = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name)
+        .ok()
+        .flatten();
+    value.and_then(|value| String::from_utf8(value).ok())
+}
+
+pub(crate) fn reply_body(bytes: usize) -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, bytes)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+/// Every header of the request, pseudo-headers first.
+pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+}
+
+pub(crate) fn set_request_header(name: &str, value: &str) -> bool {
+    hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value)).is_ok()
+}
+
+pub(crate) fn remove_request_header(name: &str) -> bool {
+    hostcalls::remove_map_value(MapType::HttpRequestHeaders, name).is_ok()
+}
+
+pub(crate) fn resume_request() -> bool {
+    hostcalls::resume_http_request().is_ok()
+}
+
+pub(crate) fn send_reply(status: u16, headers: Vec<(&str, &str)>, body: &str) -> bool {
+    hostcalls::send_http_response(u32::from(status), headers, Some(body.as_bytes())).is_ok()
+}
+
+/// What the next calls are about; `false` when that stream is gone.
+pub(crate) fn enter_context(context_id: u32) -> bool {
+    hostcalls::set_effective_context(context_id).is_ok()
+}
+
+/// A property that access logs can show as `%FILTER_STATE(wasm.portvakt.reason:PLAIN)%`.
+pub(crate) fn set_reason(code: &str) {
+    // Best effort: a host without properties still replies with the code.
+    let _ = hostcalls::set_property(vec!["portvakt.reason"], Some(code.as_bytes()));
+}
+
+pub(crate) fn define_counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+pub(crate) fn define_gauge(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Gauge, name).ok()
+}
+
+pub(crate) fn increment(metric: u32) {
+    // Best effort: a host that drops a count still gets its decision.
+    let _ = hostcalls::increment_metric(metric, 1);
+}
+
+pub(crate) fn record(metric: u32, value: u64) {
+    // As above.
+    let _ = hostcalls::record_metric(metric, value);
+}
+
+/// Verification by the host's native code where it has it (Envoy: 18 µs for RS256), in Rust where it has not (1 ms).
+#[derive(Debug, Default)]
+pub(crate) struct HostSignatures {
+    missing: Cell<bool>,
+}
+
+impl VerifySignature for HostSignatures {
+    fn verify(&self, key: &VerificationKey, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        if self.missing.get() {
+            return PureRust.verify(key, message, signature);
+        }
+        let der;
+        let native_signature = match key.algorithm() {
+            Algorithm::Rs256 => signature,
+            Algorithm::Es256 => {
+                der = es256_der(signature).ok_or(SignatureError::Invalid)?;
+                &der
+            }
+        };
+        let arguments = verify_arguments(key.spki_der(), native_signature, message);
+        match hostcalls::call_foreign_function("verify_signature", Some(&arguments)) {
+            Ok(Some(answer)) if is_verified(&answer) => Ok(()),
+            Ok(_) => Err(SignatureError::Invalid),
+            Err(Status::NotFound) => {
+                log::info!("the host cannot verify signatures; they are verified in Rust");
+                self.missing.set(true);
+                PureRust.verify(key, message, signature)
+            }
+            Err(_) => Err(SignatureError::Unavailable),
+        }
+    }
+}
+
+/// Envoy's `VerifySignatureArguments` (Protocol Buffers): hash function, public key, signature, text.
+///
+/// The hash's name is a constant: Envoy would take SHA-1 too.
+fn verify_arguments(spki_der: &[u8], signature: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(spki_der.len() + signature.len() + message.len() + 32);
+    for (field, value) in [(1, &b"sha256"[..]), (2, spki_der), (3, signature), (4, message)] {
+        bytes.push(field << 3 | 2);
+        let mut length = value.len();
+        while length > 0x7f {
+            bytes.push(length as u8 & 0x7f | 0x80);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        bytes.extend_from_slice(value);
+    }
+    bytes
+}
+
+/// Envoy's `VerifySignatureResult`: field 1 is true, and nothing else is there. An error would be field 2.
+fn is_verified(answer: &[u8]) -> bool {
+    answer == [1 << 3, 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_protocol_buffers() {
+        let bytes = verify_arguments(&[1, 2], &[3], &[4; 300]);
+        let start = [
+            &[0x0a, 6][..],
+            b"sha256",
+            &[0x12, 2, 1, 2, 0x1a, 1, 3, 0x22, 0xac, 0x02],
+        ]
+        .concat();
+        assert_eq!(bytes[..start.len()], start);
+        assert_eq!(bytes.len(), start.len() + 300);
+    }
+
+    #[test]
+    fn only_a_plain_yes_is_yes() {
+        assert!(is_verified(&[8, 1]));
+        for no in [
+            &[][..],
+            &[8, 0],
+            &[8],
+            &[8, 1, 0x12, 1, b'x'],
+            &[0x12, 1, b'x'],
+            &[16, 1],
+        ] {
+            assert!(!is_verified(no), "{no:?}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One worker's life: configuration, ticks, the feed's replies, and the calls that wait for the first snapshot.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
+use std::rc::Rc;
+use std::time::Duration;
+
+use policies::ApiCall;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::call::Call;
+use crate::config::Config;
+use crate::feed::{Feed, Outcome, Reply};
+use crate::held::{HeldCall, HeldCalls};
+use crate::host::{self, HostSignatures};
+use crate::identity::ClientHeaders;
+use crate::telemetry::Telemetry;
+
+/// How often the worker looks at its clock: due polls, waiting calls, the policy's age.
+const TICK: Duration = Duration::from_millis(100);
+
+pub(crate) struct Root {
+    context_id: u32,
+    // `None` until a configuration has been accepted; without one the host does not serve.
+    worker: Option<Rc<RefCell<Worker>>>,
+}
+
+/// What the requests of one worker share.
+pub(crate) struct Worker {
+    pub(crate) config: Config,
+    pub(crate) feed: Feed,
+    pub(crate) signatures: HostSignatures,
+    pub(crate) telemetry: Telemetry,
+    held: HeldCalls,
+    /// Calls that waited and were then let through, until their stream ends.
+    released: BTreeSet<u32>,
+    poll_token: Option<u32>,
+    warned: bool,
+}
+
+impl Root {
+    pub(crate) fn new(context_id: u32) -> Self {
+        Self {
+            context_id,
+            worker: None,
+        }
+    }
+
+    /// Answers calls that have waited. Each is decided in its own context, before it is resumed: resuming goes on with
+    /// the next filter and does not come back here.
+    fn settle(&self, worker: &Rc<RefCell<Worker>>, calls: Vec<(u32, HeldCall)>) {
+        for (context_id, held) in calls {
+            // Gone: the host would otherwise act on some other stream.
+            if !host::enter_context(context_id) {
+                continue;
+            }
+            let passed = {
+                let worker = &mut *worker.borrow_mut();
+                let passed = worker.decide(&held.call, &held.client_headers);
+                if passed {
+                    worker.released.insert(context_id);
+                }
+                passed
+            };
+            if passed && !host::resume_request() {
+                log::error!("the host did not resume a call that was permitted");
+            }
+        }
+        host::enter_context(self.context_id);
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_bytes: usize, _: usize) {
+        let Some(worker) = &self.worker else { return };
+        let ready = {
+            let worker = &mut *worker.borrow_mut();
+            if worker.poll_token != Some(token) {
+                return;
+            }
+            worker.poll_token = None;
+            worker.take_reply(body_bytes);
+            worker.poll();
+            worker.feed.is_ready()
+        };
+        if ready {
+            let calls = worker.borrow_mut().held.take_all();
+            self.settle(worker, calls);
+        }
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
+        match Config::parse(&host::plugin_configuration()) {
+            Ok(config) => {
+                // Nothing is sent from here: the host also configures a trial instance that it throws away at once.
+                if !host::tick_every(TICK) {
+                    log::error!("the host has no timer; the filter cannot follow the control plane");
+                    return false;
+                }
+                log::info!("configured provider={} gateway={}", config.provider, config.gateway);
+                self.worker = Some(Rc::new(RefCell::new(Worker::new(config))));
+                true
+            }
+            Err(error) => {
+                log::error!("configuration refused: {error}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let expired = {
+            let worker = &mut *worker.borrow_mut();
+            worker.poll();
+            worker.look_at_age();
+            worker.held.take_expired(host::now())
+        };
+        // Nothing has come for them, so each is refused for want of a policy.
+        if !expired.is_empty() {
+            self.settle(worker, expired);
+        }
+    }
+
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        let worker = self.worker.as_ref()?;
+        Some(Box::new(Call::new(context_id, Rc::clone(worker))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Worker {
+    fn new(config: Config) -> Self {
+        let worker = std::hash::RandomState::new().hash_one(0_u8);
+        Self {
+            feed: Feed::new(&config, worker, host::now()),
+            signatures: HostSignatures::default(),
+            telemetry: Telemetry::default(),
+            held: HeldCalls::new(config.hold),
+            released: BTreeSet::new(),
+            poll_token: None,
+            warned: false,
+            config,
+        }
+    }
+
+    /// Keeps a call until the first snapshot; gives its headers back when there is no room.
+    pub(crate) fn hold(
+        &mut self,
+        context_id: u32,
+        call: ApiCall,
+        client_headers: ClientHeaders,
+    ) -> Result<(), ClientHeaders> {
+        self.telemetry.held();
+        self.held.hold(context_id, call, client_headers, host::now())
+    }
+
+    /// The call waited and was let through.
+    pub(crate) fn was_released(&self, context_id: u32) -> bool {
+        self.released.contains(&context_id)
+    }
+
+    /// The stream has ended.
+    pub(crate) fn forget(&mut self, context_id: u32) {
+        self.held.forget(context_id);
+        self.released.remove(&context_id);
+    }
+
+    fn poll(&mut self) {
+        let now = host::now();
+        let Some(poll) = self.feed.poll(now) else { return };
+        let control_plane = &self.config.control_plane;
+        let authorization = format!("Bearer {}", control_plane.credential);
+        let mut headers = vec![
+            (":method", "GET"),
+            (":path", poll.path.as_str()),
+            (":authority", control_plane.authority.as_str()),
+            ("authorization", authorization.as_str()),
+            ("accept", "application/vnd.portvakt.snapshot"),
+            ("prefer", poll.prefer.as_str()),
+        ];
+        if let Some(version) = &poll.if_none_match {
+            headers.push(("if-none-match", version));
+        }
+        self.poll_token = host::get(
+            &control_plane.cluster,
+            headers,
+            Duration::from_secs(poll.timeout_seconds),
+        );
+        if self.poll_token.is_none() {
+            log::warn!(
+                "the control plane cannot be asked: is there a cluster `{}`?",
+                control_plane.cluster
+            );
+            self.telemetry.poll_failed();
+            self.feed.not_sent(now);
+        }
+    }
+
+    fn take_reply(&mut self, body_bytes: usize) {
+        let status = host::reply_header(":status").and_then(|status| status.parse().ok());
+        let reply = Reply {
+            status,
+            retry_after_seconds: host::reply_header("retry-after").and_then(|seconds| seconds.parse().ok()),
+            body: if status == Some(200) {
+                host::reply_body(body_bytes)
+            } else {
+                Vec::new()
+            },
+        };
+        match self.feed.replied(reply, host::now(), &self.signatures) {
+            Outcome::Applied(version) => {
+                log::info!("snapshot applied snapshot.version={version}");
+                self.telemetry.snapshot_applied(version);
+            }
+            Outcome::Unchanged => {}
+            Outcome::Refused(error) => {
+                log::error!(
+                    "snapshot refused, the policy in force stays: {error} code={}",
+                    error.code()
+                );
+                self.telemetry.snapshot_refused();
+            }
+            Outcome::Failed { status } => {
+                log::warn!(
+                    "the control plane did not give a snapshot status={}",
+                    status.unwrap_or(0)
+                );
+                self.telemetry.poll_failed();
+            }
+        }
+    }
+
+    fn look_at_age(&mut self) {
+        let now = host::now();
+        let Some(age) = self.feed.age_millis(now) else { return };
+        self.telemetry.age(age);
+        let warning = self.feed.is_warning(now);
+        if warning && !self.warned {
+            log::warn!("the policy is getting old: no successful poll for {} s", age / 1000);
+        }
+        self.warned = warning;
+    }
+}

@@ -1,0 +1,103 @@
+//! What operators see: one line per denial, counters with stable names, and the version in force.
+//!
+//! Never a token, a key or a body. Metric names are in the room's README; Envoy shows them under `wasmcustom.`.
+
+use std::collections::BTreeMap;
+
+use policies::snapshot::SnapshotVersion;
+use policies::{Basis, Denial, Permit};
+
+use crate::host;
+
+#[derive(Default)]
+pub(crate) struct Telemetry {
+    counters: BTreeMap<String, Option<u32>>,
+    gauges: BTreeMap<&'static str, Option<u32>>,
+}
+
+impl Telemetry {
+    pub(crate) fn permitted(&mut self, permit: &Permit, version: Option<SnapshotVersion>) {
+        self.count("portvakt.permitted");
+        match permit.basis() {
+            Basis::Shadow(denial) => {
+                self.count("portvakt.shadow_denied");
+                log_denial("would be denied (shadow)", denial, version, None);
+            }
+            basis => log::debug!(
+                "permitted route={} basis={basis:?} snapshot={}",
+                permit.route(),
+                version_text(version)
+            ),
+        }
+    }
+
+    pub(crate) fn denied(&mut self, denial: &Denial, version: Option<SnapshotVersion>, support_id: Option<&str>) {
+        self.count("portvakt.denied");
+        self.count(&format!("portvakt.denied.{}", denial.reason.code()));
+        log_denial("denied", denial, version, support_id);
+        host::set_reason(denial.reason.code());
+    }
+
+    pub(crate) fn held(&mut self) {
+        self.count("portvakt.held");
+    }
+
+    pub(crate) fn snapshot_applied(&mut self, version: SnapshotVersion) {
+        self.count("portvakt.snapshot.applied");
+        self.gauge("portvakt.snapshot.version", version.version);
+    }
+
+    pub(crate) fn snapshot_refused(&mut self) {
+        self.count("portvakt.snapshot.refused");
+    }
+
+    pub(crate) fn poll_failed(&mut self) {
+        self.count("portvakt.feed.failed");
+    }
+
+    pub(crate) fn age(&mut self, millis: i64) {
+        self.gauge("portvakt.snapshot.age_ms", millis.unsigned_abs());
+    }
+
+    fn count(&mut self, name: &str) {
+        let metric = match self.counters.get(name) {
+            Some(metric) => *metric,
+            None => *self
+                .counters
+                .entry(name.to_owned())
+                .or_insert_with(|| host::define_counter(name)),
+        };
+        if let Some(metric) = metric {
+            host::increment(metric);
+        }
+    }
+
+    fn gauge(&mut self, name: &'static str, value: u64) {
+        if let Some(metric) = *self.gauges.entry(name).or_insert_with(|| host::define_gauge(name)) {
+            host::record(metric, value);
+        }
+    }
+}
+
+fn log_denial(what: &str, denial: &Denial, version: Option<SnapshotVersion>, support_id: Option<&str>) {
+    let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    log::info!(
+        "{what} denial.reason={} route={} system_user.id={} party={} right={} snapshot.version={} request.id={}",
+        denial.reason.code(),
+        denial.route.as_deref().unwrap_or("-"),
+        text(denial.system_user.map(|id| id.to_string())),
+        text(denial.party.map(|party| party.to_string())),
+        text(
+            denial
+                .right
+                .as_ref()
+                .map(|right| format!("{}/{}", right.resource, right.action))
+        ),
+        version_text(version),
+        support_id.unwrap_or("-"),
+    );
+}
+
+fn version_text(version: Option<SnapshotVersion>) -> String {
+    version.map_or_else(|| "-".to_owned(), |version| version.to_string())
+}
