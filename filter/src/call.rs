@@ -31,11 +31,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(context_id: u32, worker: Rc<RefCell<Worker>>) -> Self {
-        Self {
-            context_id,
-            worker,
-            progress: Progress::New,
-        }
+        Self { context_id, worker, progress: Progress::New }
     }
 }
 
@@ -99,20 +95,12 @@ impl Worker {
     /// Prepares the call for the API behind. A call whose headers cannot be cleaned does not go through.
     fn pass(&mut self, permit: &Permit, client_headers: &ClientHeaders) -> bool {
         self.telemetry.permitted(permit, self.feed.version());
-        let mut clean = client_headers
-            .forged
-            .iter()
-            .all(|name| host::remove_request_header(name));
+        let mut clean = client_headers.forged.iter().all(|name| host::remove_request_header(name));
         if let Basis::Right(held) = permit.basis() {
-            clean &= identity::headers(held)
-                .iter()
-                .all(|(name, value)| host::set_request_header(name, value));
+            clean &= identity::headers(held).iter().all(|(name, value)| host::set_request_header(name, value));
         }
         if !clean {
-            log::error!(
-                "identity headers could not be set; the call is refused route={}",
-                permit.route()
-            );
+            log::error!("identity headers could not be set; the call is refused route={}", permit.route());
             host::send_reply(503, vec![("retry-after", "5")], "");
         }
         clean
@@ -123,11 +111,7 @@ impl Worker {
         let support_id = client_headers.support_id.as_deref();
         self.telemetry.denied(denial, self.feed.version(), support_id);
         let reply = reply::refuse(denial, &self.config, support_id);
-        let headers = reply
-            .headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
+        let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         if !host::send_reply(reply.status, headers, &reply.body) {
             log::error!("the host did not take a refusal; the call stays stopped");
         }

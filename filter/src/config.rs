@@ -53,10 +53,7 @@ pub(crate) struct Staleness {
 
 impl Default for Staleness {
     fn default() -> Self {
-        Self {
-            warn_seconds: 60,
-            deny_seconds: 15 * 60,
-        }
+        Self { warn_seconds: 60, deny_seconds: 15 * 60 }
     }
 }
 
@@ -72,10 +69,7 @@ pub(crate) struct Hold {
 
 impl Default for Hold {
     fn default() -> Self {
-        Self {
-            calls_max: 1000,
-            milliseconds_max: 5000,
-        }
+        Self { calls_max: 1000, milliseconds_max: 5000 }
     }
 }
 
@@ -147,52 +141,20 @@ impl ConfigDocument {
         let name = |text: &str| {
             !text.is_empty()
                 && text.len() <= 64
-                && text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         };
         // What is put into a header value or between quotes there.
-        let quotable = |text: &str| {
-            text.bytes()
-                .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
-        };
+        let quotable =
+            |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
         let control_plane = &self.control_plane;
         let checks = [
-            (
-                name(&self.gateway),
-                "gateway",
-                "1 to 64 letters, digits, `-`, `.` and `_`",
-            ),
-            (
-                !control_plane.cluster.is_empty(),
-                "controlPlane.cluster",
-                "the name of a cluster",
-            ),
-            (
-                !control_plane.authority.is_empty(),
-                "controlPlane.authority",
-                "a host name",
-            ),
-            (
-                !control_plane.credential.is_empty(),
-                "controlPlane.credential",
-                "the gateway credential",
-            ),
-            (
-                quotable(&control_plane.authority),
-                "controlPlane.authority",
-                "printable ASCII",
-            ),
-            (
-                quotable(&control_plane.credential),
-                "controlPlane.credential",
-                "printable ASCII",
-            ),
-            (
-                (1..=55).contains(&control_plane.wait_seconds),
-                "controlPlane.waitSeconds",
-                "1 to 55",
-            ),
+            (name(&self.gateway), "gateway", "1 to 64 letters, digits, `-`, `.` and `_`"),
+            (!control_plane.cluster.is_empty(), "controlPlane.cluster", "the name of a cluster"),
+            (!control_plane.authority.is_empty(), "controlPlane.authority", "a host name"),
+            (!control_plane.credential.is_empty(), "controlPlane.credential", "the gateway credential"),
+            (quotable(&control_plane.authority), "controlPlane.authority", "printable ASCII"),
+            (quotable(&control_plane.credential), "controlPlane.credential", "printable ASCII"),
+            ((1..=55).contains(&control_plane.wait_seconds), "controlPlane.waitSeconds", "1 to 55"),
             (
                 (1..=SNAPSHOT_KEYS_MAX).contains(&self.snapshot_keys.len()),
                 "snapshotKeys",
@@ -209,17 +171,9 @@ impl ConfigDocument {
                 "longer than `controlPlane.waitSeconds`, or every quiet hour would refuse",
             ),
             (self.hold.calls_max <= 100_000, "hold.callsMax", "at most 100000"),
-            (
-                self.hold.milliseconds_max <= 60_000,
-                "hold.millisecondsMax",
-                "at most 60000",
-            ),
+            (self.hold.milliseconds_max <= 60_000, "hold.millisecondsMax", "at most 60000"),
             (quotable(&self.realm), "realm", "printable ASCII without quotes"),
-            (
-                self.resource_metadata.as_deref().is_none_or(quotable),
-                "resourceMetadata",
-                "a URL",
-            ),
+            (self.resource_metadata.as_deref().is_none_or(quotable), "resourceMetadata", "a URL"),
         ];
         match checks.into_iter().find(|(holds, ..)| !holds) {
             Some((_, path, problem)) => Err(ConfigError::Field { path, problem }),
@@ -245,10 +199,7 @@ pub(crate) mod tests {
     fn check(change: impl Fn(&mut Value), expected: &str) {
         let mut value = valid();
         change(&mut value);
-        let error = Config::parse(value.to_string().as_bytes())
-            .map(|_| ())
-            .unwrap_err()
-            .to_string();
+        let error = Config::parse(value.to_string().as_bytes()).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 
@@ -256,10 +207,7 @@ pub(crate) mod tests {
     fn a_complete_configuration_has_defaults() {
         let config = Config::parse(valid().to_string().as_bytes()).unwrap();
         assert_eq!(config.control_plane.wait_seconds, 25);
-        assert_eq!(
-            (config.staleness.warn_seconds, config.staleness.deny_seconds),
-            (60, 900)
-        );
+        assert_eq!((config.staleness.warn_seconds, config.staleness.deny_seconds), (60, 900));
         assert_eq!((config.hold.calls_max, config.hold.milliseconds_max), (1000, 5000));
         assert_eq!(config.gateway, "gateway");
     }
@@ -272,34 +220,13 @@ pub(crate) mod tests {
         check(|config| config["provider"] = json!("Not Valid"), "provider");
         check(|config| config["snapshotKeys"] = json!([]), "snapshotKeys");
         check(|config| config["snapshotKeys"] = json!(["x"]), "snapshotKeys[0]");
-        check(
-            |config| config["controlPlane"]["waitSeconds"] = json!(0),
-            "controlPlane.waitSeconds",
-        );
-        check(
-            |config| config["controlPlane"]["credential"] = json!("a\nb"),
-            "controlPlane.credential",
-        );
-        check(
-            |config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 1}),
-            "staleness",
-        );
-        check(
-            |config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 20}),
-            "staleness.denySeconds",
-        );
+        check(|config| config["controlPlane"]["waitSeconds"] = json!(0), "controlPlane.waitSeconds");
+        check(|config| config["controlPlane"]["credential"] = json!("a\nb"), "controlPlane.credential");
+        check(|config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 1}), "staleness");
+        check(|config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 20}), "staleness.denySeconds");
         check(|config| config["realm"] = json!("a\"b"), "realm");
-        check(
-            |config| config["hold"] = json!({"millisecondsMax": 60_001}),
-            "hold.millisecondsMax",
-        );
-        check(
-            |config| drop(config.as_object_mut().unwrap().remove("provider")),
-            "provider",
-        );
-        assert_eq!(
-            Config::parse(&vec![b' '; CONFIG_BYTES_MAX + 1]).map(|_| ()),
-            Err(ConfigError::TooLong)
-        );
+        check(|config| config["hold"] = json!({"millisecondsMax": 60_001}), "hold.millisecondsMax");
+        check(|config| drop(config.as_object_mut().unwrap().remove("provider")), "provider");
+        assert_eq!(Config::parse(&vec![b' '; CONFIG_BYTES_MAX + 1]).map(|_| ()), Err(ConfigError::TooLong));
     }
 }

@@ -74,10 +74,7 @@ impl Feed {
     /// `worker` tells workers of one gateway apart; any number that differs will do.
     pub(crate) fn new(config: &Config, worker: u64, now: Timestamp) -> Self {
         Self {
-            resource: format!(
-                "/snapshots/{}?gateway={}&worker={worker:016x}",
-                config.provider, config.gateway
-            ),
+            resource: format!("/snapshots/{}?gateway={}&worker={worker:016x}", config.provider, config.gateway),
             wait_seconds: config.control_plane.wait_seconds,
             warn_millis: i64::from(config.staleness.warn_seconds) * 1000,
             deny_millis: i64::from(config.staleness.deny_seconds) * 1000,
@@ -149,8 +146,7 @@ impl Feed {
                 match open(reply.body, &self.keys, &self.provider, current, now, signatures) {
                     Ok(policy) => {
                         self.policy = policy;
-                        self.version()
-                            .map_or(Outcome::Failed { status: Some(200) }, Outcome::Applied)
+                        self.version().map_or(Outcome::Failed { status: Some(200) }, Outcome::Applied)
                     }
                     Err(error) => Outcome::Refused(error),
                 }

@@ -21,10 +21,7 @@ pub(crate) struct HeldCalls {
 
 impl HeldCalls {
     pub(crate) fn new(limits: Hold) -> Self {
-        Self {
-            limits,
-            calls: BTreeMap::new(),
-        }
+        Self { limits, calls: BTreeMap::new() }
     }
 
     /// Keeps the call; gives it back when there is no room.
@@ -39,14 +36,7 @@ impl HeldCalls {
             return Err(client_headers);
         }
         let deadline = now.plus_millis(i64::from(self.limits.milliseconds_max));
-        self.calls.insert(
-            context_id,
-            HeldCall {
-                call,
-                client_headers,
-                deadline,
-            },
-        );
+        self.calls.insert(context_id, HeldCall { call, client_headers, deadline });
         Ok(())
     }
 
@@ -77,22 +67,12 @@ mod tests {
             ApiCall::parse(headers).unwrap()
         };
         let now = Timestamp::from_unix_seconds(1);
-        let mut held = HeldCalls::new(Hold {
-            calls_max: 2,
-            milliseconds_max: 100,
-        });
+        let mut held = HeldCalls::new(Hold { calls_max: 2, milliseconds_max: 100 });
         assert!(held.hold(1, call(), ClientHeaders::default(), now).is_ok());
-        assert!(
-            held.hold(2, call(), ClientHeaders::default(), now.plus_millis(50))
-                .is_ok()
-        );
+        assert!(held.hold(2, call(), ClientHeaders::default(), now.plus_millis(50)).is_ok());
         assert!(held.hold(3, call(), ClientHeaders::default(), now).is_err());
         assert!(held.take_expired(now.plus_millis(99)).is_empty());
-        let expired: Vec<u32> = held
-            .take_expired(now.plus_millis(100))
-            .into_iter()
-            .map(|(id, _)| id)
-            .collect();
+        let expired: Vec<u32> = held.take_expired(now.plus_millis(100)).into_iter().map(|(id, _)| id).collect();
         assert_eq!(expired, [1]);
         held.forget(2);
         assert!(held.take_all().is_empty());

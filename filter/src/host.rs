@@ -18,18 +18,13 @@ pub(crate) fn log_from_info() {
 
 /// The host's clock. A host that has none stands in 1970, where every token is not valid yet.
 pub(crate) fn now() -> Timestamp {
-    let since_1970 = hostcalls::get_current_time()
-        .ok()
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let since_1970 = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let millis = since_1970.and_then(|duration| i64::try_from(duration.as_millis()).ok());
     Timestamp::from_unix_millis(millis.unwrap_or(0))
 }
 
 pub(crate) fn plugin_configuration() -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
-        .ok()
-        .flatten()
-        .unwrap_or_default()
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
 }
 
 pub(crate) fn tick_every(period: Duration) -> bool {
@@ -42,17 +37,12 @@ pub(crate) fn get(cluster: &str, headers: Vec<(&str, &str)>, timeout: Duration) 
 }
 
 pub(crate) fn reply_header(name: &str) -> Option<String> {
-    let value = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name)
-        .ok()
-        .flatten();
+    let value = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten();
     value.and_then(|value| String::from_utf8(value).ok())
 }
 
 pub(crate) fn reply_body(bytes: usize) -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, bytes)
-        .ok()
-        .flatten()
-        .unwrap_or_default()
+    hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, bytes).ok().flatten().unwrap_or_default()
 }
 
 /// Every header of the request, pseudo-headers first.
@@ -168,12 +158,7 @@ mod tests {
     #[test]
     fn arguments_are_protocol_buffers() {
         let bytes = verify_arguments(&[1, 2], &[3], &[4; 300]);
-        let start = [
-            &[0x0a, 6][..],
-            b"sha256",
-            &[0x12, 2, 1, 2, 0x1a, 1, 3, 0x22, 0xac, 0x02],
-        ]
-        .concat();
+        let start = [&[0x0a, 6][..], b"sha256", &[0x12, 2, 1, 2, 0x1a, 1, 3, 0x22, 0xac, 0x02]].concat();
         assert_eq!(bytes[..start.len()], start);
         assert_eq!(bytes.len(), start.len() + 300);
     }
@@ -181,14 +166,7 @@ mod tests {
     #[test]
     fn only_a_plain_yes_is_yes() {
         assert!(is_verified(&[8, 1]));
-        for no in [
-            &[][..],
-            &[8, 0],
-            &[8],
-            &[8, 1, 0x12, 1, b'x'],
-            &[0x12, 1, b'x'],
-            &[16, 1],
-        ] {
+        for no in [&[][..], &[8, 0], &[8], &[8, 1, 0x12, 1, b'x'], &[0x12, 1, b'x'], &[16, 1]] {
             assert!(!is_verified(no), "{no:?}");
         }
     }

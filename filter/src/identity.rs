@@ -21,20 +21,12 @@ pub(crate) struct ClientHeaders {
 
 impl ClientHeaders {
     pub(crate) fn read(headers: &[(String, Vec<u8>)]) -> Self {
-        let forged = headers
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| is_ours(name))
-            .cloned()
-            .collect();
-        let support_id = headers
-            .iter()
-            .find(|(name, _)| name == "x-request-id")
-            .and_then(|(_, value)| {
-                let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-                let fits = !value.is_empty() && value.len() <= SUPPORT_ID_BYTES_MAX && value.iter().all(plain);
-                fits.then(|| String::from_utf8_lossy(value).into_owned())
-            });
+        let forged = headers.iter().map(|(name, _)| name).filter(|name| is_ours(name)).cloned().collect();
+        let support_id = headers.iter().find(|(name, _)| name == "x-request-id").and_then(|(_, value)| {
+            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+            let fits = !value.is_empty() && value.len() <= SUPPORT_ID_BYTES_MAX && value.iter().all(plain);
+            fits.then(|| String::from_utf8_lossy(value).into_owned())
+        });
         Self { forged, support_id }
     }
 }
@@ -71,13 +63,8 @@ mod tests {
 
     #[test]
     fn every_spelling_is_ours() {
-        let ours = [
-            "x-systemuser-id",
-            "X-SystemUser-ID",
-            "x_systemuser_id",
-            "X-Systemuser_party",
-            "x-systemuser-anything",
-        ];
+        let ours =
+            ["x-systemuser-id", "X-SystemUser-ID", "x_systemuser_id", "X-Systemuser_party", "x-systemuser-anything"];
         assert_eq!(read(&ours), ours);
         assert!(read(&["x-systemuser", "systemuser-id", "ax-systemuser-id", "x-request-id", ""]).is_empty());
     }

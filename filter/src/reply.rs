@@ -48,10 +48,8 @@ pub(crate) fn refuse(denial: &Denial, config: &Config, support_id: Option<&str>)
     };
     // A struct of strings cannot fail to serialize.
     let body = serde_json::to_string(&problem).unwrap_or_default();
-    let mut headers = vec![
-        ("content-type", "application/problem+json".to_owned()),
-        ("cache-control", "no-store".to_owned()),
-    ];
+    let mut headers =
+        vec![("content-type", "application/problem+json".to_owned()), ("cache-control", "no-store".to_owned())];
     if let Some(challenge) = challenge(denial, config) {
         headers.push(("www-authenticate", challenge));
     }
@@ -105,11 +103,7 @@ mod tests {
     }
 
     fn header(reply: &RefusalReply, name: &str) -> Option<String> {
-        reply
-            .headers
-            .iter()
-            .find(|(header, _)| *header == name)
-            .map(|(_, value)| value.clone())
+        reply.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.clone())
     }
 
     fn reply(denial: &Denial) -> RefusalReply {
@@ -129,15 +123,8 @@ mod tests {
         let challenge = |reason| header(&reply(&Denial::new(reason)), "www-authenticate").unwrap();
         assert!(challenge(DenialReason::Token(TokenError::Expired)).contains("error=\"invalid_token\""));
         assert!(challenge(DenialReason::CredentialsRepeated).contains("error=\"invalid_request\""));
-        let denial = Denial {
-            scopes: vec!["a:b".to_owned()],
-            ..Denial::new(DenialReason::ScopeMissing)
-        };
-        assert!(
-            header(&reply(&denial), "www-authenticate")
-                .unwrap()
-                .contains("scope=\"a:b\"")
-        );
+        let denial = Denial { scopes: vec!["a:b".to_owned()], ..Denial::new(DenialReason::ScopeMissing) };
+        assert!(header(&reply(&denial), "www-authenticate").unwrap().contains("scope=\"a:b\""));
     }
 
     #[test]
@@ -163,16 +150,9 @@ mod tests {
 
     #[test]
     fn the_missing_right_is_in_the_body() {
-        let right = policies::right::Right {
-            resource: "vat".parse().unwrap(),
-            action: "read".parse().unwrap(),
-        };
+        let right = policies::right::Right { resource: "vat".parse().unwrap(), action: "read".parse().unwrap() };
         let party = Some("310247049".parse().unwrap());
-        let reply = reply(&Denial {
-            right: Some(right),
-            party,
-            ..Denial::new(DenialReason::RightMissing)
-        });
+        let reply = reply(&Denial { right: Some(right), party, ..Denial::new(DenialReason::RightMissing) });
         let body: Value = serde_json::from_str(&reply.body).unwrap();
         assert_eq!(body["right"]["resource"], "vat");
         assert_eq!(body["party"], "310247049");

@@ -42,10 +42,7 @@ pub(crate) struct Worker {
 
 impl Root {
     pub(crate) fn new(context_id: u32) -> Self {
-        Self {
-            context_id,
-            worker: None,
-        }
+        Self { context_id, worker: None }
     }
 
     /// Answers calls that have waited. Each is decided in its own context, before it is resumed: resuming goes on with
@@ -189,16 +186,9 @@ impl Worker {
         if let Some(version) = &poll.if_none_match {
             headers.push(("if-none-match", version));
         }
-        self.poll_token = host::get(
-            &control_plane.cluster,
-            headers,
-            Duration::from_secs(poll.timeout_seconds),
-        );
+        self.poll_token = host::get(&control_plane.cluster, headers, Duration::from_secs(poll.timeout_seconds));
         if self.poll_token.is_none() {
-            log::warn!(
-                "the control plane cannot be asked: is there a cluster `{}`?",
-                control_plane.cluster
-            );
+            log::warn!("the control plane cannot be asked: is there a cluster `{}`?", control_plane.cluster);
             self.telemetry.poll_failed();
             self.feed.not_sent(now);
         }
@@ -209,11 +199,7 @@ impl Worker {
         let reply = Reply {
             status,
             retry_after_seconds: host::reply_header("retry-after").and_then(|seconds| seconds.parse().ok()),
-            body: if status == Some(200) {
-                host::reply_body(body_bytes)
-            } else {
-                Vec::new()
-            },
+            body: if status == Some(200) { host::reply_body(body_bytes) } else { Vec::new() },
         };
         match self.feed.replied(reply, host::now(), &self.signatures) {
             Outcome::Applied(version) => {
@@ -222,17 +208,11 @@ impl Worker {
             }
             Outcome::Unchanged => {}
             Outcome::Refused(error) => {
-                log::error!(
-                    "snapshot refused, the policy in force stays: {error} code={}",
-                    error.code()
-                );
+                log::error!("snapshot refused, the policy in force stays: {error} code={}", error.code());
                 self.telemetry.snapshot_refused();
             }
             Outcome::Failed { status } => {
-                log::warn!(
-                    "the control plane did not give a snapshot status={}",
-                    status.unwrap_or(0)
-                );
+                log::warn!("the control plane did not give a snapshot status={}", status.unwrap_or(0));
                 self.telemetry.poll_failed();
             }
         }

@@ -23,11 +23,9 @@ impl Telemetry {
                 self.count("portvakt.shadow_denied");
                 log_denial("would be denied (shadow)", denial, version, None);
             }
-            basis => log::debug!(
-                "permitted route={} basis={basis:?} snapshot={}",
-                permit.route(),
-                version_text(version)
-            ),
+            basis => {
+                log::debug!("permitted route={} basis={basis:?} snapshot={}", permit.route(), version_text(version))
+            }
         }
     }
 
@@ -62,10 +60,7 @@ impl Telemetry {
     fn count(&mut self, name: &str) {
         let metric = match self.counters.get(name) {
             Some(metric) => *metric,
-            None => *self
-                .counters
-                .entry(name.to_owned())
-                .or_insert_with(|| host::define_counter(name)),
+            None => *self.counters.entry(name.to_owned()).or_insert_with(|| host::define_counter(name)),
         };
         if let Some(metric) = metric {
             host::increment(metric);
@@ -87,12 +82,7 @@ fn log_denial(what: &str, denial: &Denial, version: Option<SnapshotVersion>, sup
         denial.route.as_deref().unwrap_or("-"),
         text(denial.system_user.map(|id| id.to_string())),
         text(denial.party.map(|party| party.to_string())),
-        text(
-            denial
-                .right
-                .as_ref()
-                .map(|right| format!("{}/{}", right.resource, right.action))
-        ),
+        text(denial.right.as_ref().map(|right| format!("{}/{}", right.resource, right.action))),
         version_text(version),
         support_id.unwrap_or("-"),
     );

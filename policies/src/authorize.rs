@@ -32,24 +32,13 @@ pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures:
         Mode::Off => Basis::RouteOff,
         Mode::Enforce => match decide(image, route, call, now, signatures) {
             Ok(basis) => basis,
-            Err(denial) => {
-                return deny(Denial {
-                    route: Some(route.name.clone()),
-                    ..denial
-                });
-            }
+            Err(denial) => return Decision::Denial(named(denial, route)),
         },
-        Mode::Shadow => decide(image, route, call, now, signatures).unwrap_or_else(|denial| {
-            Basis::Shadow(Box::new(Denial {
-                route: Some(route.name.clone()),
-                ..denial
-            }))
-        }),
+        Mode::Shadow => {
+            decide(image, route, call, now, signatures).unwrap_or_else(|denial| Basis::Shadow(named(denial, route)))
+        }
     };
-    Decision::Permit(Box::new(Permit {
-        route: route.name.clone(),
-        basis,
-    }))
+    Decision::Permit(Box::new(Permit { route: route.name.clone(), basis }))
 }
 
 fn deny(reason: impl Into<DenialReason>) -> Decision {
@@ -71,14 +60,9 @@ fn decide(
     let token = verified_token(image, call, now, signatures).map_err(|reason| Box::new(Denial::new(reason)))?;
     check_route_demands(route, &token)?;
     let Caller::SystemUser(claim) = token.caller() else {
-        return Ok(Basis::CallerKind {
-            organization: token.consumer(),
-        });
+        return Ok(Basis::CallerKind { organization: token.consumer() });
     };
-    let asked = Asked {
-        right: right(image, route.right),
-        claim,
-    };
+    let asked = Asked { right: right(image, route.right), claim };
     let subject = subject(image, &token, claim).map_err(|reason| asked.denial(reason, None))?;
     let party = party(route, call, claim).map_err(|reason| asked.denial(reason, None))?;
     let held = image
@@ -96,10 +80,7 @@ fn decide(
         HeldThrough::AccessPackage(name) => AccessPackage::from_name(name).ok(),
     };
     // A loaded image has a right for every route.
-    let right = asked
-        .right
-        .clone()
-        .ok_or_else(|| asked.denial(DenialReason::RightMissing, Some(party)))?;
+    let right = asked.right.clone().ok_or_else(|| asked.denial(DenialReason::RightMissing, Some(party)))?;
     Ok(Basis::Right(Box::new(RightHeld {
         system_user: claim.id,
         owner: claim.owner,
@@ -121,12 +102,7 @@ struct Asked<'token> {
 impl Asked<'_> {
     fn denial(&self, reason: DenialReason, party: Option<OrganizationNumber>) -> Box<Denial> {
         let right = self.right.clone();
-        Box::new(Denial {
-            system_user: Some(self.claim.id),
-            party,
-            right,
-            ..Denial::new(reason)
-        })
+        Box::new(Denial { system_user: Some(self.claim.id), party, right, ..Denial::new(reason) })
     }
 }
 
@@ -155,17 +131,9 @@ fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Bo
     if !route.callers.contains(token.caller()) {
         return Err(Box::new(Denial::new(DenialReason::CallerNotAllowed)));
     }
-    let missing: Vec<_> = route
-        .scopes
-        .iter()
-        .filter(|scope| !token.has_scope(scope))
-        .cloned()
-        .collect();
+    let missing: Vec<_> = route.scopes.iter().filter(|scope| !token.has_scope(scope)).cloned().collect();
     if !missing.is_empty() {
-        return Err(Box::new(Denial {
-            scopes: missing,
-            ..Denial::new(DenialReason::ScopeMissing)
-        }));
+        return Err(Box::new(Denial { scopes: missing, ..Denial::new(DenialReason::ScopeMissing) }));
     }
     Ok(())
 }
@@ -182,11 +150,7 @@ struct Subject {
 /// belong to.
 fn subject(image: &Image, token: &VerifiedToken, claim: &SystemUserClaim) -> Result<Subject, DenialReason> {
     let user = image.system_user(claim.id).ok_or_else(|| {
-        if image.is_withdrawn(claim.id) {
-            DenialReason::SystemUserWithdrawn
-        } else {
-            DenialReason::SystemUserUnknown
-        }
+        if image.is_withdrawn(claim.id) { DenialReason::SystemUserWithdrawn } else { DenialReason::SystemUserUnknown }
     })?;
     if image.owner(user) != Some(claim.owner.as_u32()) {
         return Err(DenialReason::OwnerMismatch);
@@ -211,19 +175,14 @@ fn party(route: &ApiRoute, call: &ApiCall, claim: &SystemUserClaim) -> Result<Or
     let named = match &route.party {
         PartySource::Owner => return Ok(claim.owner),
         PartySource::Path(position) => call.segments().get(*position).cloned(),
-        PartySource::Header(name) => call
-            .header(name)
-            .map_err(|_| DenialReason::PartyInvalid)?
-            .map(|value| value.trim_matches(' ').to_owned()),
+        PartySource::Header(name) => {
+            call.header(name).map_err(|_| DenialReason::PartyInvalid)?.map(|value| value.trim_matches(' ').to_owned())
+        }
         PartySource::Query(name) => call.query_parameter(name).map_err(|_| DenialReason::PartyInvalid)?,
     };
     let named = named.ok_or(DenialReason::PartyMissing)?;
-    let organization_urn = named
-        .strip_prefix(urn::ORGANIZATION_NUMBER)
-        .and_then(|rest| rest.strip_prefix(':'));
-    let number = organization_urn
-        .or_else(|| named.strip_prefix(urn::ISO6523_PREFIX))
-        .unwrap_or(&named);
+    let organization_urn = named.strip_prefix(urn::ORGANIZATION_NUMBER).and_then(|rest| rest.strip_prefix(':'));
+    let number = organization_urn.or_else(|| named.strip_prefix(urn::ISO6523_PREFIX)).unwrap_or(&named);
     OrganizationNumber::parse(number).map_err(|_| DenialReason::PartyInvalid)
 }
 
@@ -249,8 +208,5 @@ fn check_obligations(
 
 fn right(image: &Image, index: RightIndex) -> Option<Right> {
     let (resource, action) = image.right(index)?;
-    Some(Right {
-        resource: ResourceId::parse(resource).ok()?,
-        action: ActionId::parse(action).ok()?,
-    })
+    Some(Right { resource: ResourceId::parse(resource).ok()?, action: ActionId::parse(action).ok()? })
 }

@@ -82,16 +82,11 @@ impl ApiCall {
                     continue;
                 }
             };
-            if place
-                .replace(std::str::from_utf8(value).map_err(|_| CallError::Malformed)?)
-                .is_some()
-            {
+            if place.replace(std::str::from_utf8(value).map_err(|_| CallError::Malformed)?).is_some() {
                 return Err(CallError::Malformed);
             }
         }
-        let path = path
-            .filter(|path| path.len() <= PATH_BYTES_MAX)
-            .ok_or(CallError::Malformed)?;
+        let path = path.filter(|path| path.len() <= PATH_BYTES_MAX).ok_or(CallError::Malformed)?;
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         Ok(Self {
             method: Methods::of(method.ok_or(CallError::Malformed)?),
@@ -121,24 +116,15 @@ impl ApiCall {
 
     /// The one value of a header; `Err` when it came more than once.
     pub(crate) fn header(&self, name: &str) -> Result<Option<&str>, Repeated> {
-        one(self
-            .headers
-            .iter()
-            .filter(|(header, _)| header == name)
-            .map(|(_, value)| value.as_str()))
+        one(self.headers.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_str()))
     }
 
     /// The one value of a query parameter, decoded; `Err` when it came more than once.
     pub(crate) fn query_parameter(&self, name: &str) -> Result<Option<String>, Repeated> {
-        let pairs = self
-            .query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let decoded = |text: &str| percent_decode(&text.replace('+', " "));
-        one(pairs
-            .filter(|(key, _)| decoded(key).as_deref() == Some(name))
-            .map(|(_, value)| value))
-        .map(|value| value.map(|value| decoded(value).unwrap_or_default()))
+        one(pairs.filter(|(key, _)| decoded(key).as_deref() == Some(name)).map(|(_, value)| value))
+            .map(|value| value.map(|value| decoded(value).unwrap_or_default()))
     }
 }
 
@@ -148,11 +134,7 @@ pub(crate) struct Repeated;
 
 fn one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Repeated> {
     let first = values.next();
-    if values.next().is_some() {
-        Err(Repeated)
-    } else {
-        Ok(first)
-    }
+    if values.next().is_some() { Err(Repeated) } else { Ok(first) }
 }
 
 impl Credentials {
@@ -209,9 +191,7 @@ fn canonical_segment(part: &str) -> Result<String, CallError> {
     let decoded = percent_decode(part).ok_or(CallError::PathAmbiguous)?;
     // An encoded separator or dot changes the path's shape when decoded; an encoded `%` may be decoded twice.
     let encoded = part.to_ascii_lowercase();
-    let reshaping = ["%2f", "%5c", "%2e", "%25", "%3b"]
-        .iter()
-        .any(|code| encoded.contains(code));
+    let reshaping = ["%2f", "%5c", "%2e", "%25", "%3b"].iter().any(|code| encoded.contains(code));
     if reshaping || decoded.chars().any(char::is_control) || decoded == "." || decoded == ".." {
         return Err(CallError::PathAmbiguous);
     }
@@ -239,11 +219,7 @@ mod tests {
     use super::*;
 
     fn call(path: &str, more: &[(&str, &str)]) -> Result<ApiCall, CallError> {
-        let pseudo = [
-            (":method", "GET"),
-            (":authority", "API.example.no:8443"),
-            (":path", path),
-        ];
+        let pseudo = [(":method", "GET"), (":authority", "API.example.no:8443"), (":path", path)];
         ApiCall::parse(pseudo.iter().chain(more).map(|(name, value)| (*name, value.as_bytes())))
     }
 
@@ -297,14 +273,7 @@ mod tests {
         ] {
             assert_eq!(segments(path), Err(CallError::PathAmbiguous), "{path}");
         }
-        for path in [
-            "",
-            "api",
-            "*",
-            "http://evil/api",
-            &format!("/{}", "a".repeat(PATH_BYTES_MAX)),
-            &"/a".repeat(65),
-        ] {
+        for path in ["", "api", "*", "http://evil/api", &format!("/{}", "a".repeat(PATH_BYTES_MAX)), &"/a".repeat(65)] {
             assert_eq!(segments(path), Err(CallError::Malformed), "{path}");
         }
         assert_eq!(segments(&"/a".repeat(64)).unwrap().len(), SEGMENTS_MAX);
@@ -321,10 +290,7 @@ mod tests {
         for value in ["Basic eDp5", "Bearer", "t.o.k", "DPoP t.o.k", ""] {
             assert_eq!(credentials(&[("authorization", value)]), Credentials::None, "{value}");
         }
-        assert_eq!(
-            credentials(&[("authorization", "Bearer a,Bearer b")]),
-            Credentials::Repeated
-        );
+        assert_eq!(credentials(&[("authorization", "Bearer a,Bearer b")]), Credentials::Repeated);
         let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
         assert_eq!(credentials(&twice), Credentials::Repeated);
     }
@@ -345,34 +311,20 @@ mod tests {
             |headers: &[(&str, &str)]| ApiCall::parse(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
         assert!(parse(&all).is_ok());
         for left_out in 0..3 {
-            let rest: Vec<_> = all
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| *at != left_out)
-                .map(|(_, header)| *header)
-                .collect();
+            let rest: Vec<_> =
+                all.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, header)| *header).collect();
             assert_eq!(parse(&rest), Err(CallError::Malformed));
-            assert_eq!(
-                parse(&[&all[..], &all[left_out..=left_out]].concat()),
-                Err(CallError::Malformed)
-            );
+            assert_eq!(parse(&[&all[..], &all[left_out..=left_out]].concat()), Err(CallError::Malformed));
         }
-        let many: Vec<_> = all
-            .iter()
-            .copied()
-            .chain(std::iter::repeat_n(("x", "y"), HEADERS_MAX - 2))
-            .collect();
+        let many: Vec<_> = all.iter().copied().chain(std::iter::repeat_n(("x", "y"), HEADERS_MAX - 2)).collect();
         assert_eq!(parse(&many), Err(CallError::Malformed));
         assert!(parse(&many[1..]).is_err() && parse(&many[..HEADERS_MAX]).is_ok());
     }
 
     #[test]
     fn parameters_come_once() {
-        let call = call(
-            "/?party=310247049&a=1&a=2&b=%20x+y",
-            &[("x-party", "1"), ("X-Twice", "1"), ("x-twice", "1")],
-        )
-        .unwrap();
+        let call = call("/?party=310247049&a=1&a=2&b=%20x+y", &[("x-party", "1"), ("X-Twice", "1"), ("x-twice", "1")])
+            .unwrap();
         assert_eq!(call.query_parameter("party").unwrap().as_deref(), Some("310247049"));
         assert_eq!(call.query_parameter("b").unwrap().as_deref(), Some(" x y"));
         assert_eq!(call.query_parameter("a"), Err(Repeated));

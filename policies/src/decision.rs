@@ -289,9 +289,7 @@ impl DenialReason {
             DenialReason::ObligationUnknown,
             DenialReason::Token(TokenError::SignatureUnchecked),
         ];
-        let tokens = TokenError::ALL
-            .into_iter()
-            .filter(|error| *error != TokenError::SignatureUnchecked);
+        let tokens = TokenError::ALL.into_iter().filter(|error| *error != TokenError::SignatureUnchecked);
         OTHERS.into_iter().chain(tokens.map(Self::Token))
     }
 }
@@ -307,27 +305,17 @@ mod tests {
         let unique: BTreeSet<_> = codes.iter().collect();
         assert_eq!(unique.len(), codes.len());
         assert_eq!(codes.len(), 39);
-        assert!(
-            codes
-                .iter()
-                .all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
-        );
+        assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     }
 
     #[test]
     fn words_name_what_is_missing() {
-        let right = Right {
-            resource: "vat".parse().unwrap(),
-            action: "read".parse().unwrap(),
-        };
+        let right = Right { resource: "vat".parse().unwrap(), action: "read".parse().unwrap() };
         let denial = Denial {
             right: Some(right),
             party: Some("310247049".parse().unwrap()),
             ..Denial::new(DenialReason::RightMissing)
         };
-        assert_eq!(
-            denial.explain(),
-            "the system user does not hold `read on vat` for 310247049"
-        );
+        assert_eq!(denial.explain(), "the system user does not hold `read on vat` for 310247049");
     }
 }

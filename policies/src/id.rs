@@ -60,11 +60,7 @@ impl IdError {
     }
 
     fn form(kind: &'static str, text: &str, expected: &'static str) -> Self {
-        Self::Form {
-            kind,
-            text: text.chars().take(64).collect(),
-            expected,
-        }
+        Self::Form { kind, text: text.chars().take(64).collect(), expected }
     }
 }
 
@@ -91,15 +87,7 @@ macro_rules! textual {
     )+};
 }
 
-textual!(
-    OrganizationNumber,
-    SystemUserId,
-    PartyUuid,
-    SystemId,
-    MaskinportenClientId,
-    ResourceId,
-    ActionId
-);
+textual!(OrganizationNumber, SystemUserId, PartyUuid, SystemId, MaskinportenClientId, ResourceId, ActionId);
 textual!(AccessPackage, ProviderId, Scope);
 
 /// A Norwegian organisation number: nine digits, the last a modulo 11 check digit.
@@ -128,9 +116,7 @@ impl OrganizationNumber {
         if text.len() != 9 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(IdError::form(Self::KIND, text, "nine digits"));
         }
-        let number = text
-            .bytes()
-            .fold(0_u32, |number, byte| number * 10 + u32::from(byte - b'0'));
+        let number = text.bytes().fold(0_u32, |number, byte| number * 10 + u32::from(byte - b'0'));
         Self::from_u32(number).ok_or_else(|| IdError::CheckDigit { text: text.to_owned() })
     }
 
@@ -312,13 +298,7 @@ impl MaskinportenClientId {
     /// Reads and checks the id.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let allowed = |character: char| character.is_ascii_graphic();
-        check_text(
-            "Maskinporten client id",
-            text,
-            Self::BYTES_MAX,
-            allowed,
-            "printable ASCII without blanks",
-        )?;
+        check_text("Maskinporten client id", text, Self::BYTES_MAX, allowed, "printable ASCII without blanks")?;
         Ok(Self(text.to_owned()))
     }
 
@@ -380,13 +360,7 @@ impl AccessPackage {
     /// Reads the URN's last part, the form that XACML policies carry.
     pub fn from_name(name: &str) -> Result<Self, IdError> {
         let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
-        check_text(
-            Self::KIND,
-            name,
-            128,
-            allowed,
-            "letters, digits, `-` and `_` after the prefix",
-        )?;
+        check_text(Self::KIND, name, 128, allowed, "letters, digits, `-` and `_` after the prefix")?;
         Ok(Self(name.to_owned()))
     }
 
@@ -463,12 +437,7 @@ mod tests {
     fn uuids_have_one_spelling() {
         let id = "f950ddae-06c3-4b57-b940-702417a90df0";
         assert_eq!(SystemUserId::parse(&id.to_uppercase()).unwrap().to_string(), id);
-        for wrong in [
-            "",
-            "f950ddae06c34b57b940702417a90df0",
-            "{f950ddae-06c3-4b57-b940-702417a90df0}",
-            "urn:uuid:x",
-        ] {
+        for wrong in ["", "f950ddae06c34b57b940702417a90df0", "{f950ddae-06c3-4b57-b940-702417a90df0}", "urn:uuid:x"] {
             assert!(SystemUserId::parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -488,11 +457,6 @@ mod tests {
         assert_eq!(ResourceId::parse(&"a".repeat(256)).unwrap_err().code(), "id_too_long");
         assert_eq!(ResourceId::parse("a b").unwrap_err().code(), "id_form");
         assert_eq!(AccessPackage::parse("skatt-naering").unwrap_err().code(), "id_form");
-        assert_eq!(
-            AccessPackage::parse("urn:altinn:accesspackage:skatt-naering")
-                .unwrap()
-                .name(),
-            "skatt-naering"
-        );
+        assert_eq!(AccessPackage::parse("urn:altinn:accesspackage:skatt-naering").unwrap().name(), "skatt-naering");
     }
 }

@@ -119,9 +119,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
-        Number::from_f64(value)
-            .map(Json::Number)
-            .ok_or_else(|| E::custom("not a number"))
+        Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("not a number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
@@ -177,12 +175,7 @@ mod tests {
             b"",
             br#"{"a":1e999}"#,
         ] {
-            assert_eq!(
-                parse_object(wrong),
-                Err(JsonError),
-                "{}",
-                String::from_utf8_lossy(wrong)
-            );
+            assert_eq!(parse_object(wrong), Err(JsonError), "{}", String::from_utf8_lossy(wrong));
         }
     }
 

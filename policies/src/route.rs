@@ -34,11 +34,7 @@ impl ApiRoute {
             Some((Segment::Rest, fixed)) => (fixed, true),
             _ => (self.segments.as_slice(), false),
         };
-        let long_enough = if rest {
-            path.len() >= fixed.len()
-        } else {
-            path.len() == fixed.len()
-        };
+        let long_enough = if rest { path.len() >= fixed.len() } else { path.len() == fixed.len() };
         long_enough
             && fixed.iter().zip(path).all(|(segment, part)| match segment {
                 Segment::Literal(literal) => literal == part,
@@ -104,16 +100,9 @@ fn parse_segment(part: &str) -> Result<Segment, TemplateError> {
         return Ok(Segment::Rest);
     }
     if part.contains(['{', '}', '*']) {
-        let name = part
-            .strip_prefix('{')
-            .and_then(|part| part.strip_suffix('}'))
-            .ok_or(TemplateError::Parameter)?;
+        let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')).ok_or(TemplateError::Parameter)?;
         let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        return if named {
-            Ok(Segment::Parameter(name.to_owned()))
-        } else {
-            Err(TemplateError::Parameter)
-        };
+        return if named { Ok(Segment::Parameter(name.to_owned())) } else { Err(TemplateError::Parameter) };
     }
     let forbidden = |character: char| {
         character.is_control() || character.is_whitespace() || matches!(character, '\\' | '%' | ';' | '?' | '#')
@@ -151,14 +140,7 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 impl Methods {
     /// The set of one method, empty when it is not one that routes can name. Letter case counts.
     pub(crate) fn of(method: &str) -> Self {
-        Self(
-            METHODS
-                .iter()
-                .zip(0..)
-                .filter(|(name, _)| **name == method)
-                .map(|(_, bit)| 1 << bit)
-                .sum(),
-        )
+        Self(METHODS.iter().zip(0..).filter(|(name, _)| **name == method).map(|(_, bit)| 1 << bit).sum())
     }
 
     pub(crate) fn from_bits(bits: u32) -> Option<Self> {

@@ -41,13 +41,9 @@ impl Timestamp {
 
     /// Reads RFC 3339.
     pub fn parse_rfc3339(text: &str) -> Result<Self, TimestampError> {
-        let wrong = || TimestampError {
-            text: text.chars().take(64).collect(),
-        };
+        let wrong = || TimestampError { text: text.chars().take(64).collect() };
         let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
-        i64::try_from(instant.unix_timestamp_nanos() / 1_000_000)
-            .map(Self)
-            .map_err(|_| wrong())
+        i64::try_from(instant.unix_timestamp_nanos() / 1_000_000).map(Self).map_err(|_| wrong())
     }
 
     /// Later by `seconds` (earlier when negative); saturates.
@@ -100,10 +96,7 @@ mod tests {
         let instant = Timestamp::parse_rfc3339("2026-11-22T12:00:00.250Z").unwrap();
         assert_eq!(instant.unix_millis(), 1_795_348_800_250);
         assert_eq!(instant.to_string(), "2026-11-22T12:00:00.25Z");
-        assert_eq!(
-            Timestamp::parse_rfc3339("2026-11-22T13:00:00.250+01:00").unwrap(),
-            instant
-        );
+        assert_eq!(Timestamp::parse_rfc3339("2026-11-22T13:00:00.250+01:00").unwrap(), instant);
         assert!(Timestamp::parse_rfc3339("2026-11-22").is_err());
     }
 

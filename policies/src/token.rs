@@ -222,15 +222,8 @@ pub fn verify(
     let jwt = jose::parse(token)?;
     let claims = Claims::parse(&jwt.payload)?;
     let name = claims.issuer()?;
-    let issuer = issuers
-        .iter()
-        .find(|issuer| issuer.issuer == name)
-        .ok_or(TokenError::IssuerUnknown)?;
-    let key = issuer
-        .keys
-        .iter()
-        .find(|key| key.kid() == jwt.kid)
-        .ok_or(TokenError::KeyUnknown)?;
+    let issuer = issuers.iter().find(|issuer| issuer.issuer == name).ok_or(TokenError::IssuerUnknown)?;
+    let key = issuer.keys.iter().find(|key| key.kid() == jwt.kid).ok_or(TokenError::KeyUnknown)?;
     if key.algorithm() != jwt.algorithm {
         return Err(TokenError::AlgorithmNotAccepted);
     }
@@ -250,11 +243,9 @@ pub fn verify(
         caller: claims.caller()?,
         expires,
     };
-    signatures
-        .verify(key, jwt.signing_input.as_bytes(), &jwt.signature)
-        .map_err(|error| match error {
-            SignatureError::Invalid => TokenError::SignatureInvalid,
-            SignatureError::Unavailable => TokenError::SignatureUnchecked,
-        })?;
+    signatures.verify(key, jwt.signing_input.as_bytes(), &jwt.signature).map_err(|error| match error {
+        SignatureError::Invalid => TokenError::SignatureInvalid,
+        SignatureError::Unavailable => TokenError::SignatureUnchecked,
+    })?;
     Ok(verified)
 }

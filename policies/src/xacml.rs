@@ -56,10 +56,7 @@ impl ResourcePolicy {
 
     /// Every action that some rule permits.
     pub fn actions(&self) -> BTreeSet<ActionId> {
-        self.rules
-            .iter()
-            .flat_map(|rule| rule.actions.iter().cloned())
-            .collect()
+        self.rules.iter().flat_map(|rule| rule.actions.iter().cloned()).collect()
     }
 
     /// Obligation `urn:altinn:minimum-authenticationlevel`, 0 when there is none.

@@ -43,11 +43,7 @@ impl fmt::Display for CompileErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, error) in self.0.iter().enumerate() {
             let separator = if position == 0 { "" } else { "; " };
-            write!(
-                formatter,
-                "{separator}{}: {} ({})",
-                error.path, error.message, error.code
-            )?;
+            write!(formatter, "{separator}{}: {} ({})", error.path, error.message, error.code)?;
         }
         Ok(())
     }
@@ -64,23 +60,14 @@ impl std::error::Error for CompileErrors {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn compile(document: &Document) -> Result<Vec<u8>, CompileErrors> {
-    let mut compiler = Compiler {
-        document,
-        errors: Vec::new(),
-        strings: Strings::default(),
-        writer: ImageWriter::default(),
-    };
+    let mut compiler =
+        Compiler { document, errors: Vec::new(), strings: Strings::default(), writer: ImageWriter::default() };
     compiler.issuers();
     let rights = compiler.rights();
     compiler.routes(&rights);
     let systems = compiler.systems();
     compiler.system_users(&rights, &systems);
-    let Compiler {
-        errors,
-        strings,
-        mut writer,
-        ..
-    } = compiler;
+    let Compiler { errors, strings, mut writer, .. } = compiler;
     strings.write(&mut writer);
     if !errors.is_empty() {
         return Err(CompileErrors(errors));
@@ -102,11 +89,7 @@ struct Compiler<'document> {
 
 impl Compiler<'_> {
     fn error(&mut self, path: String, code: &'static str, message: impl Into<String>) {
-        self.errors.push(CompileError {
-            path,
-            code,
-            message: message.into(),
-        });
+        self.errors.push(CompileError { path, code, message: message.into() });
     }
 
     fn issuers(&mut self) {
@@ -130,21 +113,14 @@ impl Compiler<'_> {
                 self.error(path.clone(), "issuer_empty", "an issuer has a name");
             }
             if issuer.authentication_level > 4 {
-                self.error(
-                    path.clone(),
-                    "authentication_level",
-                    "an authentication level is 0 to 4",
-                );
+                self.error(path.clone(), "authentication_level", "an authentication level is 0 to 4");
             }
             let first = key_records.len();
             for key in self.keys(issuer, &path) {
                 let start = key_bytes.len();
                 key_bytes.extend_from_slice(key.spki_der());
                 let kid = self.strings.intern(key.kid());
-                key_records.push(KeyRecord {
-                    kid,
-                    spki: run(start, key.spki_der().len()),
-                });
+                key_records.push(KeyRecord { kid, spki: run(start, key.spki_der().len()) });
             }
             records.push(IssuerRecord {
                 issuer: self.strings.intern(&issuer.issuer),
@@ -189,51 +165,27 @@ impl Compiler<'_> {
         for (position, resource) in resources {
             let path = format!("/resources/{position}");
             if resource.minimum_authentication_level > 4 {
-                self.error(
-                    path.clone(),
-                    "authentication_level",
-                    "an authentication level is 0 to 4",
-                );
+                self.error(path.clone(), "authentication_level", "an authentication level is 0 to 4");
             }
             let first = obligations.len();
             if resource.minimum_authentication_level > 0 {
                 let level = u32::from(resource.minimum_authentication_level);
                 let kind = U32::new(OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL);
-                obligations.push(ObligationRecord {
-                    kind,
-                    value: U32::new(level),
-                });
+                obligations.push(ObligationRecord { kind, value: U32::new(level) });
             }
             for unknown in &resource.unknown_obligations {
                 let value = self.strings.intern(unknown);
-                obligations.push(ObligationRecord {
-                    kind: U32::new(OBLIGATION_UNKNOWN),
-                    value,
-                });
+                obligations.push(ObligationRecord { kind: U32::new(OBLIGATION_UNKNOWN), value });
             }
-            if obligations_of
-                .insert(&resource.id, run(first, obligations.len() - first))
-                .is_some()
-            {
-                self.error(
-                    path,
-                    "resource_twice",
-                    format!("resource `{}` is there twice", resource.id),
-                );
+            if obligations_of.insert(&resource.id, run(first, obligations.len() - first)).is_some() {
+                self.error(path, "resource_twice", format!("resource `{}` is there twice", resource.id));
             }
             let actions = resource.rules.iter().flat_map(|rule| &rule.actions);
-            rights.extend(actions.map(|action| Right {
-                resource: resource.id.clone(),
-                action: action.clone(),
-            }));
+            rights.extend(actions.map(|action| Right { resource: resource.id.clone(), action: action.clone() }));
         }
         let delegations = document.system_users.iter().flat_map(|user| &user.delegations);
         let delegated = delegations.flat_map(|delegation| &delegation.rights);
-        rights.extend(
-            delegated
-                .filter(|right| obligations_of.contains_key(&right.resource))
-                .cloned(),
-        );
+        rights.extend(delegated.filter(|right| obligations_of.contains_key(&right.resource)).cloned());
         let mut records = Vec::new();
         for right in &rights {
             let obligations = obligations_of.get(&right.resource).copied().unwrap_or(run(0, 0));
@@ -246,11 +198,7 @@ impl Compiler<'_> {
             });
         }
         if records.len() > super::image::check::RIGHTS_MAX {
-            self.error(
-                "/resources".to_owned(),
-                "too_many_rights",
-                "a snapshot holds at most 65,535 rights",
-            );
+            self.error("/resources".to_owned(), "too_many_rights", "a snapshot holds at most 65,535 rights");
         }
         self.writer.records(Section::Rights, &records);
         self.writer.records(Section::Obligations, &obligations);
@@ -293,11 +241,7 @@ impl Compiler<'_> {
         for (position, user) in users {
             let path = format!("/systemUsers/{position}");
             if ids.last() == Some(user.id.as_uuid().as_bytes()) {
-                self.error(
-                    path.clone(),
-                    "system_user_twice",
-                    format!("system user `{}` is there twice", user.id),
-                );
+                self.error(path.clone(), "system_user_twice", format!("system user `{}` is there twice", user.id));
             }
             if document.withdrawn_system_users.contains(&user.id) {
                 let message = format!("system user `{}` is both active and withdrawn", user.id);
@@ -320,25 +264,17 @@ impl Compiler<'_> {
             offsets.push(U32::new(u32::try_from(parties.len()).unwrap_or(u32::MAX)));
         }
         if parties.len() > u32::MAX as usize {
-            self.error(
-                "/systemUsers".to_owned(),
-                "too_many_rows",
-                "a snapshot holds at most 4,294,967,295 rows",
-            );
+            self.error("/systemUsers".to_owned(), "too_many_rows", "a snapshot holds at most 4,294,967,295 rows");
         }
         self.writer.records(Section::SystemUserDirectory, &directory(&ids));
         self.writer.records(Section::SystemUserIds, &ids);
-        self.writer
-            .narrow(Section::SystemUserSystems, &user_systems, systems.len());
+        self.writer.narrow(Section::SystemUserSystems, &user_systems, systems.len());
         self.writer.records(Section::RowOffsets, &offsets);
         self.writer.records(Section::RowParties, &parties);
         self.writer.narrow(Section::RowRightSets, &right_sets, sets.len());
         sets.write(&mut self.strings, &mut self.writer);
-        let withdrawn: Vec<[u8; 16]> = document
-            .withdrawn_system_users
-            .iter()
-            .map(|id| id.as_uuid().into_bytes())
-            .collect();
+        let withdrawn: Vec<[u8; 16]> =
+            document.withdrawn_system_users.iter().map(|id| id.as_uuid().into_bytes()).collect();
         self.writer.records(Section::WithdrawnIds, &withdrawn);
     }
 
@@ -382,11 +318,7 @@ impl Compiler<'_> {
 
 /// Positions by leading bits, four to eight ids a bucket.
 fn directory(ids: &[[u8; 16]]) -> Vec<U32> {
-    let buckets = 1_usize
-        << ids
-            .len()
-            .checked_ilog2()
-            .map_or(0, |bits| bits.saturating_sub(2).min(28));
+    let buckets = 1_usize << ids.len().checked_ilog2().map_or(0, |bits| bits.saturating_sub(2).min(28));
     let mut counts = vec![0_u32; buckets + 1];
     for id in ids {
         if let Some(count) = counts.get_mut(bucket(id, buckets + 1) + 1) {

@@ -82,9 +82,7 @@ pub(crate) struct SystemView<'image> {
 impl SystemView<'_> {
     /// The client, in lower case, belongs to the system.
     pub(crate) fn has_client(&self, folded: &str) -> bool {
-        self.clients
-            .iter()
-            .any(|client| self.image.string(client.get()) == folded)
+        self.clients.iter().any(|client| self.image.string(client.get()) == folded)
     }
 }
 
@@ -99,12 +97,7 @@ impl Image {
     /// Checks the image that begins at `start` and keeps the bytes.
     pub(crate) fn load(bytes: Vec<u8>, start: usize) -> Result<Self, ImageError> {
         let places = read_table(&bytes, start)?;
-        let mut image = Self {
-            bytes,
-            places,
-            issuers: Vec::new(),
-            routes: Vec::new(),
-        };
+        let mut image = Self { bytes, places, issuers: Vec::new(), routes: Vec::new() };
         image.check_texts()?;
         image.check_rights()?;
         image.check_system_users()?;
@@ -151,12 +144,7 @@ impl Image {
         let system = self.narrow(Section::SystemUserSystems, user.0)?;
         let record = self.elements::<SystemRecord>(Section::Systems).get(system)?;
         let clients = self.run(Section::SystemClients, record.clients)?;
-        Some(SystemView {
-            id: self.string(record.id.get()),
-            vendor: record.vendor.get(),
-            clients,
-            image: self,
-        })
+        Some(SystemView { id: self.string(record.id.get()), vendor: record.vendor.get(), clients, image: self })
     }
 
     /// The rights that the system user holds for a party; `None` when it does not act for that party at all.
@@ -236,13 +224,9 @@ impl Image {
     /// An element of a section whose elements are 2 or 4 bytes wide.
     fn narrow(&self, section: Section, index: usize) -> Option<usize> {
         if self.element_bytes(section) == 2 {
-            self.elements::<U16>(section)
-                .get(index)
-                .map(|value| usize::from(value.get()))
+            self.elements::<U16>(section).get(index).map(|value| usize::from(value.get()))
         } else {
-            self.elements::<U32>(section)
-                .get(index)
-                .map(|value| value.get() as usize)
+            self.elements::<U32>(section).get(index).map(|value| value.get() as usize)
         }
     }
 
@@ -262,8 +246,7 @@ impl Image {
         T: FromBytes + Immutable + KnownLayout + Unaligned,
     {
         let start = run.start.get() as usize;
-        self.elements::<T>(section)
-            .get(start..start.checked_add(run.count.get() as usize)?)
+        self.elements::<T>(section).get(start..start.checked_add(run.count.get() as usize)?)
     }
 
     /// A section as its elements. The width was checked at load; a wrong `T` would give nothing, which grants nothing.
@@ -271,10 +254,7 @@ impl Image {
     where
         T: FromBytes + Immutable + KnownLayout + Unaligned,
     {
-        let bytes = self
-            .place(section)
-            .and_then(|place| self.bytes.get(place.range.clone()))
-            .unwrap_or(&[]);
+        let bytes = self.place(section).and_then(|place| self.bytes.get(place.range.clone())).unwrap_or(&[]);
         <[T]>::ref_from_bytes(bytes).unwrap_or(&[])
     }
 
@@ -329,9 +309,7 @@ fn read_table(bytes: &[u8], start: usize) -> Result<[Place; Section::ALL.len()],
         let (Some(offset), Some(length)) = (size(entry.offset), size(entry.length_bytes)) else {
             return Err(ImageError::new(TABLE, "a section outside the image"));
         };
-        let end = offset
-            .checked_add(length)
-            .filter(|end| offset >= contents && *end <= image.len());
+        let end = offset.checked_add(length).filter(|end| offset >= contents && *end <= image.len());
         let Some(end) = end else {
             return Err(ImageError::new(TABLE, "a section outside the image"));
         };
@@ -339,16 +317,11 @@ fn read_table(bytes: &[u8], start: usize) -> Result<[Place; Section::ALL.len()],
         if !section.element_bytes().contains(&element_bytes) || !length.is_multiple_of(element_bytes) {
             return Err(ImageError::new(TABLE, "a section of a wrong width or length"));
         }
-        let place = places
-            .get_mut(section as usize - 1)
-            .ok_or(ImageError::new(TABLE, "a section out of place"))?;
+        let place = places.get_mut(section as usize - 1).ok_or(ImageError::new(TABLE, "a section out of place"))?;
         if place.is_some() {
             return Err(ImageError::new(TABLE, "a section twice"));
         }
-        *place = Some(Place {
-            range: start + offset..start + end,
-            element_bytes,
-        });
+        *place = Some(Place { range: start + offset..start + end, element_bytes });
     }
     if places.iter().any(Option::is_none) {
         return Err(ImageError::new(TABLE, "a section is missing"));

@@ -51,15 +51,9 @@ impl FromStr for SnapshotVersion {
         let (epoch, version) = text.split_once('.').ok_or(SnapshotError::Version)?;
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            digits
-                .then(|| text.parse().ok())
-                .flatten()
-                .ok_or(SnapshotError::Version)
+            digits.then(|| text.parse().ok()).flatten().ok_or(SnapshotError::Version)
         };
-        Ok(Self {
-            epoch: number(epoch)?,
-            version: number(version)?,
-        })
+        Ok(Self { epoch: number(epoch)?, version: number(version)? })
     }
 }
 
@@ -210,10 +204,7 @@ struct ManifestRecord {
 /// What a manifest says beside the image it describes.
 impl Manifest {
     /// Describes an image.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a field of the signed record; a builder would hide one"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "each is a field of the signed record; a builder would hide one")]
     pub fn new(
         provider: ProviderId,
         version: SnapshotVersion,
@@ -226,17 +217,7 @@ impl Manifest {
     ) -> Self {
         let chunk_hashes = hash_chunks(image);
         let image_bytes = image.len() as u64;
-        Self {
-            provider,
-            version,
-            previous_version,
-            revision,
-            issued_at,
-            not_after,
-            key_id,
-            image_bytes,
-            chunk_hashes,
-        }
+        Self { provider, version, previous_version, revision, issued_at, not_after, key_id, image_bytes, chunk_hashes }
     }
 
     /// The bytes that are signed, and that stand first in the body.
@@ -293,10 +274,7 @@ impl Manifest {
             <[[u8; HASH_BYTES]]>::ref_from_prefix_with_elems(rest, chunk_count).map_err(|_| SnapshotError::Length)?;
         let manifest = Self {
             provider: ProviderId::parse(provider).map_err(|_| SnapshotError::Manifest)?,
-            version: SnapshotVersion {
-                epoch: record.epoch.get(),
-                version: record.version.get(),
-            },
+            version: SnapshotVersion { epoch: record.epoch.get(), version: record.version.get() },
             previous_version: record.previous_version.get(),
             revision: record.revision.get(),
             issued_at: Timestamp::from_unix_millis(record.issued_at.get()),
@@ -341,17 +319,12 @@ pub fn open(
     let (manifest, rest) = Manifest::read(&body)?;
     let signed_bytes = body.len() - rest.len();
     let (signature, image) = rest.split_at_checked(SIGNATURE_BYTES).ok_or(SnapshotError::Length)?;
-    let key = keys
-        .iter()
-        .find(|key| key.id == manifest.key_id)
-        .ok_or(SnapshotError::KeyUnknown)?;
+    let key = keys.iter().find(|key| key.id == manifest.key_id).ok_or(SnapshotError::KeyUnknown)?;
     let signed = body.get(..signed_bytes).ok_or(SnapshotError::Length)?;
-    signatures
-        .verify(&key.key, signed, signature)
-        .map_err(|error| match error {
-            SignatureError::Invalid => SnapshotError::Signature,
-            SignatureError::Unavailable => SnapshotError::SignatureUnchecked,
-        })?;
+    signatures.verify(&key.key, signed, signature).map_err(|error| match error {
+        SignatureError::Invalid => SnapshotError::Signature,
+        SignatureError::Unavailable => SnapshotError::SignatureUnchecked,
+    })?;
     if manifest.provider != *provider {
         return Err(SnapshotError::Provider);
     }
@@ -372,8 +345,5 @@ pub fn open(
 }
 
 fn hash_chunks(image: &[u8]) -> Vec<[u8; HASH_BYTES]> {
-    image
-        .chunks(CHUNK_BYTES)
-        .map(|chunk| Sha256::digest(chunk).into())
-        .collect()
+    image.chunks(CHUNK_BYTES).map(|chunk| Sha256::digest(chunk).into()).collect()
 }

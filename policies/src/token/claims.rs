@@ -79,11 +79,7 @@ impl Claims {
         if now >= expires.plus_seconds(CLOCK_SKEW_SECONDS_MAX) {
             return Err(TokenError::Expired);
         }
-        if starts
-            .into_iter()
-            .flatten()
-            .any(|start| start > now.plus_seconds(CLOCK_SKEW_SECONDS_MAX))
-        {
+        if starts.into_iter().flatten().any(|start| start > now.plus_seconds(CLOCK_SKEW_SECONDS_MAX)) {
             return Err(TokenError::NotYetValid);
         }
         if expires > now.plus_seconds(LIFETIME_SECONDS_MAX + CLOCK_SKEW_SECONDS_MAX) {
@@ -94,11 +90,7 @@ impl Claims {
 
     /// Refuses a token bound to a key or certificate (RFC 7800): presenting it proves nothing.
     pub(super) fn check_unbound(&self) -> Result<(), TokenError> {
-        if self.0.contains_key("cnf") {
-            Err(TokenError::Bound)
-        } else {
-            Ok(())
-        }
+        if self.0.contains_key("cnf") { Err(TokenError::Bound) } else { Ok(()) }
     }
 
     /// The organisation in `consumer`, or in Altinn's claim; both may be there if they agree.
@@ -122,11 +114,7 @@ impl Claims {
     /// Scopes of `scope`, separated by blanks (RFC 6749 section 3.3).
     pub(super) fn scopes(&self) -> Result<Vec<String>, TokenError> {
         let scope = self.text("scope")?.unwrap_or("");
-        Ok(scope
-            .split(' ')
-            .filter(|scope| !scope.is_empty())
-            .map(str::to_owned)
-            .collect())
+        Ok(scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
     }
 
     /// Audiences; Maskinporten writes `unspecified` for a token without one.
@@ -146,10 +134,7 @@ impl Claims {
         let Some(level) = self.integer(urn::CLAIM_AUTHENTICATION_LEVEL)? else {
             return Ok(0);
         };
-        u8::try_from(level)
-            .ok()
-            .filter(|level| *level <= 4)
-            .ok_or(TokenError::ClaimInvalid)
+        u8::try_from(level).ok().filter(|level| *level <= 4).ok_or(TokenError::ClaimInvalid)
     }
 
     /// Who calls, by the claims that tell the kinds apart. A token of two kinds is refused.
@@ -178,26 +163,16 @@ impl Claims {
             }
             let parse = |text| PartyUuid::parse(text).map_err(|_| TokenError::ClaimInvalid);
             let party_uuid = self.text(urn::CLAIM_PARTY_UUID)?.map(parse).transpose()?;
-            return Ok(Caller::User {
-                user_id,
-                party_id,
-                party_uuid,
-            });
+            return Ok(Caller::User { user_id, party_id, party_uuid });
         }
         if let Some(code) = code {
-            return Ok(Caller::ServiceOwner {
-                code: code.to_owned(),
-                organization,
-            });
+            return Ok(Caller::ServiceOwner { code: code.to_owned(), organization });
         }
         Ok(organization.map_or(Caller::Unknown, |organization| Caller::Organization { organization }))
     }
 
     fn text(&self, name: &str) -> Result<Option<&str>, TokenError> {
-        self.0
-            .get(name)
-            .map(|value| value.as_str().ok_or(TokenError::ClaimInvalid))
-            .transpose()
+        self.0.get(name).map(|value| value.as_str().ok_or(TokenError::ClaimInvalid)).transpose()
     }
 
     /// A whole number, or a string of one.
@@ -206,36 +181,20 @@ impl Claims {
             Json::String(text) => text.parse().ok(),
             value => value.as_i64(),
         };
-        self.0
-            .get(name)
-            .map(|value| read(value).ok_or(TokenError::ClaimInvalid))
-            .transpose()
+        self.0.get(name).map(|value| read(value).ok_or(TokenError::ClaimInvalid)).transpose()
     }
 
     /// A NumericDate (RFC 7519 section 2) in whole seconds. Fractions are refused: no issuer here writes them.
     fn instant(&self, name: &str) -> Result<Option<Timestamp>, TokenError> {
-        let read = |value: &Json| {
-            value
-                .as_i64()
-                .filter(|seconds| *seconds > 0)
-                .map(Timestamp::from_unix_seconds)
-        };
-        self.0
-            .get(name)
-            .map(|value| read(value).ok_or(TokenError::ClaimInvalid))
-            .transpose()
+        let read = |value: &Json| value.as_i64().filter(|seconds| *seconds > 0).map(Timestamp::from_unix_seconds);
+        self.0.get(name).map(|value| read(value).ok_or(TokenError::ClaimInvalid)).transpose()
     }
 }
 
 /// `{"authority":"iso6523-actorid-upis","ID":"0192:…"}`.
 fn organization(value: &Json) -> Result<OrganizationNumber, TokenError> {
     let object = value.as_object().ok_or(TokenError::ClaimInvalid)?;
-    let text = |name: &str| {
-        object
-            .get(name)
-            .map(|value| value.as_str().ok_or(TokenError::ClaimInvalid))
-            .transpose()
-    };
+    let text = |name: &str| object.get(name).map(|value| value.as_str().ok_or(TokenError::ClaimInvalid)).transpose();
     if text("authority")?.is_some_and(|authority| authority != urn::ISO6523_AUTHORITY) {
         return Err(TokenError::ClaimInvalid);
     }
@@ -268,15 +227,10 @@ fn system_user(details: &Json) -> Result<SystemUserClaim, TokenError> {
         },
         _ => None,
     };
-    let system = text("system_id")?
-        .map(|system| SystemId::parse(system).map_err(|_| WRONG))
-        .transpose()?;
+    let system = text("system_id")?.map(|system| SystemId::parse(system).map_err(|_| WRONG)).transpose()?;
     Ok(SystemUserClaim {
         id: SystemUserId::parse(id.ok_or(WRONG)?).map_err(|_| WRONG)?,
-        owner: entry
-            .get("systemuser_org")
-            .ok_or(WRONG)
-            .and_then(|value| organization(value).map_err(|_| WRONG))?,
+        owner: entry.get("systemuser_org").ok_or(WRONG).and_then(|value| organization(value).map_err(|_| WRONG))?,
         system,
         external_ref: text("externalRef")?.map(str::to_owned),
     })
@@ -336,22 +290,12 @@ mod tests {
             json!([with("systemuser_id", json!(["not-a-uuid"]))]),
             json!([with("systemuser_org", json!({"ID":"310247049"}))]),
             json!([with("systemuser_org", json!({"ID":"0192:310247048"}))]),
-            json!([with(
-                "systemuser_org",
-                json!({"ID":"0192:310247049","id":"0192:310247049"})
-            )]),
-            json!([with(
-                "systemuser_org",
-                json!({"authority":"other","ID":"0192:310247049"})
-            )]),
+            json!([with("systemuser_org", json!({"ID":"0192:310247049","id":"0192:310247049"}))]),
+            json!([with("systemuser_org", json!({"authority":"other","ID":"0192:310247049"}))]),
             json!([with("systemuser_org", json!("0192:310247049"))]),
             json!([with("system_id", json!(1))]),
         ] {
-            assert_eq!(
-                details(wrong.clone()),
-                Err(TokenError::AuthorizationDetailsInvalid),
-                "{wrong}"
-            );
+            assert_eq!(details(wrong.clone()), Err(TokenError::AuthorizationDetailsInvalid), "{wrong}");
         }
     }
 
@@ -360,28 +304,15 @@ mod tests {
         let kind = |value: Value| claims(&value).caller();
         let organization = OrganizationNumber::parse("310247030").unwrap();
         let consumer = json!({"authority":"iso6523-actorid-upis","ID":"0192:310247030"});
-        assert_eq!(
-            kind(json!({"consumer": consumer})),
-            Ok(Caller::Organization { organization })
-        );
-        assert_eq!(
-            kind(json!({"urn:altinn:orgNumber":"310247030"})),
-            Ok(Caller::Organization { organization })
-        );
+        assert_eq!(kind(json!({"consumer": consumer})), Ok(Caller::Organization { organization }));
+        assert_eq!(kind(json!({"urn:altinn:orgNumber":"310247030"})), Ok(Caller::Organization { organization }));
         assert_eq!(
             kind(json!({"urn:altinn:org":"skd","urn:altinn:orgNumber":"310247030"})),
-            Ok(Caller::ServiceOwner {
-                code: "skd".to_owned(),
-                organization: Some(organization)
-            })
+            Ok(Caller::ServiceOwner { code: "skd".to_owned(), organization: Some(organization) })
         );
         assert_eq!(
             kind(json!({"urn:altinn:userid":"20000001","urn:altinn:partyid":50000001})),
-            Ok(Caller::User {
-                user_id: 20_000_001,
-                party_id: Some(50_000_001),
-                party_uuid: None
-            })
+            Ok(Caller::User { user_id: 20_000_001, party_id: Some(50_000_001), party_uuid: None })
         );
         assert_eq!(
             kind(json!({"urn:altinn:userid":1,"urn:altinn:authenticatemethod":"SelfIdentified"})),
@@ -441,15 +372,9 @@ mod tests {
         let audiences = |value: Value| claims(&value).audiences();
         assert_eq!(audiences(json!({})), Ok(vec![]));
         assert_eq!(audiences(json!({"aud":"unspecified"})), Ok(vec![]));
-        assert_eq!(
-            audiences(json!({"aud":["a","b"]})),
-            Ok(vec!["a".to_owned(), "b".to_owned()])
-        );
+        assert_eq!(audiences(json!({"aud":["a","b"]})), Ok(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(audiences(json!({"aud":{"a":1}})), Err(TokenError::ClaimInvalid));
-        assert_eq!(
-            claims(&json!({"scope":"a  b"})).scopes(),
-            Ok(vec!["a".to_owned(), "b".to_owned()])
-        );
+        assert_eq!(claims(&json!({"scope":"a  b"})).scopes(), Ok(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(claims(&json!({"scope":["a"]})).scopes(), Err(TokenError::ClaimInvalid));
         let level = |value: Value| claims(&json!({"urn:altinn:authlevel": value})).authentication_level();
         assert_eq!(level(json!(3)), Ok(3));
@@ -457,9 +382,6 @@ mod tests {
         assert_eq!(level(json!(5)), Err(TokenError::ClaimInvalid));
         assert_eq!(level(json!("x")), Err(TokenError::ClaimInvalid));
         assert_eq!(claims(&json!({})).authentication_level(), Ok(0));
-        assert_eq!(
-            claims(&json!({"cnf":{"jkt":"x"}})).check_unbound(),
-            Err(TokenError::Bound)
-        );
+        assert_eq!(claims(&json!({"cnf":{"jkt":"x"}})).check_unbound(), Err(TokenError::Bound));
     }
 }

@@ -33,13 +33,7 @@ pub(super) fn parse(token: &str) -> Result<UnverifiedJwt<'_>, TokenError> {
     }
     let header = json::parse_object(&decode(header)?).map_err(|_| TokenError::Malformed)?;
     let (algorithm, kid) = read_header(&header)?;
-    Ok(UnverifiedJwt {
-        algorithm,
-        kid,
-        payload: decode(payload)?,
-        signing_input,
-        signature: decode(signature)?,
-    })
+    Ok(UnverifiedJwt { algorithm, kid, payload: decode(payload)?, signing_input, signature: decode(signature)? })
 }
 
 /// Canonical base64url only: no padding, no `+` and `/`, no stray bits, so that a token has one spelling.
@@ -48,19 +42,11 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
 }
 
 fn read_header(header: &Object) -> Result<(Algorithm, String), TokenError> {
-    let text = |name: &str| {
-        header
-            .get(name)
-            .map(|value| value.as_str().ok_or(TokenError::Malformed))
-            .transpose()
-    };
+    let text = |name: &str| header.get(name).map(|value| value.as_str().ok_or(TokenError::Malformed)).transpose();
     let algorithm = text("alg")?.ok_or(TokenError::Malformed)?;
     let algorithm = Algorithm::parse(algorithm).ok_or(TokenError::AlgorithmNotAccepted)?;
     // `x5c` and `x5t` are seen in real tokens and say nothing that the key id does not; the others name a key to trust.
-    if ["crit", "b64", "jwk", "jku", "x5u", "enc", "zip"]
-        .iter()
-        .any(|name| header.contains_key(*name))
-    {
+    if ["crit", "b64", "jwk", "jku", "x5u", "enc", "zip"].iter().any(|name| header.contains_key(*name)) {
         return Err(TokenError::HeaderNotSupported);
     }
     if let Some(kind) = text("typ")?
@@ -68,11 +54,7 @@ fn read_header(header: &Object) -> Result<(Algorithm, String), TokenError> {
     {
         return Err(TokenError::HeaderNotSupported);
     }
-    let kid = header
-        .get("kid")
-        .ok_or(TokenError::KeyMissing)?
-        .as_str()
-        .ok_or(TokenError::Malformed)?;
+    let kid = header.get("kid").ok_or(TokenError::KeyMissing)?.as_str().ok_or(TokenError::Malformed)?;
     if kid.is_empty() || kid.len() > KID_BYTES_MAX {
         return Err(TokenError::KeyMissing);
     }
@@ -84,12 +66,7 @@ mod tests {
     use super::*;
 
     fn token(header: &str) -> String {
-        format!(
-            "{}.{}.{}",
-            URL_SAFE_NO_PAD.encode(header),
-            URL_SAFE_NO_PAD.encode("{}"),
-            URL_SAFE_NO_PAD.encode("sig")
-        )
+        format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("{}"), URL_SAFE_NO_PAD.encode("sig"))
     }
 
     fn check(header: &str, expected: Result<(), TokenError>) {
@@ -99,16 +76,10 @@ mod tests {
     #[test]
     fn headers() {
         check(r#"{"alg":"RS256","kid":"a"}"#, Ok(()));
-        check(
-            r#"{"alg":"ES256","kid":"a","typ":"JWT","x5c":"plain","x5t":"t"}"#,
-            Ok(()),
-        );
+        check(r#"{"alg":"ES256","kid":"a","typ":"JWT","x5c":"plain","x5t":"t"}"#, Ok(()));
         check(r#"{"alg":"RS256","kid":"a","typ":"at+jwt"}"#, Ok(()));
         for alg in ["none", "None", "rs256", "HS256", "RS384", "PS256", "ES384", "EdDSA", ""] {
-            check(
-                &format!(r#"{{"alg":"{alg}","kid":"a"}}"#),
-                Err(TokenError::AlgorithmNotAccepted),
-            );
+            check(&format!(r#"{{"alg":"{alg}","kid":"a"}}"#), Err(TokenError::AlgorithmNotAccepted));
         }
         for extra in [
             r#""crit":["exp"]"#,
@@ -122,17 +93,11 @@ mod tests {
             r#""typ":"secevent+jwt""#,
             r#""typ":"""#,
         ] {
-            check(
-                &format!(r#"{{"alg":"RS256","kid":"a",{extra}}}"#),
-                Err(TokenError::HeaderNotSupported),
-            );
+            check(&format!(r#"{{"alg":"RS256","kid":"a",{extra}}}"#), Err(TokenError::HeaderNotSupported));
         }
         check(r#"{"alg":"RS256"}"#, Err(TokenError::KeyMissing));
         check(r#"{"alg":"RS256","kid":""}"#, Err(TokenError::KeyMissing));
-        check(
-            &format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(256)),
-            Err(TokenError::KeyMissing),
-        );
+        check(&format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(256)), Err(TokenError::KeyMissing));
         for malformed in [
             r#"{"kid":"a"}"#,
             r#"{"alg":"RS256","kid":1}"#,

@@ -200,9 +200,7 @@ fn decode(text: &str) -> Result<Vec<u8>, KeyError> {
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     const URL: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT);
     const PLAIN: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
-    URL.decode(text)
-        .or_else(|_| PLAIN.decode(text))
-        .map_err(|_| KeyError::Malformed)
+    URL.decode(text).or_else(|_| PLAIN.decode(text)).map_err(|_| KeyError::Malformed)
 }
 
 #[cfg(test)]
@@ -224,10 +222,7 @@ mod tests {
     }
 
     fn ec_jwk() -> Value {
-        let key = p256::SecretKey::from_slice(&[7; 32])
-            .unwrap()
-            .public_key()
-            .to_encoded_point(false);
+        let key = p256::SecretKey::from_slice(&[7; 32]).unwrap().public_key().to_encoded_point(false);
         json!({"kty":"EC","crv":"P-256","kid":"b","x":URL_SAFE_NO_PAD.encode(key.x().unwrap()),"y":URL_SAFE_NO_PAD.encode(key.y().unwrap())})
     }
 
@@ -237,11 +232,7 @@ mod tests {
     }
 
     fn check(jwk: &Value, expected: Result<Algorithm, KeyError>) {
-        assert_eq!(
-            VerificationKey::from_jwk(jwk).map(|key| key.algorithm()),
-            expected,
-            "{jwk}"
-        );
+        assert_eq!(VerificationKey::from_jwk(jwk).map(|key| key.algorithm()), expected, "{jwk}");
     }
 
     const F4: &[u8] = &[1, 0, 1];
@@ -266,19 +257,13 @@ mod tests {
             check(&with(jwk.clone(), "alg", json!(algorithm.name())), Ok(algorithm));
             check(&with(jwk.clone(), "key_ops", json!(["verify"])), Ok(algorithm));
             check(&with(jwk.clone(), "use", json!("enc")), Err(KeyError::NotForSignatures));
-            check(
-                &with(jwk.clone(), "key_ops", json!(["encrypt"])),
-                Err(KeyError::NotForSignatures),
-            );
+            check(&with(jwk.clone(), "key_ops", json!(["encrypt"])), Err(KeyError::NotForSignatures));
             check(&with(jwk.clone(), "alg", json!("PS256")), Err(KeyError::NotAccepted));
             check(&with(jwk.clone(), "kid", json!("")), Err(KeyError::NoKid));
             check(&with(jwk, "kty", json!("oct")), Err(KeyError::NotAccepted));
         }
         check(&with(ec_jwk(), "crv", json!("P-384")), Err(KeyError::NotAccepted));
-        check(
-            &with(ec_jwk(), "x", json!(URL_SAFE_NO_PAD.encode([1; 32]))),
-            Err(KeyError::Malformed),
-        );
+        check(&with(ec_jwk(), "x", json!(URL_SAFE_NO_PAD.encode([1; 32]))), Err(KeyError::Malformed));
     }
 
     #[test]

@@ -67,19 +67,13 @@ mod tests {
         let signature: p256::ecdsa::Signature = secret.sign(b"message");
         let signature = signature.to_bytes();
         assert_eq!(PureRust.verify(&key, b"message", &signature), Ok(()));
-        assert_eq!(
-            PureRust.verify(&key, b"massage", &signature),
-            Err(SignatureError::Invalid)
-        );
+        assert_eq!(PureRust.verify(&key, b"massage", &signature), Err(SignatureError::Invalid));
         for wrong in [&[0; 64][..], &signature[..63], &[], &es256_der(&signature).unwrap()] {
             assert_eq!(PureRust.verify(&key, b"message", wrong), Err(SignatureError::Invalid));
         }
         let mut flipped = signature.to_vec();
         flipped[0] ^= 1;
-        assert_eq!(
-            PureRust.verify(&key, b"message", &flipped),
-            Err(SignatureError::Invalid)
-        );
+        assert_eq!(PureRust.verify(&key, b"message", &flipped), Err(SignatureError::Invalid));
     }
 
     #[test]
@@ -95,13 +89,7 @@ mod tests {
         };
         let join = |r: [u8; 32], s: [u8; 32]| [r, s].concat();
         assert_eq!(es256_der(&join(one, one)).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 1]);
-        for (r, s) in [
-            ([0; 32], one),
-            (one, [0; 32]),
-            (ORDER, one),
-            (one, ORDER),
-            ([0xff; 32], one),
-        ] {
+        for (r, s) in [([0; 32], one), (one, [0; 32]), (ORDER, one), (one, ORDER), ([0xff; 32], one)] {
             assert_eq!(es256_der(&join(r, s)), None);
         }
         assert_eq!(es256_der(&[1; 63]), None);

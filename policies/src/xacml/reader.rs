@@ -21,10 +21,7 @@ struct Match<'xml> {
 pub(super) fn read(xml: &str, resource: &ResourceId) -> Result<ResourcePolicy> {
     let whole = |code, message: String| XacmlError { line: 1, code, message };
     if xml.len() > POLICY_BYTES_MAX {
-        return Err(whole(
-            "policy_too_large",
-            format!("a policy has at most {POLICY_BYTES_MAX} bytes"),
-        ));
+        return Err(whole("policy_too_large", format!("a policy has at most {POLICY_BYTES_MAX} bytes")));
     }
     let xml = xml.strip_prefix('\u{feff}').unwrap_or(xml);
     // The parser refuses document type declarations, and with them every entity.
@@ -38,11 +35,7 @@ pub(super) fn read(xml: &str, resource: &ResourceId) -> Result<ResourcePolicy> {
 
 fn read_policy(policy: Node<'_, '_>, resource: &ResourceId) -> Result<ResourcePolicy> {
     if !policy.has_tag_name((urn::XACML_NAMESPACE, "Policy")) {
-        return Err(refuse(
-            policy,
-            "policy_element",
-            "the document is not one `Policy` of XACML 3.0",
-        ));
+        return Err(refuse(policy, "policy_element", "the document is not one `Policy` of XACML 3.0"));
     }
     let algorithm = policy.attribute("RuleCombiningAlgId").unwrap_or("");
     // Every rule permits, so these two combine alike.
@@ -51,30 +44,19 @@ fn read_policy(policy: Node<'_, '_>, resource: &ResourceId) -> Result<ResourcePo
             format!("combining algorithm `{algorithm}` is not deny-overrides or permit-overrides of XACML 3.0");
         return Err(refuse(policy, "policy_combining_algorithm", message));
     }
-    let mut read = ResourcePolicy {
-        rules: Vec::new(),
-        minimum_authentication_level: 0,
-        unknown_obligations: BTreeSet::new(),
-    };
+    let mut read =
+        ResourcePolicy { rules: Vec::new(), minimum_authentication_level: 0, unknown_obligations: BTreeSet::new() };
     let mut rule_ids = BTreeSet::new();
     for element in elements(policy) {
         match element.tag_name().name() {
             "Description" => {}
             "Target" if elements(element).next().is_none() => {}
             "Target" => {
-                return Err(refuse(
-                    element,
-                    "policy_target",
-                    "a target on the policy is not supported",
-                ));
+                return Err(refuse(element, "policy_target", "a target on the policy is not supported"));
             }
             "Rule" => {
                 if !rule_ids.insert(element.attribute("RuleId").unwrap_or("")) {
-                    return Err(refuse(
-                        element,
-                        "rule_twice",
-                        "another rule of the policy has the same `RuleId`",
-                    ));
+                    return Err(refuse(element, "rule_twice", "another rule of the policy has the same `RuleId`"));
                 }
                 read.rules.push(read_rule(element, resource)?);
             }
@@ -90,11 +72,7 @@ fn read_policy(policy: Node<'_, '_>, resource: &ResourceId) -> Result<ResourcePo
 
 fn read_rule(rule: Node<'_, '_>, resource: &ResourceId) -> Result<PolicyRule> {
     if rule.attribute("Effect") != Some("Permit") {
-        return Err(refuse(
-            rule,
-            "rule_effect",
-            "only rules with `Effect=\"Permit\"` are supported",
-        ));
+        return Err(refuse(rule, "rule_effect", "only rules with `Effect=\"Permit\"` are supported"));
     }
     let mut target = None;
     for element in elements(rule) {
@@ -102,11 +80,7 @@ fn read_rule(rule: Node<'_, '_>, resource: &ResourceId) -> Result<PolicyRule> {
             "Description" => {}
             "Target" if target.is_none() => target = Some(element),
             other => {
-                return Err(refuse(
-                    element,
-                    "rule_element",
-                    format!("`{other}` in a rule is not supported"),
-                ));
+                return Err(refuse(element, "rule_element", format!("`{other}` in a rule is not supported")));
             }
         }
     }
@@ -115,12 +89,7 @@ fn read_rule(rule: Node<'_, '_>, resource: &ResourceId) -> Result<PolicyRule> {
     for any_of in named_elements(target, "AnyOf")? {
         let mut branches = Vec::new();
         for all_of in named_elements(any_of, "AllOf")? {
-            branches.push(
-                named_elements(all_of, "Match")?
-                    .into_iter()
-                    .map(read_match)
-                    .collect::<Result<Vec<_>>>()?,
-            );
+            branches.push(named_elements(all_of, "Match")?.into_iter().map(read_match).collect::<Result<Vec<_>>>()?);
         }
         let categories: BTreeSet<_> = branches.iter().flatten().map(|found| found.category).collect();
         let place = match (categories.first(), categories.len()) {
@@ -139,10 +108,7 @@ fn read_rule(rule: Node<'_, '_>, resource: &ResourceId) -> Result<PolicyRule> {
         *place = Some(branches);
     }
     let missing = |code, what: &str| refuse(target, code, format!("the rule's target names no {what}"));
-    check_resources(
-        resources.ok_or_else(|| missing("rule_without_resource", "resource"))?,
-        resource,
-    )?;
+    check_resources(resources.ok_or_else(|| missing("rule_without_resource", "resource"))?, resource)?;
     Ok(PolicyRule {
         actions: read_actions(actions.ok_or_else(|| missing("rule_without_action", "action"))?)?,
         access_packages: read_subjects(subjects.ok_or_else(|| missing("rule_without_subject", "subject"))?)?,
@@ -161,35 +127,18 @@ fn read_match<'xml>(node: Node<'xml, 'xml>) -> Result<Match<'xml>> {
             "AttributeValue" if value.is_none() => value = Some(text(element)),
             "AttributeDesignator" if designator.is_none() => designator = Some(element),
             other => {
-                return Err(refuse(
-                    element,
-                    "match_element",
-                    format!("`{other}` in a match is not supported"),
-                ));
+                return Err(refuse(element, "match_element", format!("`{other}` in a match is not supported")));
             }
         }
     }
     let (Some(value), Some(designator)) = (value, designator) else {
-        return Err(refuse(
-            node,
-            "match_element",
-            "a match has one `AttributeValue` and one `AttributeDesignator`",
-        ));
+        return Err(refuse(node, "match_element", "a match has one `AttributeValue` and one `AttributeDesignator`"));
     };
     let attribute = |name| designator.attribute(name).unwrap_or("");
     if attribute("MustBePresent") == "true" {
-        return Err(refuse(
-            designator,
-            "match_must_be_present",
-            "`MustBePresent=\"true\"` is not supported",
-        ));
+        return Err(refuse(designator, "match_must_be_present", "`MustBePresent=\"true\"` is not supported"));
     }
-    Ok(Match {
-        category: attribute("Category"),
-        attribute: attribute("AttributeId"),
-        value,
-        node,
-    })
+    Ok(Match { category: attribute("Category"), attribute: attribute("AttributeId"), value, node })
 }
 
 /// Packages that grant the rule. A branch with any other subject attribute cannot match a system user.
@@ -221,10 +170,7 @@ fn read_subjects(branches: Vec<Vec<Match<'_>>>) -> Result<BTreeSet<AccessPackage
 
 /// Every branch names this resource, or this app, and nothing else.
 fn check_resources(branches: Vec<Vec<Match<'_>>>, resource: &ResourceId) -> Result<()> {
-    let app = resource
-        .as_str()
-        .strip_prefix("app_")
-        .and_then(|app| app.split_once('_'));
+    let app = resource.as_str().strip_prefix("app_").and_then(|app| app.split_once('_'));
     for branch in branches {
         let mut named = BTreeSet::new();
         for found in &branch {
@@ -256,10 +202,8 @@ fn read_actions(branches: Vec<Vec<Match<'_>>>) -> Result<BTreeSet<ActionId>> {
     let mut actions = BTreeSet::new();
     for branch in branches {
         let [action] = branch.as_slice() else {
-            let second = branch
-                .into_iter()
-                .nth(1)
-                .map(|found| refuse(found.node, "action_conjunction", "two actions at once"));
+            let second =
+                branch.into_iter().nth(1).map(|found| refuse(found.node, "action_conjunction", "two actions at once"));
             // `named_elements` gives at least one.
             return second.map_or(Ok(actions), Err);
         };
@@ -283,16 +227,9 @@ fn read_obligations(expressions: Node<'_, '_>, policy: &mut ResourcePolicy) -> R
         for assignment in elements(obligation) {
             match assignment.attribute("Category") {
                 Some(urn::MINIMUM_AUTHENTICATION_LEVEL) => {
-                    let level = elements(assignment)
-                        .next()
-                        .map(text)
-                        .and_then(|level| level.trim().parse().ok());
+                    let level = elements(assignment).next().map(text).and_then(|level| level.trim().parse().ok());
                     let level = level.filter(|level| *level <= 4).ok_or_else(|| {
-                        refuse(
-                            assignment,
-                            "obligation_level",
-                            "an authentication level is a number from 0 to 4",
-                        )
+                        refuse(assignment, "obligation_level", "an authentication level is a number from 0 to 4")
                     })?;
                     policy.minimum_authentication_level = policy.minimum_authentication_level.max(level);
                     known = true;
@@ -306,9 +243,7 @@ fn read_obligations(expressions: Node<'_, '_>, policy: &mut ResourcePolicy) -> R
             }
         }
         if !known {
-            policy
-                .unknown_obligations
-                .insert(obligation.attribute("ObligationId").unwrap_or("").to_owned());
+            policy.unknown_obligations.insert(obligation.attribute("ObligationId").unwrap_or("").to_owned());
         }
     }
     Ok(())
@@ -321,10 +256,7 @@ fn elements<'xml>(node: Node<'xml, 'xml>) -> impl Iterator<Item = Node<'xml, 'xm
 /// The elements inside, which all have this name; at least one.
 fn named_elements<'xml>(node: Node<'xml, 'xml>, name: &str) -> Result<Vec<Node<'xml, 'xml>>> {
     let found: Vec<_> = elements(node).collect();
-    if let Some(other) = found
-        .iter()
-        .find(|element| !element.has_tag_name((urn::XACML_NAMESPACE, name)))
-    {
+    if let Some(other) = found.iter().find(|element| !element.has_tag_name((urn::XACML_NAMESPACE, name))) {
         let message = format!("`{}` where `{name}` should be", other.tag_name().name());
         return Err(refuse(*other, "policy_element", message));
     }
@@ -346,11 +278,7 @@ fn text(node: Node<'_, '_>) -> String {
 
 fn refuse(node: Node<'_, '_>, code: &'static str, message: impl Into<String>) -> XacmlError {
     let line = node.document().text_pos_at(node.range().start).row;
-    XacmlError {
-        line,
-        code,
-        message: message.into(),
-    }
+    XacmlError { line, code, message: message.into() }
 }
 
 #[cfg(test)]
@@ -406,10 +334,7 @@ mod tests {
         assert_eq!(read.rules.len(), 1);
         let names: Vec<_> = read.rules[0].access_packages.iter().map(AccessPackage::name).collect();
         assert_eq!(names, ["skatt-naering"]);
-        assert_eq!(
-            read.actions().iter().map(ActionId::as_str).collect::<Vec<_>>(),
-            ["read"]
-        );
+        assert_eq!(read.actions().iter().map(ActionId::as_str).collect::<Vec<_>>(), ["read"]);
         let with_bom = format!("\u{feff}{}", policy(&[]));
         assert_eq!(parse(&with_bom).unwrap(), read);
     }
@@ -417,10 +342,7 @@ mod tests {
     #[test]
     fn other_obligations_are_kept_to_be_refused() {
         let xml = policy(&[("urn:altinn:minimum-authenticationlevel", "urn:example:notify")]);
-        assert_eq!(
-            parse(&xml).unwrap().unknown_obligations,
-            BTreeSet::from(["level".to_owned()])
-        );
+        assert_eq!(parse(&xml).unwrap().unknown_obligations, BTreeSet::from(["level".to_owned()]));
         let xml = policy(&[("FulfillOn=\"Permit\"", "FulfillOn=\"Deny\"")]);
         assert_eq!(parse(&xml).unwrap().minimum_authentication_level, 0);
     }
@@ -430,52 +352,17 @@ mod tests {
         let two_subjects =
             "</xacml:AnyOf><xacml:AnyOf><xacml:AllOf>SUBJECT(urn:altinn:accesspackage,b)</xacml:AllOf></xacml:AnyOf>";
         for (replacement, code, line) in [
-            (
-                ("deny-overrides\"", "first-applicable\""),
-                "policy_combining_algorithm",
-                1,
-            ),
+            (("deny-overrides\"", "first-applicable\""), "policy_combining_algorithm", 1),
             (("Effect=\"Permit\"", "Effect=\"Deny\""), "rule_effect", 4),
-            (
-                ("<xacml:Target/>", "<xacml:Target><xacml:AnyOf/></xacml:Target>"),
-                "policy_target",
-                3,
-            ),
+            (("<xacml:Target/>", "<xacml:Target><xacml:AnyOf/></xacml:Target>"), "policy_target", 3),
             (("<xacml:Target/>", "<xacml:VariableDefinition/>"), "policy_element", 3),
-            (
-                ("<xacml:Description>d</xacml:Description>", "<xacml:Condition/>"),
-                "rule_element",
-                4,
-            ),
+            (("<xacml:Description>d</xacml:Description>", "<xacml:Condition/>"), "rule_element", 4),
             (("</xacml:AnyOf>", two_subjects), "rule_category_twice", 6),
-            (
-                (
-                    "RESOURCE(urn:altinn:resource,vat)",
-                    "RESOURCE(urn:altinn:resource,other)",
-                ),
-                "resource_other",
-                7,
-            ),
-            (
-                ("RESOURCE(urn:altinn:resource,vat)", "RESOURCE(urn:altinn:task,Task_1)"),
-                "resource_attribute",
-                7,
-            ),
-            (
-                ("RESOURCE(urn:altinn:resource,vat)", "ACTION(urn:altinn:resource,vat)"),
-                "rule_category_twice",
-                8,
-            ),
-            (
-                ("Skatt-<!-- c -->Naering", "skatt naering"),
-                "subject_access_package",
-                5,
-            ),
-            (
-                ("urn:altinn:rolecode", "urn:altinn:systemuser:uuid"),
-                "subject_system_user",
-                6,
-            ),
+            (("RESOURCE(urn:altinn:resource,vat)", "RESOURCE(urn:altinn:resource,other)"), "resource_other", 7),
+            (("RESOURCE(urn:altinn:resource,vat)", "RESOURCE(urn:altinn:task,Task_1)"), "resource_attribute", 7),
+            (("RESOURCE(urn:altinn:resource,vat)", "ACTION(urn:altinn:resource,vat)"), "rule_category_twice", 8),
+            (("Skatt-<!-- c -->Naering", "skatt naering"), "subject_access_package", 5),
+            (("urn:altinn:rolecode", "urn:altinn:systemuser:uuid"), "subject_system_user", 6),
             (
                 (
                     "SUBJECT(urn:altinn:rolecode,DAGL)",
@@ -486,11 +373,7 @@ mod tests {
             ),
             ((">3<", ">5<"), "obligation_level", 11),
             (("</xacml:Policy>", "</xacml:Polic>"), "policy_not_xml", 13),
-            (
-                ("<xacml:Policy", "<!DOCTYPE a [<!ENTITY b \"c\">]><xacml:Policy"),
-                "policy_not_xml",
-                1,
-            ),
+            (("<xacml:Policy", "<!DOCTYPE a [<!ENTITY b \"c\">]><xacml:Policy"), "policy_not_xml", 1),
         ] {
             let error = parse(&policy(&[replacement])).unwrap_err();
             assert_eq!((error.code, error.line), (code, line), "{replacement:?}: {error}");
@@ -501,10 +384,7 @@ mod tests {
 
     #[test]
     fn hostile_xml_is_refused() {
-        assert_eq!(
-            parse(&"<a>".repeat(POLICY_BYTES_MAX)).unwrap_err().code,
-            "policy_too_large"
-        );
+        assert_eq!(parse(&"<a>".repeat(POLICY_BYTES_MAX)).unwrap_err().code, "policy_too_large");
         assert_eq!(parse("").unwrap_err().code, "policy_not_xml");
         let nested = format!("{}{}", "<a>".repeat(149_000), "</a>".repeat(149_000));
         assert!(parse(&nested).is_err());

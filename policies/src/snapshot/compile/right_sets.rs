@@ -34,25 +34,14 @@ impl<'compile> RightSets<'compile> {
             for rule in &resource.rules {
                 let actions = rule.actions.iter().cloned();
                 let granted: Vec<u32> = actions
-                    .filter_map(|action| {
-                        rights
-                            .get(&Right {
-                                resource: resource.id.clone(),
-                                action,
-                            })
-                            .copied()
-                    })
+                    .filter_map(|action| rights.get(&Right { resource: resource.id.clone(), action }).copied())
                     .collect();
                 for package in &rule.access_packages {
                     granted_by.entry(package).or_default().extend(&granted);
                 }
             }
         }
-        Self {
-            rights,
-            granted_by,
-            indexes: BTreeMap::from([(RightSet::new(), 0)]),
-        }
+        Self { rights, granted_by, indexes: BTreeMap::from([(RightSet::new(), 0)]) }
     }
 
     pub(super) fn len(&self) -> usize {

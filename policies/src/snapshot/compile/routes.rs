@@ -26,11 +26,7 @@ impl<'document> Compiler<'document> {
     pub(super) fn routes(&mut self, rights: &RightTable) {
         let document = self.document;
         if document.routes.len() > crate::snapshot::image::check::ROUTES_MAX {
-            self.error(
-                "/routes".to_owned(),
-                "too_many_routes",
-                "a snapshot holds at most 4096 routes",
-            );
+            self.error("/routes".to_owned(), "too_many_routes", "a snapshot holds at most 4096 routes");
         }
         let mut routes: Vec<ReadRoute<'document>> = Vec::new();
         for (position, route) in document.routes.iter().enumerate() {
@@ -39,9 +35,7 @@ impl<'document> Compiler<'document> {
             }
         }
         routes.sort_by(|left, right| {
-            left.specificity
-                .cmp(&right.specificity)
-                .then_with(|| left.document.name.cmp(&right.document.name))
+            left.specificity.cmp(&right.specificity).then_with(|| left.document.name.cmp(&right.document.name))
         });
         self.check_conflicts(&routes);
         let (mut records, mut segments, mut texts) = (Vec::new(), Vec::new(), Vec::new());
@@ -71,11 +65,7 @@ impl<'document> Compiler<'document> {
         let host_allowed =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
         if host != "*" && (host.is_empty() || !host.bytes().all(host_allowed)) {
-            self.error(
-                format!("{path}/host"),
-                "route_host",
-                "a host is a name in lower case without port, or `*`",
-            );
+            self.error(format!("{path}/host"), "route_host", "a host is a name in lower case without port, or `*`");
         }
         let mut methods = Methods::of("");
         for method in &document.methods {
@@ -90,16 +80,9 @@ impl<'document> Compiler<'document> {
             self.error(format!("{path}/methods"), "route_method", "a route has a method");
         }
         if document.callers.is_empty() {
-            self.error(
-                format!("{path}/callers"),
-                "route_callers",
-                "a route lets some kind of caller in",
-            );
+            self.error(format!("{path}/callers"), "route_callers", "a route lets some kind of caller in");
         }
-        let right = Right {
-            resource: document.resource.clone(),
-            action: document.action.clone(),
-        };
+        let right = Right { resource: document.resource.clone(), action: document.action.clone() };
         let granted = self.document.resources.iter().any(|resource| {
             resource.id == right.resource && resource.rules.iter().any(|rule| rule.actions.contains(&right.action))
         });
@@ -125,14 +108,7 @@ impl<'document> Compiler<'document> {
             Segment::Rest => (2, String::new()),
         });
         let specificity = (host == "*", host.to_owned(), shape.collect());
-        Some(ReadRoute {
-            document,
-            path,
-            specificity,
-            segments,
-            methods,
-            right: position?,
-        })
+        Some(ReadRoute { document, path, specificity, segments, methods, right: position? })
     }
 
     fn check_party(&mut self, document: &RouteDocument, path: &str, segments: &[Segment]) {
@@ -154,29 +130,20 @@ impl<'document> Compiler<'document> {
     /// Two routes that take the same call leave open which right it needs.
     fn check_conflicts(&mut self, routes: &[ReadRoute<'_>]) {
         for (position, route) in routes.iter().enumerate() {
-            let same = routes
-                .iter()
-                .skip(position + 1)
-                .take_while(|other| other.specificity == route.specificity);
+            let same = routes.iter().skip(position + 1).take_while(|other| other.specificity == route.specificity);
             for other in same.filter(|other| other.methods.contains(route.methods)) {
                 let message = format!("takes the same calls as route `{}`", route.document.name);
                 self.error(other.path.clone(), "route_conflict", message);
             }
         }
-        let mut names: Vec<(&str, &str)> = routes
-            .iter()
-            .map(|route| (route.document.name.as_str(), route.path.as_str()))
-            .collect();
+        let mut names: Vec<(&str, &str)> =
+            routes.iter().map(|route| (route.document.name.as_str(), route.path.as_str())).collect();
         names.sort_unstable();
         for pair in names.windows(2) {
             if let [(left, _), (right, path)] = pair
                 && left == right
             {
-                self.error(
-                    format!("{path}/name"),
-                    "route_name_twice",
-                    format!("route `{right}` is there twice"),
-                );
+                self.error(format!("{path}/name"), "route_name_twice", format!("route `{right}` is there twice"));
             }
         }
     }
@@ -195,10 +162,7 @@ impl<'document> Compiler<'document> {
                 Segment::Parameter(name) => (2, name.as_str()),
                 Segment::Rest => (3, ""),
             };
-            segments.push(SegmentRecord {
-                kind: U32::new(kind),
-                text: self.strings.intern(text),
-            });
+            segments.push(SegmentRecord { kind: U32::new(kind), text: self.strings.intern(text) });
         }
         let (party_kind, party) = match &document.party {
             PartyDocument::Path(name) => (1, U32::new(parameter(&route.segments, name).unwrap_or(u32::MAX))),
@@ -206,11 +170,7 @@ impl<'document> Compiler<'document> {
             PartyDocument::Query(name) => (3, self.strings.intern(name)),
             PartyDocument::Owner => (4, U32::ZERO),
         };
-        let host = if document.host == "*" {
-            ""
-        } else {
-            document.host.as_str()
-        };
+        let host = if document.host == "*" { "" } else { document.host.as_str() };
         RouteRecord {
             name: self.strings.intern(&document.name),
             host: self.strings.intern(host),
@@ -241,8 +201,6 @@ impl<'document> Compiler<'document> {
 
 /// Position of a parameter's segment.
 fn parameter(segments: &[Segment], name: &str) -> Option<u32> {
-    let position = segments
-        .iter()
-        .position(|segment| matches!(segment, Segment::Parameter(known) if known == name))?;
+    let position = segments.iter().position(|segment| matches!(segment, Segment::Parameter(known) if known == name))?;
     u32::try_from(position).ok()
 }

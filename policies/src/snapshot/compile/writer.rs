@@ -10,10 +10,7 @@ use crate::snapshot::layout::{Header, IMAGE_FORMAT, IMAGE_MAGIC, Run, SECTION_AL
 /// A run of elements; positions beyond 32 bits are caught by the limits on what is written.
 pub(super) fn run(start: usize, count: usize) -> Run {
     let number = |value: usize| U32::new(u32::try_from(value).unwrap_or(u32::MAX));
-    Run {
-        start: number(start),
-        count: number(count),
-    }
+    Run { start: number(start), count: number(count) }
 }
 
 /// Strings, each once.
@@ -30,16 +27,14 @@ impl Strings {
             return U32::new(*index);
         }
         let index = u32::try_from(self.offsets.len()).unwrap_or(u32::MAX);
-        self.offsets
-            .push(U32::new(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)));
+        self.offsets.push(U32::new(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)));
         self.bytes.extend_from_slice(text.as_bytes());
         self.indexes.insert(text.to_owned(), index);
         U32::new(index)
     }
 
     pub(super) fn write(mut self, writer: &mut ImageWriter) {
-        self.offsets
-            .push(U32::new(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)));
+        self.offsets.push(U32::new(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)));
         writer.records(Section::StringBytes, &self.bytes);
         writer.records(Section::StringOffsets, &self.offsets);
     }
@@ -53,17 +48,14 @@ pub(super) struct ImageWriter {
 
 impl ImageWriter {
     pub(super) fn records<T: IntoBytes + Immutable>(&mut self, section: Section, records: &[T]) {
-        self.sections
-            .insert(section, (size_of::<T>(), records.as_bytes().to_vec()));
+        self.sections.insert(section, (size_of::<T>(), records.as_bytes().to_vec()));
     }
 
     /// Numbers below `bound`, 2 bytes wide where that holds them all.
     pub(super) fn narrow(&mut self, section: Section, values: &[u32], bound: usize) {
         if bound <= usize::from(u16::MAX) {
-            let values: Vec<U16> = values
-                .iter()
-                .map(|value| U16::new(u16::try_from(*value).unwrap_or(u16::MAX)))
-                .collect();
+            let values: Vec<U16> =
+                values.iter().map(|value| U16::new(u16::try_from(*value).unwrap_or(u16::MAX))).collect();
             self.records(section, &values);
         } else {
             let values: Vec<U32> = values.iter().map(|value| U32::new(*value)).collect();

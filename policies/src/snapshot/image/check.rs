@@ -27,10 +27,7 @@ impl Image {
         let text = std::str::from_utf8(self.elements(Section::StringBytes)).map_err(|_| wrong("not UTF-8"))?;
         let offsets: &[U32] = self.elements(Section::StringOffsets);
         check_offsets(offsets, text.len()).map_err(wrong)?;
-        if !offsets
-            .iter()
-            .all(|offset| text.is_char_boundary(offset.get() as usize))
-        {
+        if !offsets.iter().all(|offset| text.is_char_boundary(offset.get() as usize)) {
             return Err(wrong("an offset inside a character"));
         }
         Ok(())
@@ -131,10 +128,9 @@ impl Image {
         {
             return Err(wrong("not one system for every system user"));
         }
-        if (0..ids.len()).any(|index| {
-            self.narrow(Section::SystemUserSystems, index)
-                .is_none_or(|at| at >= systems.len())
-        }) {
+        if (0..ids.len())
+            .any(|index| self.narrow(Section::SystemUserSystems, index).is_none_or(|at| at >= systems.len()))
+        {
             return Err(wrong("a system that is not there"));
         }
         self.check_rows(ids.len())
@@ -170,9 +166,7 @@ impl Image {
             let [start, end] = bounds else {
                 return Err(wrong("cut short"));
             };
-            let rows = parties
-                .get(start.get() as usize..end.get() as usize)
-                .ok_or(wrong("cut short"))?;
+            let rows = parties.get(start.get() as usize..end.get() as usize).ok_or(wrong("cut short"))?;
             let (owner, clients) = rows.split_first().ok_or(wrong("a system user without its owner"))?;
             if !clients.is_sorted_by(|left, right| left.get() < right.get())
                 || clients.iter().any(|party| party == owner)
@@ -181,9 +175,7 @@ impl Image {
             }
         }
         let sets = self.elements::<U32>(Section::RightSetReasonOffsets).len() - 1;
-        let columns = self
-            .place(Section::RowRightSets)
-            .map_or(0, |place| place.range.len() / place.element_bytes);
+        let columns = self.place(Section::RowRightSets).map_or(0, |place| place.range.len() / place.element_bytes);
         if columns != parties.len() {
             return Err(wrong("not one right set for every row"));
         }
@@ -213,14 +205,11 @@ impl Image {
             {
                 return Err(wrong("without a name, twice, or with a level above 4"));
             }
-            let records: &[KeyRecord] = self
-                .run(Section::Keys, record.keys)
-                .ok_or(wrong("keys outside their section"))?;
+            let records: &[KeyRecord] =
+                self.run(Section::Keys, record.keys).ok_or(wrong("keys outside their section"))?;
             let mut keys: Vec<VerificationKey> = Vec::with_capacity(records.len());
             for record in records {
-                let der: &[u8] = self
-                    .run(Section::KeyBytes, record.spki)
-                    .ok_or(wrong("a key outside its section"))?;
+                let der: &[u8] = self.run(Section::KeyBytes, record.spki).ok_or(wrong("a key outside its section"))?;
                 let key = VerificationKey::from_spki_der(self.text(record.kid)?, der);
                 let key = key.map_err(|_| wrong("a key that may not verify"))?;
                 if key.kid().is_empty() || keys.iter().any(|known| known.kid() == key.kid()) {
@@ -228,12 +217,7 @@ impl Image {
                 }
                 keys.push(key);
             }
-            issuers.push(TrustedIssuer {
-                issuer,
-                kind,
-                keys,
-                authentication_level: record.authentication_level,
-            });
+            issuers.push(TrustedIssuer { issuer, kind, keys, authentication_level: record.authentication_level });
         }
         Ok(issuers)
     }
@@ -247,13 +231,10 @@ impl Image {
         records
             .iter()
             .map(|record| {
-                let segments: &[SegmentRecord] = self
-                    .run(Section::RouteSegments, record.segments)
-                    .ok_or(wrong("segments outside their section"))?;
-                let segments = segments
-                    .iter()
-                    .map(|segment| self.read_segment(segment))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let segments: &[SegmentRecord] =
+                    self.run(Section::RouteSegments, record.segments).ok_or(wrong("segments outside their section"))?;
+                let segments =
+                    segments.iter().map(|segment| self.read_segment(segment)).collect::<Result<Vec<_>, _>>()?;
                 let right = RightIndex(record.right.get());
                 self.right_record(right).ok_or(wrong("a right that is not there"))?;
                 let host = self.text(record.host)?;
@@ -283,10 +264,7 @@ impl Image {
             1 => Ok(Segment::Literal(self.text(record.text)?.to_owned())),
             2 => Ok(Segment::Parameter(self.text(record.text)?.to_owned())),
             3 => Ok(Segment::Rest),
-            _ => Err(ImageError::new(
-                "routes",
-                "a kind of segment that this reader does not know",
-            )),
+            _ => Err(ImageError::new("routes", "a kind of segment that this reader does not know")),
         }
     }
 
@@ -311,13 +289,9 @@ impl Image {
     }
 
     fn texts(&self, run: Run) -> Result<Vec<String>, ImageError> {
-        let indexes: &[U32] = self
-            .run(Section::RouteTexts, run)
-            .ok_or(ImageError::new("routes", "texts outside their section"))?;
-        indexes
-            .iter()
-            .map(|index| self.text(*index).map(str::to_owned))
-            .collect()
+        let indexes: &[U32] =
+            self.run(Section::RouteTexts, run).ok_or(ImageError::new("routes", "texts outside their section"))?;
+        indexes.iter().map(|index| self.text(*index).map(str::to_owned)).collect()
     }
 
     fn text(&self, index: U32) -> Result<&str, ImageError> {
@@ -331,10 +305,7 @@ impl Image {
 
 /// Offsets begin at 0, never fall, and end at `length`.
 fn check_offsets(offsets: &[U32], length: usize) -> Result<(), &'static str> {
-    let ends = (
-        offsets.first().map(|first| first.get()),
-        offsets.last().map(|last| last.get() as usize),
-    );
+    let ends = (offsets.first().map(|first| first.get()), offsets.last().map(|last| last.get() as usize));
     if ends != (Some(0), Some(length)) {
         return Err("offsets do not span their section");
     }
