@@ -5,6 +5,7 @@ pub mod envoy;
 pub mod http;
 pub mod maskinporten;
 pub mod process;
+pub mod proxy_host;
 pub mod sample_api;
 pub mod stack;
 pub mod story;
