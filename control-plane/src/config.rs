@@ -135,7 +135,10 @@ impl Config {
 /// An absolute http(s) URL, its path ending with a slash when it is a base.
 fn web_url(key: &str, text: &str) -> anyhow::Result<Url> {
     let mut url = Url::parse(text).with_context(|| format!("`{key}` is not a URL: `{text}`"))?;
-    ensure!(matches!(url.scheme(), "http" | "https") && url.has_host(), "`{key}` is not an http or https URL: `{text}`");
+    ensure!(
+        matches!(url.scheme(), "http" | "https") && url.has_host(),
+        "`{key}` is not an http or https URL: `{text}`"
+    );
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
     }

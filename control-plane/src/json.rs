@@ -178,7 +178,8 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_bodies_are_refused() {
-        for body in ["", "{", "[]", "null", "{\"systemId\":7}", "{\"systemId\":\"a\"} x", "{\"systemId\":\"\\ud800\"}"] {
+        for body in ["", "{", "[]", "null", "{\"systemId\":7}", "{\"systemId\":\"a\"} x", "{\"systemId\":\"\\ud800\"}"]
+        {
             assert_eq!(read("application/json", body).await, Err(StatusCode::BAD_REQUEST), "{body}");
         }
         assert_eq!(read("application/json", vec![0xff, 0xfe]).await, Err(StatusCode::BAD_REQUEST));

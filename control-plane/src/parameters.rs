@@ -39,7 +39,9 @@ impl Query {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, Problem> {
         self.text(name)
-            .map(|text| parse(text).map_err(|error| Problem::new(codes::QUERY_INVALID).detail(format!("`{name}`: {error}"))))
+            .map(|text| {
+                parse(text).map_err(|error| Problem::new(codes::QUERY_INVALID).detail(format!("`{name}`: {error}")))
+            })
             .transpose()
     }
 

@@ -139,7 +139,7 @@ mod tests {
         ] {
             let right = right(json.clone()).unwrap();
             assert_eq!(json!(right), json);
-            assert_eq!(stored::rights(&stored::rights_text(&[right.clone()])).unwrap(), [right]);
+            assert_eq!(stored::rights(&stored::rights_text(std::slice::from_ref(&right))).unwrap(), [right]);
         }
     }
 
@@ -161,7 +161,8 @@ mod tests {
     #[test]
     fn an_open_action_covers_every_action_and_not_the_other_way_round() {
         let every = right(json!({ "resource": [{ "id": "urn:altinn:resource", "value": "vat" }] })).unwrap();
-        let read = right(json!({ "action": "read", "resource": [{ "id": "urn:altinn:resource", "value": "vat" }] })).unwrap();
+        let read =
+            right(json!({ "action": "read", "resource": [{ "id": "urn:altinn:resource", "value": "vat" }] })).unwrap();
         assert!(every.covers(&read) && every.covers(&every) && read.covers(&read));
         assert!(!read.covers(&every));
     }

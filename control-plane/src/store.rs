@@ -53,7 +53,10 @@ impl Store {
             .connect_with(options.clone())
             .await
             .with_context(|| format!("cannot open the database `{}`", file.display()))?;
-        sqlx::migrate!("migrations/sqlite").run(&writer).await.context("cannot bring the database's tables up to date")?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&writer)
+            .await
+            .context("cannot bring the database's tables up to date")?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -115,14 +118,20 @@ impl Change {
     }
 
     /// Appends to the change log, commits and wakes those who follow the revision. When this returns the change is on disk.
-    pub(crate) async fn commit(mut self, at: Timestamp, kind: &'static str, body: Value) -> Result<Revision, sqlx::Error> {
-        let revision = sqlx::query_scalar("INSERT INTO change_log (at, kind, body) VALUES (?, ?, ?) RETURNING revision")
-            .bind(at.unix_millis())
-            .bind(kind)
-            .bind(body.to_string())
-            .fetch_one(&mut *self.transaction)
-            .await
-            .map(Revision)?;
+    pub(crate) async fn commit(
+        mut self,
+        at: Timestamp,
+        kind: &'static str,
+        body: Value,
+    ) -> Result<Revision, sqlx::Error> {
+        let revision =
+            sqlx::query_scalar("INSERT INTO change_log (at, kind, body) VALUES (?, ?, ?) RETURNING revision")
+                .bind(at.unix_millis())
+                .bind(kind)
+                .bind(body.to_string())
+                .fetch_one(&mut *self.transaction)
+                .await
+                .map(Revision)?;
         self.transaction.commit().await?;
         self.revision.send_if_modified(|current| {
             let is_newer = *current < revision;

@@ -113,7 +113,12 @@ impl TestState {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let ids: Arc<dyn Ids> = Arc::new(CountingIds::default());
         let test = Self::open(clock, folder, ids, jwks_uri).await;
-        crate::issuers::trust_for_test(&test.state, tokens::MASKINPORTEN, &[tokens::jwk("m", tokens::MASKINPORTEN_KEY)]).await;
+        crate::issuers::trust_for_test(
+            &test.state,
+            tokens::MASKINPORTEN,
+            &[tokens::jwk("m", tokens::MASKINPORTEN_KEY)],
+        )
+        .await;
         crate::issuers::trust_for_test(&test.state, tokens::ALTINN, &[tokens::jwk("a", tokens::ALTINN_KEY)]).await;
         test
     }
@@ -165,7 +170,8 @@ impl TestState {
         self.put(story::PROVIDER, &self.operator(), &provider).await.expect(201);
         let owner = self.resource_owner();
         for (resource, is_delegable) in [("vat", true), ("annual-accounts", true), ("internal", false)] {
-            let body = json!({ "title": { "nb": resource, "nn": resource, "en": resource }, "delegable": is_delegable });
+            let body =
+                json!({ "title": { "nb": resource, "nn": resource, "en": resource }, "delegable": is_delegable });
             self.put(&story::resource(resource), &owner, &body).await.expect(201);
         }
         for (resource, packages) in [("vat", &[][..]), ("annual-accounts", &[story::PACKAGE][..])] {

@@ -31,9 +31,9 @@ impl FromRequestParts<AppState> for Gateway {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let secret_sha256 = sha256_hex(bearer(&parts.headers)?.as_bytes());
         let mut connection = state.store.read().await?;
-        let credential = gateways::store::credential(&mut connection, &secret_sha256).await?.ok_or_else(|| {
-            Problem::new(codes::CREDENTIAL_INVALID).challenge("Bearer error=\"invalid_token\"")
-        })?;
+        let credential = gateways::store::credential(&mut connection, &secret_sha256)
+            .await?
+            .ok_or_else(|| Problem::new(codes::CREDENTIAL_INVALID).challenge("Bearer error=\"invalid_token\""))?;
         let PathOf(ProviderInPath { provider }) = PathOf::from_request_parts(parts, state).await?;
         if credential.provider == provider {
             return Ok(Self { provider, credential: credential.name });

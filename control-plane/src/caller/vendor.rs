@@ -67,9 +67,9 @@ impl<A: VendorAccess> FromRequestParts<AppState> for Vendor<A> {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let token = verified_token(parts, state).await?;
         require_scope(&token, A::SCOPES)?;
-        let organization = token.consumer().ok_or_else(|| {
-            Problem::new(codes::VENDOR_UNRESOLVED).challenge("Bearer error=\"invalid_token\"")
-        })?;
+        let organization = token
+            .consumer()
+            .ok_or_else(|| Problem::new(codes::VENDOR_UNRESOLVED).challenge("Bearer error=\"invalid_token\""))?;
         let is_register_admin = A::SCOPES.contains(&REGISTER_ADMIN) && token.has_scope(REGISTER_ADMIN);
         Ok(Self { organization, is_register_admin, access: PhantomData })
     }

@@ -45,7 +45,8 @@ pub(super) async fn handler(
     let now = state.clock.now();
     let credential = Credential { provider, name };
     store::insert(change.connection(), id, &sha256_hex(secret.as_bytes()), &credential, now).await?;
-    let log = json!({ "id": id, "provider": credential.provider, "name": credential.name, "by": operator.organization });
+    let log =
+        json!({ "id": id, "provider": credential.provider, "name": credential.name, "by": operator.organization });
     change.commit(now, "gateway_credential_created", log).await?;
     let answer = json!({ "id": id, "credential": secret });
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)))
@@ -66,10 +67,13 @@ mod tests {
         let secret = answer["credential"].as_str().unwrap();
         assert!(secret.starts_with("pvgw_") && secret.len() > 40);
         let mut connection = test.state.store.read().await.unwrap();
-        let log: Vec<String> = sqlx::query_scalar("SELECT body FROM change_log").fetch_all(&mut *connection).await.unwrap();
+        let log: Vec<String> =
+            sqlx::query_scalar("SELECT body FROM change_log").fetch_all(&mut *connection).await.unwrap();
         assert!(log.iter().all(|body| !body.contains(secret)));
-        let stored: String =
-            sqlx::query_scalar("SELECT secret_sha256 FROM gateway_credential").fetch_one(&mut *connection).await.unwrap();
+        let stored: String = sqlx::query_scalar("SELECT secret_sha256 FROM gateway_credential")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
         assert_eq!(stored.len(), 64);
         test.get(&story::feed(""), secret).await.expect(200);
     }
@@ -81,6 +85,8 @@ mod tests {
         test.post(unknown, &test.operator(), &json!({ "name": "demo" })).await.expect_code(404, "provider_unknown");
         test.post(PATH, &test.operator(), &json!({ "name": "" })).await.expect_code(400, "field_invalid");
         test.post(PATH, &test.operator(), &json!({})).await.expect_code(400, "json_invalid");
-        test.post(PATH, &test.resource_owner(), &json!({ "name": "demo" })).await.expect_code(403, "insufficient_scope");
+        test.post(PATH, &test.resource_owner(), &json!({ "name": "demo" }))
+            .await
+            .expect_code(403, "insufficient_scope");
     }
 }

@@ -61,6 +61,8 @@ mod tests {
     async fn nobody_else_does() {
         let test = TestState::with_resources().await;
         test.get(PATH, &test.resource_owner()).await.expect_code(403, "insufficient_scope");
-        test.get("/portvakt/v1/providers/unknown/gateways", &test.operator()).await.expect_code(404, "provider_unknown");
+        test.get("/portvakt/v1/providers/unknown/gateways", &test.operator())
+            .await
+            .expect_code(404, "provider_unknown");
     }
 }

@@ -35,7 +35,8 @@ impl PollReports {
         let mut providers = self.lock();
         let workers = providers.entry(provider.clone()).or_default();
         if workers.len() >= WORKERS_MAX && !workers.contains_key(&worker) {
-            let longest_silent = workers.iter().min_by_key(|(_, report)| report.seen_at).map(|(worker, _)| worker.clone());
+            let longest_silent =
+                workers.iter().min_by_key(|(_, report)| report.seen_at).map(|(worker, _)| worker.clone());
             if let Some(longest_silent) = longest_silent {
                 workers.remove(&longest_silent);
             }

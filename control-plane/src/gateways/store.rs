@@ -34,13 +34,15 @@ pub(super) async fn insert(
     credential: &Credential,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO gateway_credential (secret_sha256, id, provider, name, created_at) VALUES (?, ?, ?, ?, ?)")
-        .bind(secret_sha256)
-        .bind(id.to_string())
-        .bind(credential.provider.as_str())
-        .bind(&credential.name)
-        .bind(now.unix_millis())
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "INSERT INTO gateway_credential (secret_sha256, id, provider, name, created_at) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(secret_sha256)
+    .bind(id.to_string())
+    .bind(credential.provider.as_str())
+    .bind(&credential.name)
+    .bind(now.unix_millis())
+    .execute(connection)
+    .await?;
     Ok(())
 }

@@ -73,7 +73,9 @@ mod tests {
     fn sets_that_are_of_no_use_are_refused() {
         let twice = json!({ "keys": [tokens::jwk("a", 1), tokens::jwk("a", 2)] });
         let many: Vec<_> = (0..33).map(|number| tokens::jwk(&number.to_string(), 1)).collect();
-        for jwks in [json!([]), json!({}), json!({ "keys": [] }), json!({ "keys": [{}] }), twice, json!({ "keys": many })] {
+        for jwks in
+            [json!([]), json!({}), json!({ "keys": [] }), json!({ "keys": [{}] }), twice, json!({ "keys": many })]
+        {
             assert!(usable_keys(&jwks).is_err(), "{jwks}");
         }
     }

@@ -116,9 +116,21 @@ mod tests {
             (json!({ "parties": [party(1, 1, "310247048")] }), 400, "json_invalid"),
             (json!({ "parties": [{ "partyId": 1 }] }), 400, "json_invalid"),
             (json!({ "people": [] }), 400, "json_invalid"),
-            (json!({ "roleAssignments": [{ "userId": 7, "organizationNumber": "310247049", "role": "daglig-leder" }] }), 400, "party_unknown"),
-            (json!({ "roleAssignments": [{ "userId": 7, "organizationNumber": "310247049", "role": "chef" }] }), 400, "json_invalid"),
-            (json!({ "roleAssignments": [{ "userId": -1, "organizationNumber": "310247049", "role": "innehaver" }] }), 400, "json_invalid"),
+            (
+                json!({ "roleAssignments": [{ "userId": 7, "organizationNumber": "310247049", "role": "daglig-leder" }] }),
+                400,
+                "party_unknown",
+            ),
+            (
+                json!({ "roleAssignments": [{ "userId": 7, "organizationNumber": "310247049", "role": "chef" }] }),
+                400,
+                "json_invalid",
+            ),
+            (
+                json!({ "roleAssignments": [{ "userId": -1, "organizationNumber": "310247049", "role": "innehaver" }] }),
+                400,
+                "json_invalid",
+            ),
         ] {
             test.put(PATH, &test.operator(), &body).await.expect_code(status, code);
         }

@@ -15,10 +15,11 @@ struct PartyRow {
 }
 
 pub(crate) async fn find(connection: &mut SqliteConnection, id: PartyId) -> Result<Option<Party>, sqlx::Error> {
-    let row: Option<PartyRow> = sqlx::query_as("SELECT uuid, party_id, organization, name FROM party WHERE party_id = ?")
-        .bind(id.as_i64())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<PartyRow> =
+        sqlx::query_as("SELECT uuid, party_id, organization, name FROM party WHERE party_id = ?")
+            .bind(id.as_i64())
+            .fetch_optional(connection)
+            .await?;
     row.map(party).transpose()
 }
 

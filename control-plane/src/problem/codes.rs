@@ -139,12 +139,14 @@ mod tests {
 
     #[test]
     fn codes_are_unique_and_have_one_of_two_forms() {
-        let codes: Vec<_> = ALL.iter().map(|problem| problem.code).chain(ALL_INVALID.iter().map(|invalid| invalid.code)).collect();
+        let codes: Vec<_> =
+            ALL.iter().map(|problem| problem.code).chain(ALL_INVALID.iter().map(|invalid| invalid.code)).collect();
         assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
         for code in codes {
             let ours = code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             let altinns = ["STD-", "AUTH-", "AUTH.VLD-"].iter().any(|prefix| {
-                code.strip_prefix(prefix).is_some_and(|number| number.len() == 5 && number.bytes().all(|byte| byte.is_ascii_digit()))
+                code.strip_prefix(prefix)
+                    .is_some_and(|number| number.len() == 5 && number.bytes().all(|byte| byte.is_ascii_digit()))
             });
             assert!(ours || altinns, "{code}");
         }

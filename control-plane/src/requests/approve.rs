@@ -129,7 +129,8 @@ mod tests {
         test.put(&story::resource("vat"), &test.resource_owner(), &resource).await.expect(200);
         let path = format!("{}/approve", story::request_of_hansen(&test.request_id().await));
         test.send("POST", &path, &test.administrator_of_hansen(), None).await.expect_code(403, "AUTH-00070");
-        let request = test.get(&story::request_of_hansen(&test.request_id().await), &test.administrator_of_hansen()).await;
+        let request =
+            test.get(&story::request_of_hansen(&test.request_id().await), &test.administrator_of_hansen()).await;
         assert_eq!(request.expect(200)["status"], "New");
     }
 }

@@ -84,7 +84,8 @@ pub(super) async fn handler(
         return Err(codes::NOTHING_REQUESTED.into());
     }
     store::insert(connection, &request).await?;
-    let log = json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.organization() });
+    let log =
+        json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.organization() });
     change.commit(now, "system_user_requested", log).await?;
     Ok(answer(&state, StatusCode::CREATED, &request, now))
 }
@@ -228,7 +229,12 @@ mod tests {
             ("id", json!(id)),
             ("externalRef", json!("310247049")),
             ("status", json!("New")),
-            ("confirmUrl", json!(format!("http://portvakt.test/accessmanagement/ui/systemuser/request?id={id}&DONTCHOOSEREPORTEE=true"))),
+            (
+                "confirmUrl",
+                json!(format!(
+                    "http://portvakt.test/accessmanagement/ui/systemuser/request?id={id}&DONTCHOOSEREPORTEE=true"
+                )),
+            ),
             ("escalated", json!(false)),
             ("created", json!(test.clock.text())),
             ("timedOut", json!(false)),
@@ -340,7 +346,8 @@ mod tests {
         let test = TestState::with_system().await;
         let foreign = tokens::Maskinporten::vendor("310247065").token(&test);
         test.post(story::REQUESTS, &foreign, &story::request()).await.expect_code(401, "vendor_not_owner_of_requested");
-        let reader = tokens::Maskinporten::new("310247030", "altinn:authentication/systemuser.request.read").token(&test);
+        let reader =
+            tokens::Maskinporten::new("310247030", "altinn:authentication/systemuser.request.read").token(&test);
         test.post(story::REQUESTS, &reader, &story::request()).await.expect_code(403, "insufficient_scope");
     }
 }

@@ -96,7 +96,8 @@ mod tests {
     #[tokio::test]
     async fn the_vendor_reads_its_request_by_id_and_by_reference() {
         let test = TestState::with_request().await;
-        let by_id = test.get(&format!("{}/{}", story::REQUESTS, test.request_id().await), &test.vendor()).await.expect(200);
+        let by_id =
+            test.get(&format!("{}/{}", story::REQUESTS, test.request_id().await), &test.vendor()).await.expect(200);
         let reference = format!("{}/byexternalref/310247030_smartcloud/310247049/310247049", story::REQUESTS);
         assert_eq!(test.get(&reference, &test.vendor()).await.expect(200), by_id);
         test.get(&format!("{}/{UNKNOWN}", story::REQUESTS), &test.vendor()).await.expect_code(404, "AUTH-00010");
@@ -122,7 +123,9 @@ mod tests {
         let id = test.request_id().await;
         let request = test.get(&story::request_of_hansen(&id), &test.administrator_of_hansen()).await.expect(200);
         assert_eq!(request["id"], id);
-        test.get(&story::request_of_hansen(UNKNOWN), &test.administrator_of_hansen()).await.expect_code(404, "AUTH-00010");
+        test.get(&story::request_of_hansen(UNKNOWN), &test.administrator_of_hansen())
+            .await
+            .expect_code(404, "AUTH-00010");
         test.get(&story::request_of_bakeri(&id), &test.administrator_of_bakeri()).await.expect_code(403, "AUTH-00041");
         test.get(&story::request_of_hansen(&id), &test.administrator_of_bakeri()).await.expect_code(403, "AUTH-00066");
     }

@@ -29,10 +29,10 @@ impl Resource {
     fn document(&self) -> Result<Option<ResourceDocument>, XacmlError> {
         let Some(xml) = &self.policy else { return Ok(None) };
         let policy = ResourcePolicy::parse(xml, &self.id)?;
-        let rules = policy.rules().iter().map(|rule| RuleDocument {
-            actions: rule.actions.clone(),
-            access_packages: rule.access_packages.clone(),
-        });
+        let rules = policy
+            .rules()
+            .iter()
+            .map(|rule| RuleDocument { actions: rule.actions.clone(), access_packages: rule.access_packages.clone() });
         Ok(Some(ResourceDocument {
             id: self.id.clone(),
             rules: rules.collect(),

@@ -96,7 +96,9 @@ mod tests {
         let xml = story::policy("vat", &["read"], &[]);
         test.put(&path, &owner, &json!({})).await.expect_code(415, "media_type_unsupported");
         let unknown = format!("{}/policy", story::resource("unknown"));
-        test.put_xml(&unknown, &owner, &story::policy("unknown", &["read"], &[])).await.expect_code(404, "resource_unknown");
+        test.put_xml(&unknown, &owner, &story::policy("unknown", &["read"], &[]))
+            .await
+            .expect_code(404, "resource_unknown");
         test.put_xml(&path, &test.vendor(), &xml).await.expect_code(403, "insufficient_scope");
         assert_eq!(test.state.store.revision().await.unwrap(), before);
     }

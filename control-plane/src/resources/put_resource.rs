@@ -54,7 +54,8 @@ pub(super) async fn handler(
         return Err(codes::RESOURCE_OTHER_PROVIDER.into());
     }
     store::upsert(change.connection(), &owner.provider, &id, &title, body.delegable).await?;
-    let log = json!({ "resource": id, "provider": owner.provider, "delegable": body.delegable, "by": owner.organization });
+    let log =
+        json!({ "resource": id, "provider": owner.provider, "delegable": body.delegable, "by": owner.organization });
     change.commit(state.clock.now(), "resource_stored", log).await?;
     let status = if existing.is_none() { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(json!({ "id": id, "title": title, "delegable": body.delegable }))))

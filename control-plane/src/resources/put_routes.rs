@@ -71,7 +71,12 @@ mod tests {
         let answer = test.put(story::ROUTES, &owner, &wrong).await;
         assert!(answer.json["errors"].as_array().unwrap().len() >= 2, "{}", answer.json);
         answer.expect_code(400, "routes_invalid");
-        for body in [json!({}), json!({ "routes": {} }), json!({ "routes": [{ "name": "x" }] }), json!({ "routes": [], "x": 1 })] {
+        for body in [
+            json!({}),
+            json!({ "routes": {} }),
+            json!({ "routes": [{ "name": "x" }] }),
+            json!({ "routes": [], "x": 1 }),
+        ] {
             test.put(story::ROUTES, &owner, &body).await.expect_code(400, "json_invalid");
         }
         test.put(story::ROUTES, &test.operator(), &story::routes()).await.expect_code(403, "insufficient_scope");

@@ -34,9 +34,8 @@ pub(super) async fn handler(
     let wait = wait(&headers)?;
     let publications = &state.publications;
     let mut snapshots = publications.follow(&gateway.provider);
-    let newer = snapshots.wait_for(|snapshot| {
-        snapshot.as_ref().is_some_and(|snapshot| !is_known(snapshot.version(), &known))
-    });
+    let newer =
+        snapshots.wait_for(|snapshot| snapshot.as_ref().is_some_and(|snapshot| !is_known(snapshot.version(), &known)));
     for version in &known {
         publications.overtaken_by(&gateway.provider, *version);
     }
@@ -141,7 +140,8 @@ mod tests {
         let test = TestState::with_request().await;
         let gateway = test.gateway().await;
         let before = test.fetch(&gateway, None).await;
-        let (answer, _) = tokio::join!(test.poll(&gateway, Some(&before.etag), "respond-async, wait=60"), test.approve());
+        let (answer, _) =
+            tokio::join!(test.poll(&gateway, Some(&before.etag), "respond-async, wait=60"), test.approve());
         assert_eq!(answer.status, 200);
         assert_ne!(answer.headers["etag"], before.etag);
     }
@@ -173,7 +173,9 @@ mod tests {
     async fn wrong_parameters_are_refused() {
         let test = TestState::with_resources().await;
         let gateway = test.gateway().await;
-        for query in ["applied=7", "applied=1.x", "refused=-1", "gateway=a&gateway=b", &format!("worker={}", "x".repeat(65))] {
+        for query in
+            ["applied=7", "applied=1.x", "refused=-1", "gateway=a&gateway=b", &format!("worker={}", "x".repeat(65))]
+        {
             test.get(&story::feed(query), &gateway).await.expect_code(400, "query_invalid");
         }
         test.poll(&gateway, None, "wait=soon").await.expect_code(400, "header_invalid");

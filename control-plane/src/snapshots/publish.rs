@@ -203,6 +203,7 @@ mod tests {
     use policies::snapshot::SnapshotVersion;
     use policies::{ApiCall, Decision, DenialReason, authorize, token::PureRust};
 
+    use crate::state::Clock as _;
     use crate::test_state::{Fetched, TestState, story, tokens};
 
     fn decide(test: &TestState, fetched: Fetched, token: &str) -> Decision {
@@ -225,7 +226,9 @@ mod tests {
         let before = test.fetch(&gateway, None).await;
         let id = test.request_id().await;
         let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
-        let Decision::Denial(denial) = decide(&test, before.clone(), &token) else { panic!("permitted before approval") };
+        let Decision::Denial(denial) = decide(&test, before.clone(), &token) else {
+            panic!("permitted before approval")
+        };
         assert_eq!(denial.reason, DenialReason::SystemUserUnknown);
 
         test.approve().await;

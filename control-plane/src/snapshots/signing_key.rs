@@ -16,7 +16,7 @@ use crate::state::Ids;
 const DRAWS_MAX: usize = 8;
 
 /// An ES256 key pair.
-pub struct SigningKey {
+pub(crate) struct SigningKey {
     private: p256::ecdsa::SigningKey,
     public_pem: String,
     pinned: SnapshotKey,
@@ -30,7 +30,7 @@ impl std::fmt::Debug for SigningKey {
 
 impl SigningKey {
     /// Reads the key in the file, or makes one there.
-    pub fn open(file: &Path, ids: &dyn Ids) -> anyhow::Result<Self> {
+    pub(crate) fn open(file: &Path, ids: &dyn Ids) -> anyhow::Result<Self> {
         if !file.try_exists().with_context(|| format!("cannot look for the signing key `{}`", file.display()))? {
             create(file, ids).with_context(|| format!("cannot make the signing key `{}`", file.display()))?;
         }
@@ -45,13 +45,14 @@ impl SigningKey {
     }
 
     fn from_secret(secret: &p256::SecretKey) -> anyhow::Result<Self> {
-        let public_pem = secret.public_key().to_public_key_pem(LineEnding::LF).context("cannot write the public key")?;
+        let public_pem =
+            secret.public_key().to_public_key_pem(LineEnding::LF).context("cannot write the public key")?;
         let pinned = SnapshotKey::from_public_key_pem(&public_pem)?;
         Ok(Self { private: secret.into(), public_pem, pinned })
     }
 
     /// What gateways pin (PEM, SubjectPublicKeyInfo).
-    pub fn public_pem(&self) -> &str {
+    pub(crate) fn public_pem(&self) -> &str {
         &self.public_pem
     }
 

@@ -16,8 +16,9 @@ pub(super) struct Stored {
 
 /// This database's epoch; `None` before the first start.
 pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<Option<u64>, sqlx::Error> {
-    let text: Option<String> =
-        sqlx::query_scalar("SELECT value FROM setting WHERE name = 'snapshot_epoch'").fetch_optional(connection).await?;
+    let text: Option<String> = sqlx::query_scalar("SELECT value FROM setting WHERE name = 'snapshot_epoch'")
+        .fetch_optional(connection)
+        .await?;
     text.map(|text| decoded(text.parse())).transpose()
 }
 

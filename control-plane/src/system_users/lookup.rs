@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use policies::id::{MaskinportenClientId, OrganizationNumber};
+use serde_json::json;
 
 use super::store;
 use crate::caller::Maskinporten;
@@ -31,7 +32,7 @@ pub(super) async fn handler(
     let user = store::find_live(&mut connection, owner, &system.id, &external_ref)
         .await?
         .ok_or(codes::SYSTEM_USER_NOT_FOUND)?;
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(user.external_json(vendor))))
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!(user.external_json(vendor)))))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! A system user, its delegations, and their JSON forms.
 
 use policies::Timestamp;
-use policies::id::{AccessPackage, OrganizationNumber, SystemId, SystemUserId};
+use policies::id::{AccessPackage, OrganizationNumber, PartyUuid, SystemId, SystemUserId};
+use serde::Serialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::parties::Party;
-use crate::right::{ResourceRight, access_packages_json};
+use crate::right::{AccessPackageJson, ResourceRight, access_packages_json};
 use crate::systems::model::System;
 
 /// A vendor's system acting for its owner. Only standard system users can be requested so far.
@@ -42,42 +44,78 @@ impl SystemUser {
         }
     }
 
-    /// Altinn's `SystemUserExternalDTO`, for vendors and Maskinporten. `productName` is the system's id there too.
-    pub(crate) fn external_json(&self, vendor: OrganizationNumber) -> Value {
-        json!({
-            "id": self.id,
-            "integrationTitle": self.integration_title,
-            "systemId": self.system,
-            "productName": self.system,
-            "reporteeOrgNo": self.owner,
-            "created": self.created_at,
-            "isDeleted": self.withdrawn_at.is_some(),
-            "supplierName": "",
-            "supplierOrgno": vendor,
-            "externalRef": self.external_ref,
-            "userType": "standard",
-        })
+    /// Altinn's `SystemUserExternalDTO`, for vendors and Maskinporten.
+    pub(crate) fn external_json(&self, vendor: OrganizationNumber) -> ExternalJson<'_> {
+        ExternalJson {
+            id: self.id,
+            integration_title: &self.integration_title,
+            system_id: &self.system,
+            product_name: &self.system,
+            reportee_org_no: self.owner,
+            created: self.created_at,
+            is_deleted: self.withdrawn_at.is_some(),
+            supplier_name: "",
+            supplier_orgno: vendor,
+            external_ref: &self.external_ref,
+            user_type: "standard",
+        }
     }
 
     /// Altinn's `SystemUserInternalDTO`, for the owner's own people.
     pub(crate) fn internal_json(&self, system: &System, owner: &Party, delegations: &[Delegation]) -> Value {
-        let packages: Vec<_> =
-            delegations.iter().flat_map(|delegation| access_packages_json(&delegation.access_packages)).collect();
-        let mut json = self.external_json(system.vendor);
-        json["systemInternalId"] = json!(system.internal_id);
-        json["partyId"] = json!(owner.id.to_string());
-        json["partyUuId"] = json!(owner.uuid);
-        json["accessPackages"] = json!(packages);
-        json
+        json!(self.internal(system, owner, delegations))
     }
 
-    /// Altinn's `SystemUserDetailInternalDTO`.
+    /// Altinn's `SystemUserDetailInternalDTO`: with its rights.
     pub(crate) fn detail_json(&self, system: &System, owner: &Party, delegations: &[Delegation]) -> Value {
-        let rights: Vec<_> = delegations.iter().flat_map(|delegation| &delegation.rights).collect();
-        let mut json = self.internal_json(system, owner, delegations);
-        json["rights"] = json!(rights);
-        json
+        let rights = delegations.iter().flat_map(|delegation| &delegation.rights).collect();
+        json!(InternalJson { rights: Some(rights), ..self.internal(system, owner, delegations) })
     }
+
+    fn internal<'a>(&'a self, system: &System, owner: &Party, delegations: &'a [Delegation]) -> InternalJson<'a> {
+        let packages = delegations.iter().flat_map(|delegation| access_packages_json(&delegation.access_packages));
+        InternalJson {
+            external: self.external_json(system.vendor),
+            system_internal_id: system.internal_id,
+            party_id: owner.id.to_string(),
+            party_uuid: owner.uuid,
+            access_packages: packages.collect(),
+            rights: None,
+        }
+    }
+}
+
+/// What vendors and Maskinporten see of a system user.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExternalJson<'a> {
+    id: SystemUserId,
+    integration_title: &'a str,
+    system_id: &'a SystemId,
+    /// The system's id, as in Altinn.
+    product_name: &'a SystemId,
+    reportee_org_no: OrganizationNumber,
+    created: Timestamp,
+    is_deleted: bool,
+    supplier_name: &'static str,
+    supplier_orgno: OrganizationNumber,
+    external_ref: &'a str,
+    user_type: &'static str,
+}
+
+/// What the owner's people see.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InternalJson<'a> {
+    #[serde(flatten)]
+    external: ExternalJson<'a>,
+    system_internal_id: Uuid,
+    party_id: String,
+    #[serde(rename = "partyUuId")]
+    party_uuid: PartyUuid,
+    access_packages: Vec<AccessPackageJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rights: Option<Vec<&'a ResourceRight>>,
 }
 
 #[cfg(test)]

@@ -37,9 +37,14 @@ struct PackageRow {
 }
 
 /// The system user, withdrawn or not.
-pub(crate) async fn find(connection: &mut SqliteConnection, id: SystemUserId) -> Result<Option<SystemUser>, sqlx::Error> {
-    let row: Option<SystemUserRow> =
-        sqlx::query_as("SELECT * FROM system_user WHERE id = ?").bind(id.to_string()).fetch_optional(connection).await?;
+pub(crate) async fn find(
+    connection: &mut SqliteConnection,
+    id: SystemUserId,
+) -> Result<Option<SystemUser>, sqlx::Error> {
+    let row: Option<SystemUserRow> = sqlx::query_as("SELECT * FROM system_user WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?;
     row.map(system_user).transpose()
 }
 

@@ -36,7 +36,8 @@ mod tests {
         assert_eq!(own[0]["systemVendorOrgNumber"], "310247030");
         let foreign = tokens::Maskinporten::vendor("310247065").token(&test);
         assert_eq!(test.get(PATH, &foreign).await.expect(200), json!([]));
-        let without_vendor = tokens::Maskinporten::without_consumer("altinn:authentication/systemregister.write").token(&test);
+        let without_vendor =
+            tokens::Maskinporten::without_consumer("altinn:authentication/systemregister.write").token(&test);
         test.get(PATH, &without_vendor).await.expect_code(401, "AUTH-00023");
     }
 }

@@ -85,6 +85,7 @@ impl RedirectUrl {
         // `Url` forgives backslashes, blanks and missing slashes; what other readers see differently is refused.
         let is_plain = text.len() <= Self::CHARS_MAX
             && text.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+            && !text.get(8..).is_some_and(|rest| rest.starts_with('/'))
             && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         let url = Url::parse(text).map_err(|_| RedirectUrlError)?;
         let has_user = !url.username().is_empty() || url.password().is_some();
@@ -117,7 +118,12 @@ mod tests {
     #[test]
     fn redirect_urls_are_compared_by_scheme_host_port_and_path() {
         let allowed = RedirectUrl::parse("https://vendor.no/done").unwrap();
-        for same in ["https://vendor.no/done", "https://vendor.no:443/done?x=1", "HTTPS://VENDOR.no/done", "https://vendor.no/a/../done"] {
+        for same in [
+            "https://vendor.no/done",
+            "https://vendor.no:443/done?x=1",
+            "HTTPS://VENDOR.no/done",
+            "https://vendor.no/a/../done",
+        ] {
             assert!(allowed.allows(&RedirectUrl::parse(same).unwrap()), "{same}");
         }
         for other in [

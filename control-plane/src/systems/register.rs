@@ -352,7 +352,9 @@ mod tests {
         let large = json!({ "id": "x".repeat(10 * 1024 * 1024) });
         test.post(PATH, &test.vendor(), &large).await.expect_code(413, "body_too_large");
         let deep = format!("{{\"id\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
-        test.send("POST", PATH, &test.vendor(), Some(("application/json", deep))).await.expect_code(400, "json_invalid");
+        test.send("POST", PATH, &test.vendor(), Some(("application/json", deep)))
+            .await
+            .expect_code(400, "json_invalid");
         let text = Some(("text/plain", "{}".to_owned()));
         test.send("POST", PATH, &test.vendor(), text).await.expect_code(415, "media_type_unsupported");
     }

@@ -157,10 +157,11 @@ async fn client_ids(
     connection: &mut SqliteConnection,
     system: &SystemId,
 ) -> Result<Vec<MaskinportenClientId>, sqlx::Error> {
-    let texts: Vec<String> = sqlx::query_scalar("SELECT client_id FROM system_client WHERE system = ? ORDER BY position")
-        .bind(system.as_str())
-        .fetch_all(connection)
-        .await?;
+    let texts: Vec<String> =
+        sqlx::query_scalar("SELECT client_id FROM system_client WHERE system = ? ORDER BY position")
+            .bind(system.as_str())
+            .fetch_all(connection)
+            .await?;
     texts.iter().map(|text| decoded(MaskinportenClientId::parse(text))).collect()
 }
 
@@ -175,10 +176,7 @@ fn system(row: SystemRow, client_ids: Vec<MaskinportenClientId>) -> Result<Syste
         rights: stored::rights(&row.rights)?,
         access_packages: stored::packages(&row.access_packages)?,
         client_ids,
-        redirect_urls: redirect_urls
-            .iter()
-            .map(|text| decoded(RedirectUrl::parse(text)))
-            .collect::<Result<_, _>>()?,
+        redirect_urls: redirect_urls.iter().map(|text| decoded(RedirectUrl::parse(text))).collect::<Result<_, _>>()?,
         is_visible: row.is_visible,
         is_deleted: row.deleted_at.is_some(),
         created_at: Timestamp::from_unix_millis(row.created_at),

@@ -47,7 +47,10 @@ pub(crate) fn policy(resource: &str, actions: &[&str], packages: &[&str]) -> Str
     };
     let any_of = |all_of: String| if all_of.is_empty() { String::new() } else { format!("<AnyOf>{all_of}</AnyOf>") };
     let names = packages.iter().map(|package| package.trim_start_matches(urn::ACCESS_PACKAGE_PREFIX));
-    let subjects = any_of(names.map(|name| matches(urn::CATEGORY_SUBJECT, urn::ACCESS_PACKAGE, name)).collect());
+    // A role's holders may pass the right on; a system user has it by delegation, or by one of the packages.
+    let role = matches(urn::CATEGORY_SUBJECT, "urn:altinn:rolecode", "dagl");
+    let packages: String = names.map(|name| matches(urn::CATEGORY_SUBJECT, urn::ACCESS_PACKAGE, name)).collect();
+    let subjects = any_of(role + &packages);
     let resources = any_of(matches(urn::CATEGORY_RESOURCE, urn::RESOURCE, resource));
     let actions = any_of(actions.iter().map(|action| matches(urn::CATEGORY_ACTION, urn::ACTION_ID, action)).collect());
     format!(

@@ -32,8 +32,7 @@ pub(crate) struct Maskinporten {
 impl Maskinporten {
     pub(crate) fn new(organization: &str, scope: &str) -> Self {
         let mut token = Self::without_consumer(scope);
-        token.claims["consumer"] =
-            json!({ "authority": "iso6523-actorid-upis", "ID": format!("0192:{organization}") });
+        token.claims["consumer"] = json!({ "authority": "iso6523-actorid-upis", "ID": format!("0192:{organization}") });
         token
     }
 
