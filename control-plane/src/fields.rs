@@ -1,9 +1,19 @@
 //! Free texts in bodies: not empty, bounded, without control characters.
 
+use serde::Serialize;
+
 use crate::problem::{Problem, codes};
 
 /// Longest name, title or reference.
 pub(crate) const NAME_CHARS_MAX: usize = 255;
+
+/// A text in the three written languages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct LocalizedText {
+    pub(crate) nb: String,
+    pub(crate) nn: String,
+    pub(crate) en: String,
+}
 
 /// The text, trimmed.
 pub(crate) fn text(field: &str, text: &str, chars_max: usize) -> Result<String, Problem> {

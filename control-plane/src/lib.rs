@@ -2,9 +2,9 @@
 //! enforced.
 //!
 //! One slice per domain, each a file with its router and a folder: `model` is pure, `store` is SQL, every other file is
-//! one operation with its body, handler, failures and tests. Arrows between slices go one way: [`parties`], [`issuers`],
-//! [`resources`], [`systems`] ← [`system_users`] ← [`requests`] ← [`snapshots`]. Start with [`app`]; who may call what is
-//! decided in [`caller`]; what a call may fail with is listed in [`problem::codes`].
+//! one operation with its body, handler, failures and tests. Arrows between slices go one way: `parties`, `issuers`,
+//! `resources`, `systems` ← `system_users` ← `requests` ← `snapshots`; `gateways` stands beside them. Start with [`app`];
+//! who may call what is decided in `caller`; what a call may fail with is listed in `problem/codes.rs`.
 //!
 //! This crate decides nothing about API calls: that is `policies`, which also accepts every snapshot before it is shown.
 

@@ -1,5 +1,6 @@
 //! Starting and stopping: the order in which the parts come up, and go down without cutting a call off.
 
+use std::fs::File;
 use std::future::IntoFuture as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub struct Running {
     server: JoinHandle<std::io::Result<()>>,
     helpers: Vec<JoinHandle<()>>,
     store: Store,
+    _claim: File,
 }
 
 /// Starts a control plane. It listens when this returns.
@@ -38,6 +40,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
+    let claim = Store::claim(&config.database)?;
     let (stop, stopping) = watch::channel(false);
     let key_refresh = Duration::from_secs(config.key_refresh_s);
     let state = open(config, address, clock, ids, stopping.clone()).await?;
@@ -55,7 +58,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
     let server = axum::serve(listener, crate::app(state.clone())).with_graceful_shutdown(async move {
         let _sender_gone = stop_serving.wait_for(|stopping| *stopping).await;
     });
-    Ok(Running { address, stop, server: tokio::spawn(server.into_future()), helpers, store: state.store })
+    let server = tokio::spawn(server.into_future());
+    Ok(Running { address, stop, server, helpers, store: state.store, _claim: claim })
 }
 
 /// The state that the configuration describes, with the snapshots that were published before.
@@ -111,5 +115,50 @@ impl Running {
             Ok(served) => served?.context("serving failed"),
             Err(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{SystemClock, SystemIds};
+
+    fn config(folder: &std::path::Path) -> Config {
+        Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_url: None,
+            database: folder.join("portvakt.db"),
+            signing_key: None,
+            operators: Vec::new(),
+            lookup_organizations: Vec::new(),
+            key_refresh_s: 300,
+            snapshot_validity_s: 86_400,
+            issuers: Vec::new(),
+        }
+    }
+
+    async fn started(folder: &std::path::Path) -> anyhow::Result<Running> {
+        start(config(folder), Arc::new(SystemClock), Arc::new(SystemIds)).await
+    }
+
+    #[tokio::test]
+    async fn it_listens_until_it_is_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = started(folder.path()).await.unwrap();
+        let url = format!("{}/healthz", running.base_url());
+        let client = reqwest::Client::new();
+        assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
+        running.stop().await.unwrap();
+        assert!(client.get(&url).send().await.is_err());
+        started(folder.path()).await.unwrap().stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn two_on_one_database_are_one_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = started(folder.path()).await.unwrap();
+        let refused = started(folder.path()).await.unwrap_err();
+        assert!(refused.to_string().contains("another control plane"), "{refused:#}");
+        first.stop().await.unwrap();
     }
 }

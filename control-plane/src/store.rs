@@ -3,10 +3,11 @@
 //! Every operation is one transaction: [`Store::change`] … [`Change::commit`], which appends to the change log and so
 //! makes the next [`Revision`]. The slices' own `store.rs` hold the SQL; no slice reads another slice's tables.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use policies::Timestamp;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -67,6 +68,20 @@ impl Store {
         let revision = store.revision().await?;
         store.revision.send_replace(revision);
         Ok(store)
+    }
+
+    /// Claims the file for this process until the claim is dropped, `kill -9` included. Two processes would publish
+    /// different snapshots under one version.
+    pub(crate) fn claim(file: &Path) -> anyhow::Result<File> {
+        let lock_file = file.with_extension("lock");
+        let lock = File::create(&lock_file).with_context(|| format!("cannot write `{}`", lock_file.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => bail!("another control plane uses the database `{}`", file.display()),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock `{}`", lock_file.display()))
+            }
+        }
     }
 
     /// A read of one instant of the whole database.

@@ -112,7 +112,7 @@ impl TestState {
         let clock = MockClock(Arc::new(AtomicI64::new(1_795_348_800_000)));
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let ids: Arc<dyn Ids> = Arc::new(CountingIds::default());
-        let test = Self::open(clock, folder, ids, jwks_uri).await;
+        let test = Self::start(clock, folder, ids, jwks_uri).await;
         crate::issuers::trust_for_test(
             &test.state,
             tokens::MASKINPORTEN,
@@ -123,7 +123,7 @@ impl TestState {
         test
     }
 
-    async fn open(clock: MockClock, folder: Arc<tempfile::TempDir>, ids: Arc<dyn Ids>, jwks_uri: &str) -> Self {
+    async fn start(clock: MockClock, folder: Arc<tempfile::TempDir>, ids: Arc<dyn Ids>, jwks_uri: &str) -> Self {
         let _chosen_before = rustls::crypto::ring::default_provider().install_default();
         let issuer = |issuer: &str, kind| IssuerConfig {
             issuer: issuer.to_owned(),
@@ -155,7 +155,7 @@ impl TestState {
     /// Another process on the same files. The old one is not stopped first, as after `kill -9`.
     pub(crate) async fn restarted(&self) -> Self {
         self.stop.send_replace(true);
-        let test = Self::open(self.clock.clone(), self.folder.clone(), self.ids.clone(), &self.jwks_uri).await;
+        let test = Self::start(self.clock.clone(), self.folder.clone(), self.ids.clone(), &self.jwks_uri).await;
         tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
         test
     }
@@ -224,6 +224,13 @@ impl TestState {
         self.get(&path, &self.vendor()).await.expect(200)["id"].as_str().unwrap().to_owned()
     }
 
+    /// The id of the request made last, seen by nobody or not.
+    pub(crate) async fn request_id_of_last(&self) -> String {
+        let mut connection = self.state.store.read().await.unwrap();
+        let last = "SELECT id FROM system_user_request ORDER BY created_at DESC LIMIT 1";
+        sqlx::query_scalar(last).fetch_one(&mut *connection).await.unwrap()
+    }
+
     /// Hansen approves; gives the system user's id.
     pub(crate) async fn approve(&self) -> String {
         let id = self.request_id().await;
@@ -253,6 +260,13 @@ impl TestState {
         assert_eq!(answer.status, 200, "{}", answer.json);
         assert_eq!(answer.headers["content-type"], "application/vnd.portvakt.snapshot");
         Fetched { etag: answer.headers["etag"].clone(), body: answer.bytes }
+    }
+
+    /// Opens a fetched body as a gateway of the provider would.
+    pub(crate) fn open(&self, provider: &str, body: Bytes) -> PolicySet {
+        let key = SnapshotKey::from_public_key_pem(self.state.publications.signing_key().public_pem()).unwrap();
+        let provider = ProviderId::parse(provider).unwrap();
+        policies::snapshot::open(body.to_vec(), &[key], &provider, None, self.clock.now(), &PureRust).unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
@@ -360,8 +374,6 @@ impl Fetched {
 
     /// Opens it as a gateway would.
     pub(crate) fn open(self, test: &TestState) -> PolicySet {
-        let key = SnapshotKey::from_public_key_pem(test.state.publications.signing_key().public_pem()).unwrap();
-        let provider = ProviderId::parse("regnskapsregisteret").unwrap();
-        policies::snapshot::open(self.body.to_vec(), &[key], &provider, None, test.clock.now(), &PureRust).unwrap()
+        test.open("regnskapsregisteret", self.body)
     }
 }

@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 
 use super::store;
 use crate::caller::ResourceOwner;
-use crate::fields::{NAME_CHARS_MAX, text};
+use crate::fields::{LocalizedText, NAME_CHARS_MAX, text};
 use crate::json::OwnJson;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
-use crate::systems::model::LocalizedText;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,8 +6,8 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::model::{Catalogue, Resource};
+use crate::fields::LocalizedText;
 use crate::store::decoded;
-use crate::systems::model::LocalizedText;
 
 #[derive(sqlx::FromRow)]
 struct ResourceRow {

@@ -150,3 +150,123 @@ async fn issuer_documents(
     }
     Ok(documents)
 }
+
+#[cfg(test)]
+mod tests {
+    use policies::{ApiCall, Decision, DenialReason, authorize, token::PureRust};
+    use serde_json::json;
+
+    use crate::state::Clock as _;
+    use crate::test_state::{TestState, story, tokens};
+
+    /// `None` for a permit.
+    async fn denial(test: &TestState, gateway: &str, method: &str, path: &str) -> Option<DenialReason> {
+        let policy = test.fetch(gateway, None).await.open(test);
+        let id = test.request_id_of_last().await;
+        let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(test);
+        let authorization = format!("Bearer {token}");
+        let headers = [
+            (":method", method),
+            (":authority", "api.test"),
+            (":path", path),
+            ("authorization", authorization.as_str()),
+        ];
+        let call = ApiCall::parse(headers.map(|(name, value)| (name, value.as_bytes()))).unwrap();
+        match authorize(&policy, &call, test.clock.now(), &PureRust) {
+            Decision::Permit(_) => None,
+            Decision::Denial(denial) => Some(denial.reason),
+        }
+    }
+
+    const VAT: &str = "/vat/310247049/returns";
+    const ACCOUNTS: &str = "/annual-accounts/310247049";
+
+    /// The story's routes, and one that sends VAT returns.
+    async fn put_write_route(test: &TestState) {
+        let owner = test.resource_owner();
+        let policy = format!("{}/policy", story::resource("vat"));
+        test.put_xml(&policy, &owner, &story::policy("vat", &["read", "write"], &[])).await.expect(200);
+        let mut routes = story::routes();
+        let mut write = routes["routes"][0].clone();
+        (write["name"], write["methods"], write["action"]) = (json!("send"), json!(["POST"]), json!("write"));
+        routes["routes"].as_array_mut().unwrap().push(write);
+        test.put(story::ROUTES, &owner, &routes).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn rights_come_by_delegation_and_by_package() {
+        let test = TestState::with_request().await;
+        test.approve().await;
+        let gateway = test.gateway().await;
+        assert_eq!(denial(&test, &gateway, "GET", VAT).await, None);
+        assert_eq!(denial(&test, &gateway, "GET", ACCOUNTS).await, None);
+        assert_eq!(
+            denial(&test, &gateway, "GET", "/annual-accounts/310247057").await,
+            Some(DenialReason::PartyNotRepresented)
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_not_approved_is_not_held() {
+        let test = TestState::with_system().await;
+        let mut request = story::request();
+        request["accessPackages"] = json!([]);
+        test.post(story::REQUESTS, &test.vendor(), &request).await.expect(201);
+        test.approve().await;
+        let gateway = test.gateway().await;
+        assert_eq!(denial(&test, &gateway, "GET", VAT).await, None);
+        assert_eq!(denial(&test, &gateway, "GET", ACCOUNTS).await, Some(DenialReason::RightMissing));
+    }
+
+    #[tokio::test]
+    async fn a_right_without_action_follows_the_policy() {
+        let test = TestState::with_request().await;
+        test.approve().await;
+        let gateway = test.gateway().await;
+        put_write_route(&test).await;
+        assert_eq!(denial(&test, &gateway, "POST", VAT).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_right_with_an_action_is_for_that_action_only() {
+        let test = TestState::with_system().await;
+        let mut request = story::request();
+        request["rights"][0]["action"] = json!("read");
+        test.post(story::REQUESTS, &test.vendor(), &request).await.expect(201);
+        test.approve().await;
+        let gateway = test.gateway().await;
+        put_write_route(&test).await;
+        assert_eq!(denial(&test, &gateway, "GET", VAT).await, None);
+        assert_eq!(denial(&test, &gateway, "POST", VAT).await, Some(DenialReason::RightMissing));
+    }
+
+    #[tokio::test]
+    async fn withdrawn_system_users_are_named_for_seven_days() {
+        let test = TestState::with_request().await;
+        let id = test.approve().await;
+        let gateway = test.gateway().await;
+        let path = format!("{}/{id}", story::system_users_of_hansen());
+        test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
+        assert_eq!(denial(&test, &gateway, "GET", VAT).await, Some(DenialReason::SystemUserWithdrawn));
+        test.clock.advance_seconds(7 * 86_400);
+        test.touch().await;
+        assert_eq!(denial(&test, &gateway, "GET", VAT).await, Some(DenialReason::SystemUserUnknown));
+    }
+
+    #[tokio::test]
+    async fn gateways_know_only_who_has_a_right_there() {
+        let test = TestState::with_request().await;
+        test.approve().await;
+        let other = json!({ "organizationNumber": "310247065", "name": "Other" });
+        test.put("/portvakt/v1/providers/other", &test.operator(), &other).await.expect(201);
+        let path = "/portvakt/v1/providers/other/gateway-credentials";
+        let credential = test.post(path, &test.operator(), &json!({ "name": "other" })).await.expect(201);
+        test.built().await;
+        let count = async |provider: &str, credential: &str| {
+            let answer = test.get(&format!("/snapshots/{provider}"), credential).await;
+            test.open(provider, answer.bytes).system_user_count()
+        };
+        assert_eq!(count("other", credential["credential"].as_str().unwrap()).await, 0);
+        assert_eq!(count("regnskapsregisteret", &test.gateway().await).await, 1);
+    }
+}

@@ -302,4 +302,28 @@ mod tests {
         let other_epoch = SnapshotVersion { epoch: before.epoch + 1, version: 1_000 };
         assert_eq!(test.fetch(&gateway, Some(&format!("\"{other_epoch}\""))).await, test.fetch(&gateway, None).await);
     }
+
+    #[tokio::test]
+    async fn what_gateways_would_refuse_is_not_published_and_shown_to_operators() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let before = test.fetch(&gateway, None).await;
+        let set_routes = async |routes: &str| {
+            let mut change = test.state.store.change().await.unwrap();
+            sqlx::query("UPDATE provider SET routes = ?").bind(routes).execute(change.connection()).await.unwrap();
+            change.commit(test.clock.now(), "tested", serde_json::json!({})).await.unwrap();
+            test.built().await;
+        };
+        let mut broken = story::routes();
+        broken["routes"][0]["resource"] = serde_json::json!("unknown");
+        set_routes(&broken["routes"].to_string()).await;
+        let ready = test.get("/readyz", "").await.expect(200);
+        assert_eq!(ready["publishFailures"]["regnskapsregisteret"]["code"], "snapshot_refused");
+        assert_eq!(test.fetch(&gateway, None).await, before);
+
+        set_routes("[]").await;
+        let ready = test.get("/readyz", "").await.expect(200);
+        assert_eq!(ready["publishFailures"], serde_json::json!({}));
+        assert!(test.fetch(&gateway, None).await.version() > before.version());
+    }
 }

@@ -7,15 +7,8 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
+use crate::fields::LocalizedText;
 use crate::right::{ResourceRight, access_packages_json};
-
-/// A text in the three written languages.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct LocalizedText {
-    pub(crate) nb: String,
-    pub(crate) nn: String,
-    pub(crate) en: String,
-}
 
 /// What a vendor registered.
 #[derive(Debug, Clone, PartialEq)]

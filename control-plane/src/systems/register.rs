@@ -10,11 +10,11 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::model::{LocalizedText, RedirectUrl, System};
+use super::model::{RedirectUrl, System};
 use super::store;
 use crate::access_packages;
 use crate::caller::{RegisterWrite, Vendor};
-use crate::fields::{NAME_CHARS_MAX, is_text};
+use crate::fields::{LocalizedText, NAME_CHARS_MAX, is_text};
 use crate::json::AltinnJson;
 use crate::problem::{Invalid, InvalidCode, Problem, codes};
 use crate::resources;

@@ -8,7 +8,8 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::model::{LocalizedText, RedirectUrl, System};
+use super::model::{RedirectUrl, System};
+use crate::fields::LocalizedText;
 use crate::right::stored;
 use crate::store::decoded;
 
