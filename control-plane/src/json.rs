@@ -67,7 +67,12 @@ async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes
     if !is_json {
         return Err(Problem::new(codes::MEDIA_TYPE).detail("expected `application/json`"));
     }
-    body_bytes(request, state).await
+    let bytes = body_bytes(request, state).await?;
+    // `serde` would read an array as the members of an object in order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::new(codes::JSON_INVALID).detail("expected an object"));
+    }
+    Ok(bytes)
 }
 
 fn invalid(error: serde_json::Error) -> Problem {
@@ -178,8 +183,16 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_bodies_are_refused() {
-        for body in ["", "{", "[]", "null", "{\"systemId\":7}", "{\"systemId\":\"a\"} x", "{\"systemId\":\"\\ud800\"}"]
-        {
+        for body in [
+            "",
+            "{",
+            "[]",
+            "[\"a\"]",
+            "null",
+            "{\"systemId\":7}",
+            "{\"systemId\":\"a\"} x",
+            "{\"systemId\":\"\\ud800\"}",
+        ] {
             assert_eq!(read("application/json", body).await, Err(StatusCode::BAD_REQUEST), "{body}");
         }
         assert_eq!(read("application/json", vec![0xff, 0xfe]).await, Err(StatusCode::BAD_REQUEST));

@@ -9,6 +9,8 @@
 //! This crate decides nothing about API calls: that is `policies`, which also accepts every snapshot before it is shown.
 
 mod access_packages;
+#[cfg(test)]
+mod bad_input;
 mod caller;
 pub mod config;
 mod fields;

@@ -1,0 +1,186 @@
+//! Whatever is sent, the answer is a refusal with a code, never a 5xx, and nothing is stored.
+
+use serde_json::{Value, json};
+
+use crate::test_state::{TestState, story};
+
+const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
+
+/// Every operation that takes a body, with a caller who may use it.
+fn operations(test: &TestState) -> Vec<(&'static str, String, String, Value)> {
+    let credentials = format!("{}/gateway-credentials", story::PROVIDER);
+    let provider = json!({ "organizationNumber": "310247022", "name": "Regnskapsregisteret" });
+    let resource = json!({ "title": { "nb": "a", "nn": "b", "en": "c" }, "delegable": true });
+    vec![
+        ("POST", story::SYSTEMS.to_owned(), test.vendor(), story::system()),
+        ("POST", story::REQUESTS.to_owned(), test.vendor(), story::request()),
+        ("PUT", "/portvakt/v1/parties".to_owned(), test.operator(), story::parties()),
+        ("PUT", story::PROVIDER.to_owned(), test.operator(), provider),
+        ("POST", credentials, test.operator(), json!({ "name": "demo" })),
+        ("PUT", story::resource("vat"), test.resource_owner(), resource),
+        ("PUT", story::ROUTES.to_owned(), test.resource_owner(), story::routes()),
+    ]
+}
+
+fn wrong_texts() -> Vec<String> {
+    let mut texts: Vec<String> = [
+        "",
+        " ",
+        "{",
+        "[",
+        "\"",
+        "nul",
+        "7",
+        "true",
+        "\"text\"",
+        "[]",
+        "[[]]",
+        "[{}]",
+        "null",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{'a':1}",
+        "{\"\\ud800\":1}",
+        "1e999",
+        "{\"id\":1e999}",
+        "\u{feff}{}",
+        "<xml/>",
+        "\0",
+        "{\"id\":\"\0\"}",
+        "{}{}",
+    ]
+    .map(str::to_owned)
+    .into();
+    texts.push(format!("{}{}", "[".repeat(50_000), "]".repeat(50_000)));
+    texts.push(format!("{}1{}", "{\"a\":".repeat(50_000), "}".repeat(50_000)));
+    texts.push("x".repeat(1024 * 1024 + 1));
+    texts
+}
+
+/// Values that no member of any body may have.
+fn wrong_values() -> Vec<Value> {
+    vec![
+        json!(-1),
+        json!(1.5),
+        json!(u64::MAX),
+        json!([[[[]]]]),
+        json!({ "a": { "b": [] } }),
+        json!("\u{0}"),
+        json!("x".repeat(100_000)),
+        json!(["\u{0}", "\u{0}"]),
+        json!([{ "id": "\u{202e}", "urn": "\u{0}", "resource": [{ "id": "x", "value": "\u{0}" }] }]),
+    ]
+}
+
+#[tokio::test]
+async fn texts_that_are_no_body_are_refused() {
+    let test = TestState::with_system().await;
+    let before = test.state.store.revision().await.unwrap();
+    for (method, path, token, _) in operations(&test) {
+        for text in wrong_texts() {
+            let shown: String = text.chars().take(40).collect();
+            let answer = test.send(method, &path, &token, Some(("application/json", text))).await;
+            assert!((400..500).contains(&answer.status), "{method} {path} {shown}: {}", answer.status);
+            assert!(answer.json["code"].is_string(), "{method} {path} {shown}");
+        }
+    }
+    assert_eq!(test.state.store.revision().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn bodies_with_one_wrong_member_are_refused() {
+    let test = TestState::with_system().await;
+    let before = test.state.store.revision().await.unwrap();
+    for (method, path, token, body) in operations(&test) {
+        for member in body.as_object().unwrap().keys() {
+            for value in wrong_values() {
+                let mut wrong = body.clone();
+                // A system or request that is already there would be refused for that.
+                if member != "id" && path == story::SYSTEMS {
+                    wrong["id"] = json!("310247030_other");
+                    wrong["clientId"] = json!([]);
+                }
+                wrong[member] = value.clone();
+                let shown: String = value.to_string().chars().take(40).collect();
+                let answer = test.send(method, &path, &token, Some(("application/json", wrong.to_string()))).await;
+                assert!((400..500).contains(&answer.status), "{method} {path} {member} {shown}: {}", answer.status);
+                assert!(answer.json["code"].is_string(), "{method} {path} {member} {shown}");
+            }
+        }
+    }
+    assert_eq!(test.state.store.revision().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn paths_and_queries_with_anything_in_them_are_answered() {
+    let test = TestState::with_request().await;
+    let before = test.state.store.revision().await.unwrap();
+    let gateway = test.gateway().await;
+    let after_credential = test.state.store.revision().await.unwrap();
+    assert!(after_credential > before);
+    let long = "x".repeat(10_000);
+    for part in [
+        "%00",
+        "%ff",
+        "%2e%2e",
+        "..",
+        "%2F",
+        "a%20b",
+        "-1",
+        "0",
+        "99999999999999999999",
+        "%F0%9F%92%A9",
+        "*",
+        "'--",
+        &long,
+    ] {
+        for (token, path) in [
+            (test.vendor(), format!("{}/{part}", story::SYSTEMS)),
+            (test.vendor(), format!("{}/{part}", story::REQUESTS)),
+            (test.vendor(), format!("{}/byexternalref/{part}/310247049/{part}", story::REQUESTS)),
+            (test.administrator_of_hansen(), format!("/authentication/api/v1/systemuser/{part}")),
+            (test.administrator_of_hansen(), format!("{}/{part}", story::system_users_of_hansen())),
+            (test.administrator_of_hansen(), format!("/authentication/api/v1/systemuser/request/{part}/{REQUEST_ID}")),
+            (test.administrator_of_hansen(), story::request_of_hansen(part)),
+            (test.operator(), format!("/portvakt/v1/providers/{part}/gateways")),
+            (gateway.clone(), format!("/snapshots/{part}")),
+            (gateway.clone(), story::feed(&format!("applied={part}"))),
+            (gateway.clone(), story::feed(&format!("refused={part}x"))),
+            (test.maskinporten(), format!("/authentication/api/v1/systemuser/byExternalId?clientId={part}")),
+            (test.maskinporten(), format!("{}&externalRef={part}", story::lookup())),
+        ] {
+            let answer = test.get(&path, &token).await;
+            assert!((400..500).contains(&answer.status), "{path}: {} {}", answer.status, answer.json);
+            assert!(answer.json["code"].is_string(), "{path}");
+        }
+    }
+    assert_eq!(test.state.store.revision().await.unwrap(), after_credential);
+}
+
+#[tokio::test]
+async fn anything_for_a_token_is_refused() {
+    let test = TestState::with_system().await;
+    let good = test.vendor();
+    let parts: Vec<&str> = good.split('.').collect();
+    let (header, claims, signature) = (parts[0], parts[1], parts[2]);
+    for token in [
+        "x".to_owned(),
+        "..".to_owned(),
+        "a.b.c".to_owned(),
+        format!("{header}.{claims}."),
+        format!("{header}.{claims}"),
+        format!("{header}.{claims}.{signature}="),
+        format!("{header}.{claims}.{signature}.{signature}"),
+        format!("{header}.{claims}A.{signature}"),
+        // {"alg":"none"}
+        format!("eyJhbGciOiJub25lIn0.{claims}."),
+        "x".repeat(20_000),
+        format!("{header}.{}.{signature}", "e30"),
+    ] {
+        test.get(story::SYSTEMS, &token).await.expect_code(401, "token_invalid");
+    }
+    test.clock.advance_seconds(131);
+    let expired = test.get(story::SYSTEMS, &good).await;
+    assert_eq!(expired.json["reason"], "token_expired");
+    expired.expect_code(401, "token_invalid");
+}
