@@ -31,7 +31,7 @@ impl Program {
         let address_file = configuration.with_file_name("address.txt");
         let mut command = Command::new(PROGRAM);
         command.args(["serve", "--config"]).arg(configuration).arg("--address-file").arg(&address_file);
-        let mut child = command.env("NO_COLOR", "1").stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let listening = log.by_ref().map(Result::unwrap).find(|line| line.contains("listening"));
         assert!(listening.is_some(), "the program ended");
