@@ -87,13 +87,7 @@ impl Envoy {
             Err(error) => bail!("{error:#}; the end of its log:\n{}", process.log_tail()),
         };
         let base_url = format!("http://127.0.0.1:{port}");
-        Ok(Self {
-            process,
-            http,
-            base_url,
-            admin_url,
-            access_log,
-        })
+        Ok(Self { process, http, base_url, admin_url, access_log })
     }
 
     /// Where calls go: `http://127.0.0.1:PORT`.
@@ -166,11 +160,6 @@ async fn listening_port(http: &reqwest::Client, admin_url: &str) -> Option<u16> 
     }
     let url = format!("{admin_url}/listeners?format=json");
     let listeners: Listeners = http.get(url).send().await.ok()?.json().await.ok()?;
-    let port = listeners
-        .listener_statuses
-        .first()?
-        .local_address
-        .socket_address
-        .port_value;
+    let port = listeners.listener_statuses.first()?.local_address.socket_address.port_value;
     (port != 0).then_some(port)
 }

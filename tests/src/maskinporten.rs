@@ -79,11 +79,7 @@ impl Maskinporten {
                 })
                 .into_future(),
         );
-        Ok(Self {
-            base_url,
-            stop: Some(stop),
-            serving,
-        })
+        Ok(Self { base_url, stop: Some(stop), serving })
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at the end.
@@ -97,10 +93,7 @@ impl Maskinporten {
             // An error means that serving has ended already.
             let _already_stopped = stop.send(());
         }
-        self.serving
-            .await
-            .context("the stand-in was interrupted")?
-            .context("the stand-in failed")
+        self.serving.await.context("the stand-in was interrupted")?.context("the stand-in failed")
     }
 }
 
@@ -109,18 +102,9 @@ fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/token", post(token::issue))
         .route("/jwk", get(metadata::keys))
-        .route(
-            "/.well-known/oauth-authorization-server",
-            get(metadata::authorization_server),
-        )
-        .route(
-            &format!("/{platform}.well-known/openid-configuration"),
-            get(platform::openid_configuration),
-        )
-        .route(
-            &format!("/{platform}.well-known/openid-configuration/jwks"),
-            get(platform::keys),
-        )
+        .route("/.well-known/oauth-authorization-server", get(metadata::authorization_server))
+        .route(&format!("/{platform}.well-known/openid-configuration"), get(platform::openid_configuration))
+        .route(&format!("/{platform}.well-known/openid-configuration/jwks"), get(platform::keys))
         .route("/standin/control-plane", put(admin::set_control_plane))
         .route("/standin/clients", post(admin::register_client))
         .route("/standin/rotate-keys", post(admin::rotate_keys))

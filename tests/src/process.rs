@@ -40,11 +40,7 @@ impl Process {
             .stderr(errors)
             .spawn()
             .with_context(|| format!("could not start {}", command.get_program().display()))?;
-        Ok(Self {
-            name: name.into(),
-            child,
-            log,
-        })
+        Ok(Self { name: name.into(), child, log })
     }
 
     pub fn id(&self) -> u32 {
@@ -60,9 +56,7 @@ impl Process {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
-        let tail = lines
-            .get(lines.len().saturating_sub(LOG_LINES_SHOWN)..)
-            .unwrap_or_default();
+        let tail = lines.get(lines.len().saturating_sub(LOG_LINES_SHOWN)..).unwrap_or_default();
         tail.join("\n")
     }
 
@@ -74,11 +68,7 @@ impl Process {
     /// Fails with the end of the log when the process has ended by itself.
     pub fn check_alive(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait().context("could not ask for the child")? {
-            bail!(
-                "{} ended with {status}; its last words:\n{}",
-                self.name,
-                self.log_tail()
-            );
+            bail!("{} ended with {status}; its last words:\n{}", self.name, self.log_tail());
         }
         Ok(())
     }

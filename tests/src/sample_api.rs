@@ -37,9 +37,7 @@ pub struct SampleApi {
 impl SampleApi {
     /// Serves on a free loopback port.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("no port for the sample API")?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the sample API")?;
         let address = listener.local_addr().context("the sample API has no address")?;
         let calls = Arc::new(AtomicU64::new(0));
         let app = Router::new().fallback(echo).with_state(Arc::clone(&calls));
@@ -48,11 +46,7 @@ impl SampleApi {
                 tracing::error!("the sample API ended: {error}");
             }
         });
-        Ok(Self {
-            address,
-            calls,
-            serving,
-        })
+        Ok(Self { address, calls, serving })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -88,11 +82,7 @@ async fn echo(State(calls): State<Arc<AtomicU64>>, request: Request) -> Json<Ech
             .or_insert_with(|| value.to_string());
     }
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    Json(Echo {
-        method: request.method().to_string(),
-        path: path.to_owned(),
-        headers,
-    })
+    Json(Echo { method: request.method().to_string(), path: path.to_owned(), headers })
 }
 
 #[cfg(test)]

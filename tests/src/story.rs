@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::sample_api::Echo;
-use crate::stack::cast::{self, FJORDBAKERIET, ROERLEGGER, annual_accounts_path, vat_path};
-use crate::stack::{Answer, Gateway, Platform};
+use crate::stack::cast::{FJORDBAKERIET, Organization, ROERLEGGER, annual_accounts_path, vat_path};
+use crate::stack::{Answer, Gateway, InForce, Platform};
 use moves::Wanted;
 use narrator::{Narrator, milliseconds};
 
 /// What the gateway tells the API about the caller begins so.
 pub const IDENTITY_HEADER_PREFIX: &str = "x-systemuser-";
+/// What Maskinporten's tokens live when nothing else was asked of the stand-in.
+pub const TOKEN_SECONDS: u32 = 120;
 
 /// What was measured, as seen through Envoy.
 #[derive(Debug, Clone, Copy)]
@@ -32,26 +34,22 @@ pub struct Times {
 
 /// Plays the whole story.
 pub async fn play(platform: &Platform, gateway: &Gateway, narrator: &mut Narrator<'_>) -> Result<Times> {
-    let mut story = Story {
-        platform,
-        gateway,
-        narrator,
-    };
+    let mut story = Story { platform, gateway, narrator };
     story.vendor_registers().await?;
     let request = story.vendor_asks().await?;
     let approved = story.manager_approves(&request).await?;
-    let (token, of_which_token, permitted) = story.token_and_permit(&request).await?;
-    let approval_to_permit = permitted.duration_since(approved);
-    story.rights_through_a_package(&token).await?;
-    story.another_customer_approves_less(&token).await?;
+    let got = story.token_and_permit(&request).await?;
+    story.rights_through_a_package(&got.token).await?;
+    story.another_customer_approves_less(&got.token).await?;
     story.bad_tokens().await?;
     let withdrawn = story.manager_withdraws(&request).await?;
-    let withdrawal_to_denial = story.next_call_is_refused(&token, withdrawn).await?;
+    let denied = story.next_call_is_refused(&got.token).await?;
+    story.operator_sees_it_in_force().await?;
     story.no_more_tokens().await?;
     Ok(Times {
-        approval_to_permit,
-        of_which_token,
-        withdrawal_to_denial,
+        approval_to_permit: got.permitted.duration_since(approved),
+        of_which_token: got.token_took,
+        withdrawal_to_denial: denied.duration_since(withdrawn),
     })
 }
 
@@ -60,6 +58,16 @@ struct Story<'a, 'out> {
     gateway: &'a Gateway,
     narrator: &'a mut Narrator<'out>,
 }
+
+/// A token that has been let through, and when.
+struct FirstPermit {
+    token: String,
+    token_took: Duration,
+    permitted: Instant,
+}
+
+/// A token, and whose system user it is for.
+type TokenOf<'token> = Option<(Organization, &'token str)>;
 
 impl Story<'_, '_> {
     async fn vendor_registers(&mut self) -> Result<()> {
@@ -70,101 +78,79 @@ impl Story<'_, '_> {
         Ok(self.narrator.proves(proof)?)
     }
 
+    /// The id of the request.
     async fn vendor_asks(&mut self) -> Result<String> {
-        self.narrator
-            .step("SmartCloud AS asks Rørlegger Hansen & Sønner AS for VAT and Annual Accounts")?;
-        let wanted = Wanted::VatAndAnnualAccounts;
-        let request = moves::request_system_user(self.platform, ROERLEGGER, wanted).await?;
+        let customer = ROERLEGGER.name;
+        self.narrator.step(&format!("SmartCloud AS asks {customer} for VAT and Annual Accounts"))?;
+        let request = moves::request_system_user(self.platform, ROERLEGGER, Wanted::VatAndAnnualAccounts).await?;
         ensure!(request.status == "New", "the request is {}", request.status);
-        self.narrator
-            .happened(&format!("the customer confirms at {}", request.confirm_url))?;
+        self.narrator.happened(&format!("the customer confirms at {}", request.confirm_url))?;
         self.refused_by_maskinporten().await?;
-        self.narrator
-            .proves("asking gives nothing: without approval there is no token")?;
+        self.narrator.proves("asking gives nothing: without approval there is no token")?;
         Ok(request.id)
     }
 
     /// The instant of the answer.
     async fn manager_approves(&mut self, request: &str) -> Result<Instant> {
-        let manager = ROERLEGGER.manager.name;
-        self.narrator
-            .step(&format!("{manager}, the general manager, approves"))?;
+        self.narrator.step(&format!("{}, the general manager, approves", ROERLEGGER.manager.name))?;
         let answer = moves::approve(self.platform, ROERLEGGER, request).await?;
         let approved = Instant::now();
         self.tell(&answer)?;
-        self.narrator
-            .proves("the register of roles says who may approve for an organisation")?;
+        self.narrator.proves("the register of roles says who may approve for an organisation")?;
         Ok(approved)
     }
 
-    /// The token, how long it took to get, and the instant of the first permit.
-    async fn token_and_permit(&mut self, request: &str) -> Result<(String, Duration, Instant)> {
+    async fn token_and_permit(&mut self, request: &str) -> Result<FirstPermit> {
         self.narrator.step("SmartCloud AS gets a token and calls the API")?;
         let start = Instant::now();
         let token = moves::token(self.platform, ROERLEGGER).await?.access_token;
-        let of_which_token = start.elapsed();
+        let token_took = start.elapsed();
         let answer = moves::first_permit(self.gateway, &vat_path(ROERLEGGER), &token).await?;
         let permitted = Instant::now();
-        self.tell(&answer)?;
-        let echo: Echo = serde_json::from_str(&answer.body).context("the API's answer")?;
-        let told = echo
-            .headers
-            .iter()
-            .filter(|(name, _)| name.starts_with(IDENTITY_HEADER_PREFIX));
-        let told: Vec<String> = told.map(|(name, value)| format!("{name}: {value}")).collect();
-        ensure!(!told.is_empty(), "the API was not told who calls: {}", answer.body);
-        self.narrator.happened("the API behind the gateway was told:")?;
-        for header in told {
-            self.narrator.happened(&format!("  {header}"))?;
-        }
+        self.tell_call(&answer, Some(ROERLEGGER))?;
+        self.tell_identity(&answer)?;
         let request = moves::look_at_request(self.platform, request).await?;
         ensure!(request.status == "Accepted", "the request is {}", request.status);
-        let proof = "Envoy decides by itself; the policy is there before the first call";
-        self.narrator.proves(proof)?;
-        Ok((token, of_which_token, permitted))
+        self.narrator.proves("Envoy decides by itself: the policy has come to it, the call goes nowhere else")?;
+        Ok(FirstPermit { token, token_took, permitted })
     }
 
     async fn rights_through_a_package(&mut self, token: &str) -> Result<()> {
         self.narrator.step("The same token opens Annual Accounts")?;
-        self.expect(&annual_accounts_path(ROERLEGGER), Some(token), 200, "")
-            .await?;
-        let proof = "VAT was given as a right, Annual Accounts through an access package";
+        self.expect(&annual_accounts_path(ROERLEGGER), Some((ROERLEGGER, token)), 200, "").await?;
+        let proof = "VAT was given as a right of its own, Annual Accounts through an access package";
         Ok(self.narrator.proves(proof)?)
     }
 
     async fn another_customer_approves_less(&mut self, token: &str) -> Result<()> {
-        self.narrator.step("Fjordbakeriet AS approves VAT, and nothing else")?;
-        let asked = moves::system_user_of(self.platform, FJORDBAKERIET, Wanted::Vat).await?;
-        let theirs = asked.1.access_token;
-        let answer = moves::first_permit(self.gateway, &vat_path(FJORDBAKERIET), &theirs).await?;
-        self.tell(&answer)?;
-        let accounts = annual_accounts_path(FJORDBAKERIET);
-        self.expect(&accounts, Some(&theirs), 403, "right_missing").await?;
+        self.narrator.step(&format!("{} approves VAT, and nothing else", FJORDBAKERIET.name))?;
+        let (_, theirs) = moves::system_user_of(self.platform, FJORDBAKERIET, Wanted::Vat).await?;
+        let theirs = theirs.access_token;
         let vat = vat_path(FJORDBAKERIET);
-        self.expect(&vat, Some(token), 403, "party_not_represented").await?;
+        let answer = moves::first_permit(self.gateway, &vat, &theirs).await?;
+        self.tell_call(&answer, Some(FJORDBAKERIET))?;
+        let accounts = annual_accounts_path(FJORDBAKERIET);
+        self.expect(&accounts, Some((FJORDBAKERIET, &theirs)), 403, "right_missing").await?;
+        self.expect(&vat, Some((ROERLEGGER, token)), 403, "party_not_represented").await?;
         let proof = "a token opens what its customer approved, and nothing of other customers";
         Ok(self.narrator.proves(proof)?)
     }
 
     async fn bad_tokens(&mut self) -> Result<()> {
-        self.narrator
-            .step("Calls without a token, and with one that has run out")?;
+        self.narrator.step("Calls without a token, and with one that has run out")?;
         let path = vat_path(ROERLEGGER);
         let answer = self.expect(&path, None, 401, "token_missing").await?;
         let challenge = answer.header("www-authenticate").unwrap_or_default();
         ensure!(challenge.starts_with("Bearer"), "the challenge is `{challenge}`");
         self.narrator.happened(&format!("  www-authenticate: {challenge}"))?;
         let expired = expired_token(self.platform, ROERLEGGER).await?;
-        self.expect(&path, Some(&expired), 401, "token_expired").await?;
-        Ok(self
-            .narrator
-            .proves("401 says that the token is at fault, 403 that the right is")?)
+        self.expect(&path, Some((ROERLEGGER, &expired)), 401, "token_expired").await?;
+        Ok(self.narrator.proves("401 says that the token is at fault, 403 that the right is")?)
     }
 
     /// The instant of the answer.
     async fn manager_withdraws(&mut self, id: &str) -> Result<Instant> {
-        self.narrator
-            .step(&format!("{} withdraws the approval", ROERLEGGER.manager.name))?;
+        self.narrator.step(&format!("{} withdraws the approval", ROERLEGGER.manager.name))?;
         let answer = moves::withdraw(self.platform, ROERLEGGER, id).await?;
         let withdrawn = Instant::now();
         self.tell(&answer)?;
@@ -172,88 +158,89 @@ impl Story<'_, '_> {
         Ok(withdrawn)
     }
 
-    async fn next_call_is_refused(&mut self, token: &str, withdrawn: Instant) -> Result<Duration> {
-        self.narrator
-            .step("The same call with the same token, which has not run out")?;
+    /// The instant of the first refusal.
+    async fn next_call_is_refused(&mut self, token: &str) -> Result<Instant> {
+        self.narrator.step("The same calls with the same token, which has not run out")?;
         let answer = moves::first_denial(self.gateway, &vat_path(ROERLEGGER), token).await?;
-        let withdrawal_to_denial = withdrawn.elapsed();
-        self.tell(&answer)?;
-        let code = answer.code();
-        ensure!(
-            code == "system_user_withdrawn",
-            "refused for another reason: {}",
-            answer.body
-        );
-        self.narrator.happened(&format!("  {code}"))?;
-        self.expect(&annual_accounts_path(ROERLEGGER), Some(token), 403, &code)
-            .await?;
+        let denied = Instant::now();
+        let withdrawn = "system_user_withdrawn";
+        self.tell_call(&answer, Some(ROERLEGGER))?;
+        ensure!(answer.code() == withdrawn, "refused for another reason: {}", answer.body);
+        self.expect(&annual_accounts_path(ROERLEGGER), Some((ROERLEGGER, token)), 403, withdrawn).await?;
+        self.narrator.proves("a valid token is worth nothing once the approval is gone")?;
+        Ok(denied)
+    }
+
+    async fn operator_sees_it_in_force(&mut self) -> Result<()> {
+        self.narrator.step("The operator asks where that is in force")?;
+        let InForce { version, workers } = self.platform.newest_in_force(self.gateway.name()).await?;
         self.narrator
-            .proves("a valid token is worth nothing once the approval is gone")?;
-        Ok(withdrawal_to_denial)
+            .happened(&format!("version {version}: in force in {workers} of {workers} workers of the gateway"))?;
+        Ok(self.narrator.proves("a change is not only saved: it is seen where it is enforced")?)
     }
 
     async fn no_more_tokens(&mut self) -> Result<()> {
-        self.narrator
-            .step("Maskinporten gives no new token, and the other customer notices nothing")?;
+        self.narrator.step("Maskinporten gives no new token, and the other customer notices nothing")?;
         self.refused_by_maskinporten().await?;
         let theirs = moves::token(self.platform, FJORDBAKERIET).await?.access_token;
-        self.expect(&vat_path(FJORDBAKERIET), Some(&theirs), 200, "").await?;
-        Ok(self
-            .narrator
-            .proves("the withdrawal reached Maskinporten too, and only this customer")?)
+        self.expect(&vat_path(FJORDBAKERIET), Some((FJORDBAKERIET, &theirs)), 200, "").await?;
+        Ok(self.narrator.proves("the withdrawal reached Maskinporten too, and only this customer")?)
     }
 
     async fn refused_by_maskinporten(&mut self) -> Result<()> {
         let Err(refusal) = moves::ask_for_token(self.platform, ROERLEGGER).await? else {
             bail!("Maskinporten gave a token that nobody approved");
         };
-        let expected = "invalid_altinn_customer_configuration";
-        ensure!(refusal.error == expected, "Maskinporten refused otherwise: {refusal:?}");
-        ensure!(refusal.description.contains("MP-303"), "Maskinporten said {refusal:?}");
-        let told = format!("Maskinporten: {} {} (MP-303)", refusal.status.as_u16(), refusal.error);
+        let expected = refusal.error == "invalid_altinn_customer_configuration";
+        ensure!(expected && refusal.description.contains("MP-303"), "Maskinporten refused otherwise: {refusal:?}");
+        let told = format!("POST /token of Maskinporten -> {} {} (MP-303)", refusal.status.as_u16(), refusal.error);
         Ok(self.narrator.happened(&told)?)
     }
 
     /// One call through the gateway that must be answered so.
-    async fn expect(&mut self, path: &str, token: Option<&str>, status: u16, code: &str) -> Result<Answer> {
-        let answer = self.gateway.get(path, token).await?.expect(status)?;
-        self.tell(&answer)?;
-        if status != 200 {
-            let found = answer.code();
-            ensure!(found == code, "{} said `{found}`, expected `{code}`", answer.call);
-            self.narrator.happened(&format!("  {code}"))?;
-        }
+    async fn expect(&mut self, path: &str, token: TokenOf<'_>, status: u16, code: &str) -> Result<Answer> {
+        let answer = self.gateway.get(path, token.map(|(_, token)| token)).await?.expect(status)?;
+        ensure!(answer.code() == code, "{} said `{}`, expected `{code}`", answer.call, answer.code());
+        self.tell_call(&answer, token.map(|(owner, _)| owner))?;
         Ok(answer)
     }
 
+    /// Who the API behind the gateway was told is calling.
+    fn tell_identity(&mut self, answer: &Answer) -> Result<()> {
+        let echo: Echo = serde_json::from_str(&answer.body).context("the API's answer")?;
+        let told = echo.headers.iter().filter(|(name, _)| name.starts_with(IDENTITY_HEADER_PREFIX));
+        let told: Vec<String> = told.map(|(name, value)| format!("  {name}: {value}")).collect();
+        ensure!(!told.is_empty(), "the API was not told who calls: {}", answer.body);
+        self.narrator.happened("the API behind the gateway was told:")?;
+        Ok(told.iter().try_for_each(|header| self.narrator.happened(header))?)
+    }
+
     fn tell(&mut self, answer: &Answer) -> Result<()> {
-        Ok(self
-            .narrator
-            .happened(&format!("{} -> {}", answer.call, answer.status.as_u16()))?)
+        Ok(self.narrator.happened(&format!("{} -> {}", answer.call, answer.status.as_u16()))?)
+    }
+
+    fn tell_call(&mut self, answer: &Answer, owner: Option<Organization>) -> Result<()> {
+        let with = owner.map_or("without a token".into(), |owner| format!("with the token of {}", owner.name));
+        let (status, code) = (answer.status.as_u16(), answer.code());
+        let told = format!("{} {with} -> {status} {code}", answer.call);
+        Ok(self.narrator.happened(told.trim_end())?)
     }
 }
 
 /// A token that Maskinporten issued an hour ago and that ran out long since.
-pub async fn expired_token(platform: &Platform, owner: cast::Organization) -> Result<String> {
+pub async fn expired_token(platform: &Platform, owner: Organization) -> Result<String> {
     platform.standin.issue_expired_tokens().await?;
     let token = moves::token(platform, owner).await;
     platform.standin.set_token_lifetime(TOKEN_SECONDS).await?;
     Ok(token?.access_token)
 }
 
-/// What Maskinporten gives when nothing else was asked of the stand-in.
-pub const TOKEN_SECONDS: u32 = 120;
-
 impl Times {
     /// The two times as lines for people.
     pub fn tell(&self, narrator: &mut Narrator<'_>) -> Result<()> {
-        let token = milliseconds(self.of_which_token);
         let permit = milliseconds(self.approval_to_permit);
-        narrator.entry(
-            "approval -> first permit",
-            &format!("{permit} (of which {token} for the token)"),
-        )?;
-        let denial = milliseconds(self.withdrawal_to_denial);
-        Ok(narrator.entry("withdrawal -> first denial", &denial)?)
+        let token = milliseconds(self.of_which_token);
+        narrator.entry("approval -> first permit", &format!("{permit}, of which {token} to get the token"))?;
+        Ok(narrator.entry("withdrawal -> first denial", &milliseconds(self.withdrawal_to_denial))?)
     }
 }

@@ -33,14 +33,8 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(arguments: Arguments) -> Result<()> {
-    ensure!(
-        arguments.listen.ip().is_loopback(),
-        "--listen must be a loopback address"
-    );
-    let options = Options {
-        listen: arguments.listen,
-        organization: arguments.organization,
-    };
+    ensure!(arguments.listen.ip().is_loopback(), "--listen must be a loopback address");
+    let options = Options { listen: arguments.listen, organization: arguments.organization };
     let standin = Maskinporten::start(options).await?;
     println!("{}", standin.base_url());
     if let Some(file) = &arguments.address_file {

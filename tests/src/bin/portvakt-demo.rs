@@ -62,12 +62,8 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<()> {
     let gateway_port = port("--gateway-port", arguments.gateway_port, GATEWAY_PORT, arguments.check)?;
-    let control_plane_port = port(
-        "--control-plane-port",
-        arguments.control_plane_port,
-        CONTROL_PLANE_PORT,
-        arguments.check,
-    )?;
+    let control_plane_port =
+        port("--control-plane-port", arguments.control_plane_port, CONTROL_PLANE_PORT, arguments.check)?;
     let programs = Programs {
         filter_wasm: arguments.filter_wasm,
         envoy: arguments.envoy,
@@ -79,12 +75,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     folder.disable_cleanup(arguments.keep);
 
     let stopped = process::told_to_stop();
-    let demo = demo(
-        programs,
-        folder.path(),
-        [gateway_port, control_plane_port],
-        arguments.check,
-    );
+    let demo = demo(programs, folder.path(), [gateway_port, control_plane_port], arguments.check);
     let outcome = tokio::select! {
         outcome = demo => outcome,
         told = stopped => told.context("could not wait for a signal"),
@@ -112,16 +103,10 @@ async fn demo(
     let narrator = &mut Narrator::new(&mut out);
     let started = Instant::now();
     narrator.title("Portvakt: from a vendor's request to a decision inside Envoy")?;
-    let options = PlatformOptions {
-        directory: folder.to_owned(),
-        control_plane_port,
-    };
+    let options = PlatformOptions { directory: folder.to_owned(), control_plane_port };
     let platform = Platform::start(programs, &options).await?;
     platform.protect_the_api().await?;
-    let options = GatewayOptions {
-        port: gateway_port,
-        ..GatewayOptions::default()
-    };
+    let options = GatewayOptions { port: gateway_port, ..GatewayOptions::default() };
     let gateway = Gateway::start(&platform, &options).await?;
     introduce(narrator, &platform, &gateway)?;
 
@@ -132,9 +117,8 @@ async fn demo(
     narrator.title("Measured through Envoy, from the answer of the approval and of the withdrawal")?;
     times.tell(narrator)?;
     let (steps, seconds) = (narrator.steps(), started.elapsed().as_secs_f32());
-    narrator.title(&format!(
-        "All {steps} steps went as expected, in {seconds:.1} s with the start of all programs."
-    ))?;
+    narrator
+        .title(&format!("All {steps} steps went as expected, in {seconds:.1} s with the start of all programs."))?;
     if check {
         return Ok(());
     }
@@ -145,10 +129,7 @@ async fn demo(
 fn introduce(narrator: &mut Narrator<'_>, platform: &Platform, gateway: &Gateway) -> Result<()> {
     narrator.entry("Maskinporten (a stand-in)", platform.standin.base_url())?;
     narrator.entry("control plane", &platform.control_plane.base_url())?;
-    narrator.entry(
-        "Regnskapsregisteret's API",
-        &format!("http://{}", platform.sample_api.address()),
-    )?;
+    narrator.entry("Regnskapsregisteret's API", &format!("http://{}", platform.sample_api.address()))?;
     narrator.entry("Envoy with the filter", gateway.envoy.base_url())?;
     narrator.verbatim("")?;
     narrator.verbatim("  Regnskapsregisteret has said which call needs which right:")?;
@@ -198,10 +179,7 @@ async fn offer_lines(narrator: &mut Narrator<'_>, folder: &Path, platform: &Plat
     }
     narrator.entry("logs", &format!("{}/*.log", folder.display()))?;
     narrator.entry("one line per call", &gateway.envoy.access_log().display().to_string())?;
-    narrator.entry(
-        "counters",
-        &format!("{}/stats?filter=portvakt", gateway.envoy.admin_url()),
-    )?;
+    narrator.entry("counters", &format!("{}/stats?filter=portvakt", gateway.envoy.admin_url()))?;
     narrator.entry("stop", "Ctrl-C")?;
     Ok(())
 }
@@ -222,10 +200,7 @@ fn port(option: &str, asked: Option<u16>, fixed: u16, check: bool) -> Result<u16
 /// A new folder, in the project's `target` where there is one.
 fn folder() -> Result<TempDir> {
     let target = std::env::current_dir().map(|directory| directory.join("target"));
-    let parent = target
-        .ok()
-        .filter(|target| target.is_dir())
-        .unwrap_or_else(std::env::temp_dir);
+    let parent = target.ok().filter(|target| target.is_dir()).unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::Builder::new().prefix("demo-").tempdir_in(&parent);
     folder.with_context(|| format!("could not make a folder in {}", parent.display()))
 }

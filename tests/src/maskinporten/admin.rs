@@ -27,19 +27,13 @@ pub(super) struct AdminError {
 
 impl AdminError {
     pub(super) fn bad(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            message: message.into(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
     }
 }
 
 impl From<anyhow::Error> for AdminError {
     fn from(error: anyhow::Error) -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            message: format!("{error:#}"),
-        }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: format!("{error:#}") }
     }
 }
 
@@ -56,12 +50,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for AdminJson<T> {
     type Rejection = AdminError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|error| AdminError::bad(error.body_text()))?;
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|error| AdminError::bad(error.to_string()))
+        let body = Bytes::from_request(request, state).await.map_err(|error| AdminError::bad(error.body_text()))?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| AdminError::bad(error.to_string()))
     }
 }
 
@@ -112,9 +102,8 @@ pub(super) async fn rotate_keys(
     AdminJson(order): AdminJson<RotationOrder>,
 ) -> Result<Json<Value>, AdminError> {
     let algorithm = order.algorithm;
-    let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm))
-        .await
-        .map_err(anyhow::Error::from)??;
+    let key =
+        tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await.map_err(anyhow::Error::from)??;
     let answer = json!({ "kid": key.key_id(), "algorithm": algorithm });
     state.keys.lock().rotate(key, order.drop_old);
     Ok(Json(answer))
@@ -139,9 +128,6 @@ pub(super) async fn set_token_lifetime(
     if !(0..=DAY_SECONDS).contains(&order.issued_seconds_ago) {
         return Err(AdminError::bad(format!("issuedSecondsAgo is 0 to {DAY_SECONDS}")));
     }
-    *state.lifetime.lock() = TokenLifetime {
-        seconds: order.seconds,
-        issued_seconds_ago: order.issued_seconds_ago,
-    };
+    *state.lifetime.lock() = TokenLifetime { seconds: order.seconds, issued_seconds_ago: order.issued_seconds_ago };
     Ok(StatusCode::NO_CONTENT)
 }

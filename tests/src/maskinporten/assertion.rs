@@ -92,10 +92,7 @@ pub(super) fn accept(
         client_id: client.id.clone(),
         organization: client.organization,
         scopes: check_scopes(&claims, &client.scopes)?,
-        system_user: claims
-            .authorization_details
-            .map(read_authorization_details)
-            .transpose()?,
+        system_user: claims.authorization_details.map(read_authorization_details).transpose()?,
     })
 }
 
@@ -171,9 +168,7 @@ fn check_scopes(claims: &Claims, allowed: &BTreeSet<String>) -> Result<Vec<Strin
     let mut scopes: Vec<String> = Vec::new();
     for scope in asked.split_ascii_whitespace() {
         if !allowed.contains(scope) {
-            return Err(GrantRefusal::invalid_scope(
-                "Token request contains invalid scopes for client",
-            ));
+            return Err(GrantRefusal::invalid_scope("Token request contains invalid scopes for client"));
         }
         if !scopes.iter().any(|known| known == scope) {
             scopes.push(scope.to_owned());
@@ -194,21 +189,13 @@ fn read_authorization_details(details: Value) -> Result<SystemUserOf, GrantRefus
     if detail.kind != SYSTEM_USER_TYPE {
         return Err(refuse(format!("the type must be `{SYSTEM_USER_TYPE}`")));
     }
-    let owner = detail
-        .systemuser_org
-        .organization()
-        .map_err(|reason| refuse(format!("systemuser_org: {reason}")))?;
+    let owner = detail.systemuser_org.organization().map_err(|reason| refuse(format!("systemuser_org: {reason}")))?;
     if let Some(reference) = &detail.external_ref
         && (reference.is_empty() || reference.len() > EXTERNAL_REFERENCE_BYTES_MAX)
     {
-        return Err(refuse(format!(
-            "externalRef has 1 to {EXTERNAL_REFERENCE_BYTES_MAX} bytes"
-        )));
+        return Err(refuse(format!("externalRef has 1 to {EXTERNAL_REFERENCE_BYTES_MAX} bytes")));
     }
-    Ok(SystemUserOf {
-        owner,
-        external_ref: detail.external_ref,
-    })
+    Ok(SystemUserOf { owner, external_ref: detail.external_ref })
 }
 
 fn text<'value>(value: Option<&'value Value>, name: &str) -> Result<&'value str, GrantRefusal> {

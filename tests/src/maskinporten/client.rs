@@ -142,13 +142,7 @@ impl MaskinportenClient {
     pub async fn grant(&self, assertion: &str) -> Result<GrantAnswer> {
         let form = [("grant_type", GRANT_TYPE), ("assertion", assertion)];
         let url = format!("{}/token", self.base_url);
-        let answer = self
-            .http
-            .post(url)
-            .form(&form)
-            .send()
-            .await
-            .context("no token endpoint")?;
+        let answer = self.http.post(url).form(&form).send().await.context("no token endpoint")?;
         read_answer(answer).await
     }
 
@@ -167,17 +161,8 @@ pub async fn read_answer(answer: reqwest::Response) -> Result<GrantAnswer> {
     let status = answer.status();
     let body = answer.bytes().await.context("the token endpoint's answer broke off")?;
     if status == StatusCode::OK {
-        return Ok(Ok(
-            serde_json::from_slice(&body).context("the token answer cannot be read")?
-        ));
+        return Ok(Ok(serde_json::from_slice(&body).context("the token answer cannot be read")?));
     }
-    let Refusal {
-        error,
-        error_description,
-    } = serde_json::from_slice(&body).context("the refusal cannot be read")?;
-    Ok(Err(RefusedGrant {
-        status,
-        error,
-        description: error_description,
-    }))
+    let Refusal { error, error_description } = serde_json::from_slice(&body).context("the refusal cannot be read")?;
+    Ok(Err(RefusedGrant { status, error, description: error_description }))
 }

@@ -104,12 +104,7 @@ fn check(registration: Registration) -> Result<RegisteredClient, String> {
             return Err(format!("two keys have the kid `{key_id}`"));
         }
     }
-    Ok(RegisteredClient {
-        id,
-        organization: registration.organization_number,
-        scopes: registration.scopes,
-        keys,
-    })
+    Ok(RegisteredClient { id, organization: registration.organization_number, scopes: registration.scopes, keys })
 }
 
 fn check_key(jwk: Jwk) -> Result<(String, ClientKey), String> {
@@ -125,22 +120,14 @@ fn check_key(jwk: Jwk) -> Result<(String, ClientKey), String> {
     if jwk.alg.is_some_and(|algorithm| !GRANT_ALGORITHMS.contains(&algorithm)) {
         return Err(format!("the key `{kid}` names an algorithm that grants may not use"));
     }
-    let modulus = URL_SAFE_NO_PAD
-        .decode(&n)
-        .map_err(|_| format!("n of `{kid}` is not base64url"))?;
+    let modulus = URL_SAFE_NO_PAD.decode(&n).map_err(|_| format!("n of `{kid}` is not base64url"))?;
     let bits = modulus.iter().skip_while(|byte| **byte == 0).count() * 8;
     if bits < RSA_BITS_MIN {
         return Err(format!("the key `{kid}` is shorter than {RSA_BITS_MIN} bits"));
     }
     let key =
         DecodingKey::from_rsa_components(&n, &e).map_err(|error| format!("the key `{kid}` cannot be read: {error}"))?;
-    Ok((
-        kid,
-        ClientKey {
-            key,
-            algorithm: jwk.alg,
-        },
-    ))
+    Ok((kid, ClientKey { key, algorithm: jwk.alg }))
 }
 
 /// What a grant may be signed with.
@@ -148,10 +135,7 @@ pub(super) const GRANT_ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm
 
 /// RFC 6749 section 3.3.
 fn is_scope(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 #[cfg(test)]
@@ -198,9 +182,7 @@ mod tests {
             }),
             ("RSA key", |body| body["jwks"]["keys"][0]["kty"] = json!("EC")),
             ("RSA key", |body| body["jwks"]["keys"][0]["kid"] = json!(null)),
-            ("not for signatures", |body| {
-                body["jwks"]["keys"][0]["use"] = json!("enc")
-            }),
+            ("not for signatures", |body| body["jwks"]["keys"][0]["use"] = json!("enc")),
             ("may not use", |body| body["jwks"]["keys"][0]["alg"] = json!("PS256")),
             ("base64url", |body| body["jwks"]["keys"][0]["n"] = json!("+/")),
             ("shorter than", |body| body["jwks"]["keys"][0]["n"] = json!("AQAB")),

@@ -37,9 +37,7 @@ pub struct SigningKey {
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("key_id", &self.key_id)
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("key_id", &self.key_id).finish_non_exhaustive()
     }
 }
 
@@ -61,32 +59,20 @@ impl SigningKey {
             "e": URL_SAFE_NO_PAD.encode(private.e().to_bytes_be()),
         });
         let der = private.to_pkcs1_der().context("could not write the RSA key")?;
-        Ok(Self {
-            key_id,
-            algorithm: Algorithm::RS256,
-            private: EncodingKey::from_rsa_der(der.as_bytes()),
-            public,
-        })
+        Ok(Self { key_id, algorithm: Algorithm::RS256, private: EncodingKey::from_rsa_der(der.as_bytes()), public })
     }
 
     fn generate_ec() -> Result<Self> {
         let private = p256::SecretKey::random(&mut OsRng);
         let point = private.public_key().to_jwk_string();
         let mut public: Value = serde_json::from_str(&point).context("could not write the key")?;
-        let Some(members) = public.as_object_mut() else {
-            bail!("could not write the key")
-        };
+        let Some(members) = public.as_object_mut() else { bail!("could not write the key") };
         let key_id = random_id()?;
         members.insert("use".into(), "sig".into());
         members.insert("alg".into(), "ES256".into());
         members.insert("kid".into(), key_id.clone().into());
         let der = private.to_pkcs8_der().context("could not write the EC key")?;
-        Ok(Self {
-            key_id,
-            algorithm: Algorithm::ES256,
-            private: EncodingKey::from_ec_der(der.as_bytes()),
-            public,
-        })
+        Ok(Self { key_id, algorithm: Algorithm::ES256, private: EncodingKey::from_ec_der(der.as_bytes()), public })
     }
 
     /// The id under which the public half is published.
@@ -126,10 +112,7 @@ pub(super) struct KeyRing {
 
 impl KeyRing {
     pub(super) fn new(current: SigningKey) -> Self {
-        Self {
-            current,
-            published: Vec::new(),
-        }
+        Self { current, published: Vec::new() }
     }
 
     pub(super) fn current(&self) -> &SigningKey {
@@ -149,10 +132,8 @@ impl KeyRing {
 
     /// `{"keys":[…]}`, the key in use first.
     pub(super) fn public_jwks(&self) -> Value {
-        let keys: Vec<&Value> = std::iter::once(&self.current)
-            .chain(&self.published)
-            .map(SigningKey::public_jwk)
-            .collect();
+        let keys: Vec<&Value> =
+            std::iter::once(&self.current).chain(&self.published).map(SigningKey::public_jwk).collect();
         json!({ "keys": keys })
     }
 }
@@ -174,12 +155,7 @@ mod tests {
 
     fn published(ring: &KeyRing) -> Vec<String> {
         let keys = ring.public_jwks();
-        keys["keys"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|key| key["kid"].as_str().unwrap().into())
-            .collect()
+        keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().into()).collect()
     }
 
     #[test]
@@ -206,9 +182,6 @@ mod tests {
     fn a_published_key_holds_no_private_part_and_debug_shows_none() {
         let key = key();
         assert!(key.public_jwk().get("d").is_none());
-        assert_eq!(
-            format!("{key:?}"),
-            format!("SigningKey {{ key_id: {:?}, .. }}", key.key_id())
-        );
+        assert_eq!(format!("{key:?}"), format!("SigningKey {{ key_id: {:?}, .. }}", key.key_id()));
     }
 }

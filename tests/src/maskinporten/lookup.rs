@@ -51,13 +51,7 @@ pub(super) async fn system_user(
     let control_plane = control_plane.ok_or_else(|| unavailable("no look-up is configured"))?;
     let url = question(&control_plane, grant, wanted).map_err(unavailable)?;
     let token = own_token(state).map_err(unavailable)?;
-    let answer = state
-        .http
-        .get(url)
-        .bearer_auth(token)
-        .send()
-        .await
-        .map_err(unavailable)?;
+    let answer = state.http.get(url).bearer_auth(token).send().await.map_err(unavailable)?;
     match answer.status() {
         StatusCode::OK => (),
         StatusCode::NOT_FOUND => return Err(GrantRefusal::no_system_user()),
@@ -112,11 +106,7 @@ fn fitting(answer: Answer, grant: &Grant, wanted: &SystemUserOf) -> Result<Found
         .or(answer.system_id)
         .filter(|id| !id.is_empty())
         .ok_or_else(|| unavailable("the look-up named no system"))?;
-    Ok(FoundSystemUser {
-        id: answer.id,
-        system_id,
-        external_ref: answer.external_ref,
-    })
+    Ok(FoundSystemUser { id: answer.id, system_id, external_ref: answer.external_ref })
 }
 
 fn unavailable(reason: impl std::fmt::Display) -> GrantRefusal {

@@ -80,10 +80,7 @@ pub(super) struct Iso6523 {
 
 impl From<OrganizationNumber> for Iso6523 {
     fn from(number: OrganizationNumber) -> Self {
-        Self {
-            authority: AUTHORITY.into(),
-            id: format!("{PREFIX}{number}"),
-        }
+        Self { authority: AUTHORITY.into(), id: format!("{PREFIX}{number}") }
     }
 }
 
@@ -93,10 +90,7 @@ impl Iso6523 {
         if self.authority != AUTHORITY {
             return Err(format!("the authority must be `{AUTHORITY}`"));
         }
-        let number = self
-            .id
-            .strip_prefix(PREFIX)
-            .ok_or_else(|| format!("the ID must begin with `{PREFIX}`"))?;
+        let number = self.id.strip_prefix(PREFIX).ok_or_else(|| format!("the ID must begin with `{PREFIX}`"))?;
         number.parse().map_err(|error: OrganizationError| error.to_string())
     }
 }
@@ -110,15 +104,9 @@ mod tests {
         for number in ["310247006", "310247014", "310247022", "310247030", "991825827"] {
             assert_eq!(number.parse::<OrganizationNumber>().unwrap().to_string(), number);
         }
-        assert_eq!(
-            "310247007".parse::<OrganizationNumber>(),
-            Err(OrganizationError::ControlDigit)
-        );
+        assert_eq!("310247007".parse::<OrganizationNumber>(), Err(OrganizationError::ControlDigit));
         // Eight digits whose control digit would be ten.
-        assert_eq!(
-            "310247120".parse::<OrganizationNumber>(),
-            Err(OrganizationError::ControlDigit)
-        );
+        assert_eq!("310247120".parse::<OrganizationNumber>(), Err(OrganizationError::ControlDigit));
     }
 
     #[test]
@@ -130,13 +118,7 @@ mod tests {
 
     #[test]
     fn the_iso_form_wants_its_authority_and_prefix() {
-        let read = |authority: &str, id: &str| {
-            Iso6523 {
-                authority: authority.into(),
-                id: id.into(),
-            }
-            .organization()
-        };
+        let read = |authority: &str, id: &str| Iso6523 { authority: authority.into(), id: id.into() }.organization();
         assert!(read("iso6523-actorid-upis", "0192:310247030").is_ok());
         assert!(read("iso6523", "0192:310247030").is_err());
         assert!(read("iso6523-actorid-upis", "310247030").is_err());

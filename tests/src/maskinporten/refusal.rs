@@ -23,20 +23,12 @@ impl GrantRefusal {
     }
 
     pub(super) fn unsupported_grant_type() -> Self {
-        Self::bad(
-            "unsupported_grant_type",
-            "MP-100",
-            "Only the JWT bearer grant is supported",
-        )
+        Self::bad("unsupported_grant_type", "MP-100", "Only the JWT bearer grant is supported")
     }
 
     /// The caller could not be proven to be the client it says it is.
     pub(super) fn client_authentication(description: &str) -> Self {
-        Self::bad(
-            "invalid_grant",
-            "MP-110",
-            format!("Invalid assertion. Client authentication failed. {description}"),
-        )
+        Self::bad("invalid_grant", "MP-110", format!("Invalid assertion. Client authentication failed. {description}"))
     }
 
     /// The client is proven, but a claim of the grant is missing or wrong.
@@ -77,12 +69,7 @@ impl GrantRefusal {
     }
 
     fn bad(error: &'static str, code: &'static str, description: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            error,
-            code,
-            description: description.into(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, error, code, description: description.into() }
     }
 
     #[cfg(test)]
@@ -93,12 +80,7 @@ impl GrantRefusal {
 
 impl IntoResponse for GrantRefusal {
     fn into_response(self) -> Response {
-        tracing::info!(
-            error = self.error,
-            code = self.code,
-            "grant refused: {}",
-            self.description
-        );
+        tracing::info!(error = self.error, code = self.code, "grant refused: {}", self.description);
         let trace = random_id().unwrap_or_else(|_| "none".into());
         let body = json!({
             "error": self.error,

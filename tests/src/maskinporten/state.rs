@@ -47,10 +47,7 @@ impl State {
             clients: Guarded::new(Clients::default()),
             used: Guarded::new(UsedAssertions::default()),
             control_plane: Guarded::new(None),
-            lifetime: Guarded::new(TokenLifetime {
-                seconds: LIFETIME_SECONDS,
-                issued_seconds_ago: 0,
-            }),
+            lifetime: Guarded::new(TokenLifetime { seconds: LIFETIME_SECONDS, issued_seconds_ago: 0 }),
         })
     }
 }
@@ -71,8 +68,6 @@ impl<T> Guarded<T> {
 
 /// Seconds since 1970.
 pub(super) fn now() -> Result<i64> {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock is before 1970")?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     i64::try_from(since.as_secs()).context("the clock is out of range")
 }

@@ -52,10 +52,7 @@ pub(super) async fn issue(
 
 /// The assertion of a form that has each parameter once (RFC 6749 section 3.2) and the right grant type.
 fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<String, GrantRefusal> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case(FORM) {
         return Err(GrantRefusal::invalid_request(format!("The body must be {FORM}")));
@@ -68,9 +65,7 @@ fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<String, GrantRefusal> {
             _ => continue,
         };
         if parameter.replace(value.into_owned()).is_some() {
-            return Err(GrantRefusal::invalid_request(format!(
-                "The parameter {name} is repeated"
-            )));
+            return Err(GrantRefusal::invalid_request(format!("The parameter {name} is repeated")));
         }
     }
     match grant_type.as_deref() {

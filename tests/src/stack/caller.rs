@@ -1,7 +1,7 @@
 //! Calling an HTTP API with a token, and saying what was expected when the answer is another.
 
 use anyhow::{Context, Result, bail};
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ pub enum Body {
 pub struct ApiCaller {
     base_url: String,
     token: Option<String>,
+    headers: HeaderMap,
     http: reqwest::Client,
 }
 
@@ -36,19 +37,20 @@ pub struct Answer {
 impl ApiCaller {
     /// Calls `base_url` without a token.
     pub fn anonymous(base_url: &str) -> Result<Self> {
-        Ok(Self {
-            base_url: base_url.into(),
-            token: None,
-            http: loopback_client()?,
-        })
+        Ok(Self { base_url: base_url.into(), token: None, headers: HeaderMap::new(), http: loopback_client()? })
     }
 
     /// The same service, called with this bearer token.
     pub fn with_token(&self, token: &str) -> Self {
-        Self {
-            token: Some(token.into()),
-            ..self.clone()
-        }
+        Self { token: Some(token.into()), ..self.clone() }
+    }
+
+    /// The same, with one more header on every call.
+    pub fn with_header(&self, name: &str, value: &str) -> Result<Self> {
+        let mut caller = self.clone();
+        let name: HeaderName = name.parse().with_context(|| format!("`{name}`"))?;
+        caller.headers.append(name, value.parse().with_context(|| format!("`{value}`"))?);
+        Ok(caller)
     }
 
     pub async fn get(&self, path: &str) -> Result<Answer> {
@@ -69,7 +71,7 @@ impl ApiCaller {
 
     pub async fn call(&self, method: Method, path: &str, body: Body) -> Result<Answer> {
         let call = format!("{method} {path}");
-        let mut request = self.http.request(method, format!("{}{path}", self.base_url));
+        let mut request = self.http.request(method, format!("{}{path}", self.base_url)).headers(self.headers.clone());
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -78,21 +80,10 @@ impl ApiCaller {
             Body::Json(body) => request.json(&body),
             Body::Xml(body) => request.header("content-type", "application/xml").body(body),
         };
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("{call} was not answered"))?;
+        let answer = request.send().await.with_context(|| format!("{call} was not answered"))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer
-            .text()
-            .await
-            .with_context(|| format!("the answer to {call} broke off"))?;
-        Ok(Answer {
-            call,
-            status,
-            headers,
-            body,
-        })
+        let body = answer.text().await.with_context(|| format!("the answer to {call} broke off"))?;
+        Ok(Answer { call, status, headers, body })
     }
 }
 
@@ -100,12 +91,7 @@ impl Answer {
     /// The answer, if its status is as expected; else an error with all of it.
     pub fn expect(self, status: u16) -> Result<Self> {
         if self.status != status {
-            bail!(
-                "{} was answered with {}, expected {status}: {}",
-                self.call,
-                self.status,
-                self.body
-            );
+            bail!("{} was answered with {}, expected {status}: {}", self.call, self.status, self.body);
         }
         Ok(self)
     }
@@ -118,11 +104,7 @@ impl Answer {
     /// The member `code` of a problem, or nothing.
     pub fn code(&self) -> String {
         let problem: Value = serde_json::from_str(&self.body).unwrap_or_default();
-        problem
-            .get("code")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        problem.get("code").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -80,23 +80,14 @@ impl ControlPlane {
     pub async fn snapshot_keys(&self) -> Result<Vec<String>> {
         let api = ApiCaller::anonymous(&self.base_url())?;
         let answer = api.get("/portvakt/v1/snapshot-keys").await?.expect(200)?.json()?;
-        let keys = answer
-            .get("keys")
-            .and_then(Value::as_array)
-            .context("no snapshot keys")?;
-        let pems = keys
-            .iter()
-            .map(|key| key.get("pem").and_then(Value::as_str).map(str::to_owned));
+        let keys = answer.get("keys").and_then(Value::as_array).context("no snapshot keys")?;
+        let pems = keys.iter().map(|key| key.get("pem").and_then(Value::as_str).map(str::to_owned));
         pems.collect::<Option<_>>().context("a snapshot key has no pem")
     }
 
     /// How to start it by hand, on the same database and port.
     pub fn command_line(&self) -> String {
-        format!(
-            "{} serve --config {}",
-            self.program.display(),
-            self.configuration_file().display()
-        )
+        format!("{} serve --config {}", self.program.display(), self.configuration_file().display())
     }
 
     /// Its process id, while it runs.
@@ -122,9 +113,7 @@ impl ControlPlane {
         let bound = Duration::from_secs(START_SECONDS_MAX);
         let base_url = process.base_url(&address_file, bound).await?;
         let address = base_url.strip_prefix("http://").unwrap_or(&base_url);
-        self.address = address
-            .parse()
-            .with_context(|| format!("`{address}` is not an address"))?;
+        self.address = address.parse().with_context(|| format!("`{address}` is not an address"))?;
         self.process = Some(process);
         // From now on with the port that was taken.
         self.write_configuration().map(drop)

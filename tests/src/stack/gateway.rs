@@ -20,8 +20,12 @@ pub struct GatewayOptions {
     pub workers: u32,
     /// Where it polls; the control plane unless a test puts something in between.
     pub control_plane: Option<SocketAddr>,
+    /// How long the control plane may hold a poll.
+    pub poll_seconds: u16,
     /// How long it holds calls until the first policy.
-    pub hold_milliseconds_max: u64,
+    pub hold_milliseconds_max: u32,
+    /// How long it goes on deciding without a successful poll.
+    pub stale_seconds: u32,
 }
 
 impl Default for GatewayOptions {
@@ -31,7 +35,9 @@ impl Default for GatewayOptions {
             port: 0,
             workers: 2,
             control_plane: None,
+            poll_seconds: 25,
             hold_milliseconds_max: 5_000,
+            stale_seconds: 900,
         }
     }
 }
@@ -40,6 +46,7 @@ impl Default for GatewayOptions {
 #[derive(Debug)]
 pub struct Gateway {
     pub envoy: Envoy,
+    name: String,
     caller: ApiCaller,
 }
 
@@ -49,7 +56,7 @@ impl Gateway {
         let envoy = Envoy::start(&EnvoySettings {
             program: platform.programs.envoy.clone(),
             filter_wasm: platform.programs.filter_wasm.clone(),
-            filter_configuration: filter_configuration(platform, options).await?,
+            filter_configuration: filter_configuration(platform, options),
             port: options.port,
             workers: options.workers,
             control_plane: options.control_plane.unwrap_or(platform.control_plane.address()),
@@ -58,31 +65,44 @@ impl Gateway {
         })
         .await?;
         let caller = ApiCaller::anonymous(envoy.base_url())?;
-        Ok(Self { envoy, caller })
+        Ok(Self { envoy, name: options.name.clone(), caller })
+    }
+
+    /// As the operator's list calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The filter's counter of this name, over all workers.
+    pub async fn count(&self, name: &str) -> Result<u64> {
+        let full_name = format!("wasmcustom.{name}");
+        Ok(self.envoy.stats(&full_name).await?.get(&full_name).copied().unwrap_or(0))
     }
 
     /// A call through the gateway, with a bearer token or without.
     pub async fn get(&self, path: &str, token: Option<&str>) -> Result<Answer> {
-        match token {
-            Some(token) => self.caller.with_token(token).get(path).await,
-            None => self.caller.get(path).await,
-        }
+        self.caller(token).get(path).await
+    }
+
+    /// Calls through the gateway on the same connections as [`Gateway::get`].
+    pub fn caller(&self, token: Option<&str>) -> ApiCaller {
+        token.map_or_else(|| self.caller.clone(), |token| self.caller.with_token(token))
     }
 }
 
-async fn filter_configuration(platform: &Platform, options: &GatewayOptions) -> Result<Value> {
-    Ok(json!({
+fn filter_configuration(platform: &Platform, options: &GatewayOptions) -> Value {
+    json!({
         "provider": cast::PROVIDER_ID,
         "controlPlane": {
             "cluster": "control-plane",
             "authority": "control-plane",
             "credential": platform.gateway_credential,
-            "waitSeconds": 25,
+            "waitSeconds": options.poll_seconds,
         },
         "gateway": options.name,
-        "snapshotKeys": platform.control_plane.snapshot_keys().await?,
-        "staleness": { "warnSeconds": 60, "denySeconds": 900 },
+        "snapshotKeys": platform.snapshot_keys,
+        "staleness": { "warnSeconds": options.stale_seconds.min(60), "denySeconds": options.stale_seconds },
         "hold": { "callsMax": 1000, "millisecondsMax": options.hold_milliseconds_max },
         "realm": "regnskapsregisteret",
-    }))
+    })
 }

@@ -16,7 +16,7 @@ use crate::maskinporten::OrganizationNumber;
 use crate::maskinporten::client::MaskinportenClient;
 use crate::sample_api::SampleApi;
 
-const OPERATOR_SCOPE: &str = "portvakt:operator";
+pub(crate) const OPERATOR_SCOPE: &str = "portvakt:operator";
 const RESOURCES_SCOPE: &str = "portvakt:resources.write";
 pub(crate) const SYSTEM_REGISTER_SCOPE: &str = "altinn:authentication/systemregister.write";
 pub(crate) const REQUEST_WRITE_SCOPE: &str = "altinn:authentication/systemuser.request.write";
@@ -46,6 +46,8 @@ pub struct Platform {
     pub vendor: MaskinportenClient,
     /// What gateways prove themselves with.
     pub gateway_credential: String,
+    /// What gateways pin, as PEM.
+    pub snapshot_keys: Vec<String>,
 }
 
 impl Platform {
@@ -63,6 +65,7 @@ impl Platform {
         let api = ApiCaller::anonymous(&control_plane.base_url())?;
         let operator_token = organization_token(&clients.operator, OPERATOR_SCOPE).await?;
         let gateway_credential = operate(&api.with_token(&operator_token)).await?;
+        let snapshot_keys = control_plane.snapshot_keys().await?;
         Ok(Self {
             programs,
             directory,
@@ -73,6 +76,7 @@ impl Platform {
             api_provider: clients.api_provider,
             vendor: clients.vendor,
             gateway_credential,
+            snapshot_keys,
         })
     }
 
@@ -98,24 +102,16 @@ impl Platform {
         let base = format!("/portvakt/v1/providers/{}", cast::PROVIDER_ID);
         let resources = [
             ("vat", ["Merverdiavgift", "Meirverdiavgift", "VAT"], VAT_POLICY),
-            (
-                "annual-accounts",
-                ["Årsregnskap", "Årsrekneskap", "Annual Accounts"],
-                ANNUAL_ACCOUNTS_POLICY,
-            ),
+            ("annual-accounts", ["Årsregnskap", "Årsrekneskap", "Annual Accounts"], ANNUAL_ACCOUNTS_POLICY),
         ];
         for (id, [nb, nn, en], policy) in resources {
             let path = format!("{base}/resources/{id}");
             let resource = json!({ "title": { "nb": nb, "nn": nn, "en": en }, "delegable": true });
             api.put(&path, resource).await?.expect(201)?;
             let policy = Body::Xml(policy.into());
-            api.call(Method::PUT, &format!("{path}/policy"), policy)
-                .await?
-                .expect(200)?;
+            api.call(Method::PUT, &format!("{path}/policy"), policy).await?.expect(200)?;
         }
-        api.put(&format!("{base}/routes"), json!({ "routes": routes() }))
-            .await?
-            .expect(200)?;
+        api.put(&format!("{base}/routes"), json!({ "routes": routes() })).await?.expect(200)?;
         Ok(())
     }
 
@@ -143,18 +139,9 @@ impl Clients {
         let api_provider = client("regnskapsregisteret", cast::API_PROVIDER)?;
         api_provider.register(&[RESOURCES_SCOPE]).await?;
         let vendor = client(cast::VENDOR_CLIENT_ID, cast::VENDOR)?;
-        let scopes = [
-            cast::API_SCOPE,
-            SYSTEM_REGISTER_SCOPE,
-            REQUEST_WRITE_SCOPE,
-            REQUEST_READ_SCOPE,
-        ];
+        let scopes = [cast::API_SCOPE, SYSTEM_REGISTER_SCOPE, REQUEST_WRITE_SCOPE, REQUEST_READ_SCOPE];
         vendor.register(&scopes).await?;
-        Ok(Self {
-            operator,
-            api_provider,
-            vendor,
-        })
+        Ok(Self { operator, api_provider, vendor })
     }
 }
 
@@ -190,11 +177,7 @@ async fn operate(api: &ApiCaller) -> Result<String> {
     let about = json!({ "organizationNumber": cast::API_PROVIDER, "name": "Regnskapsregisteret" });
     api.put(&provider, about).await?.expect(201)?;
     let credentials = format!("{provider}/gateway-credentials");
-    let answer = api
-        .post(&credentials, json!({ "name": "demo" }))
-        .await?
-        .expect(201)?
-        .json()?;
+    let answer = api.post(&credentials, json!({ "name": "demo" })).await?.expect(201)?.json()?;
     let credential = answer.get("credential").and_then(Value::as_str);
     Ok(credential.context("the answer has no credential")?.to_owned())
 }

@@ -29,9 +29,7 @@ impl Standin {
         command.args(["--listen", "127.0.0.1:0", "--organization", cast::MASKINPORTEN]);
         command.arg("--address-file").arg(&address);
         let mut process = Process::start("maskinporten-standin", command, directory)?;
-        let base_url = process
-            .base_url(&address, Duration::from_secs(START_SECONDS_MAX))
-            .await?;
+        let base_url = process.base_url(&address, Duration::from_secs(START_SECONDS_MAX)).await?;
         let api = ApiCaller::anonymous(&base_url)?;
         Ok(Self { process, base_url, api })
     }
@@ -56,42 +54,25 @@ impl Standin {
 
     /// Where it asks for system users.
     pub async fn use_control_plane(&self, url: &str) -> Result<()> {
-        self.api
-            .put("/standin/control-plane", json!({ "url": url }))
-            .await?
-            .expect(204)
-            .map(drop)
+        self.api.put("/standin/control-plane", json!({ "url": url })).await?.expect(204).map(drop)
     }
 
     /// Tokens from now on live this long.
     pub async fn set_token_lifetime(&self, seconds: u32) -> Result<()> {
         let order = json!({ "seconds": seconds });
-        self.api
-            .put("/standin/token-lifetime", order)
-            .await?
-            .expect(204)
-            .map(drop)
+        self.api.put("/standin/token-lifetime", order).await?.expect(204).map(drop)
     }
 
     /// Tokens from now on were issued, and ran out, before.
     pub async fn issue_expired_tokens(&self) -> Result<()> {
         let order = json!({ "seconds": 120, "issuedSecondsAgo": 3600 });
-        self.api
-            .put("/standin/token-lifetime", order)
-            .await?
-            .expect(204)
-            .map(drop)
+        self.api.put("/standin/token-lifetime", order).await?.expect(204).map(drop)
     }
 
     /// Signs with a new key from now on; its id.
     pub async fn rotate_keys(&self, algorithm: &str, drop_old: bool) -> Result<String> {
         let order = json!({ "algorithm": algorithm, "dropOld": drop_old });
-        let answer = self
-            .api
-            .post("/standin/rotate-keys", order)
-            .await?
-            .expect(200)?
-            .json()?;
+        let answer = self.api.post("/standin/rotate-keys", order).await?.expect(200)?.json()?;
         text(&answer, "kid")
     }
 
@@ -108,7 +89,5 @@ impl Standin {
 
 fn text(answer: &Value, name: &str) -> Result<String> {
     let value = answer.get(name).and_then(Value::as_str);
-    Ok(value
-        .with_context(|| format!("the stand-in's answer has no {name}"))?
-        .to_owned())
+    Ok(value.with_context(|| format!("the stand-in's answer has no {name}"))?.to_owned())
 }

@@ -92,17 +92,12 @@ pub async fn approve(platform: &Platform, owner: Organization, request: &str) ->
 /// The manager of the organisation takes the approval back.
 pub async fn withdraw(platform: &Platform, owner: Organization, id: &str) -> Result<Answer> {
     let api = platform.api_as_manager_of(owner).await?;
-    api.delete(&format!("{SYSTEM_USERS}/{}/{id}", owner.party_id))
-        .await?
-        .expect(202)
+    api.delete(&format!("{SYSTEM_USERS}/{}/{id}", owner.party_id)).await?.expect(202)
 }
 
 /// SmartCloud AS asks Maskinporten for a token for the system user of the organisation.
 pub async fn ask_for_token(platform: &Platform, owner: Organization) -> Result<GrantAnswer> {
-    platform
-        .vendor
-        .system_user_token(cast::API_SCOPE, parse(owner.number)?, None)
-        .await
+    platform.vendor.system_user_token(cast::API_SCOPE, parse(owner.number)?, None).await
 }
 
 /// As [`ask_for_token`], where there must be one.
@@ -162,13 +157,7 @@ fn annual_accounts_package() -> Value {
 fn read_request(answer: &Value) -> Result<SystemUserRequest> {
     let text = |name: &str| {
         let value = answer.get(name).and_then(Value::as_str);
-        value
-            .map(str::to_owned)
-            .with_context(|| format!("the request has no {name}: {answer}"))
+        value.map(str::to_owned).with_context(|| format!("the request has no {name}: {answer}"))
     };
-    Ok(SystemUserRequest {
-        id: text("id")?,
-        status: text("status")?,
-        confirm_url: text("confirmUrl")?,
-    })
+    Ok(SystemUserRequest { id: text("id")?, status: text("status")?, confirm_url: text("confirmUrl")? })
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 /// Widest name in a list of names and values.
-const NAME_WIDTH: usize = 27;
+const NAME_WIDTH: usize = 30;
 
 /// Writes the story as it happens.
 pub struct Narrator<'out> {
@@ -80,7 +80,7 @@ mod tests {
         narrator.entry("name", "value").unwrap();
         assert_eq!(narrator.steps(), 2);
         let expected = "\n  1  First\n     GET / 200\n\n  2  Second\n     ok: it works\n  \
-                        name                        value\n";
+                        name                           value\n";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 }

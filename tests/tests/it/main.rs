@@ -2,6 +2,24 @@
 
 // `cfg(test)` is always set here; it tells clippy that helpers beside the tests are test code too.
 #[cfg(test)]
+mod cases_in_envoy;
+#[cfg(test)]
+mod cases_in_wasmtime;
+#[cfg(test)]
+mod cases_natively;
+#[cfg(test)]
+mod in_envoy_bad_feed;
+#[cfg(test)]
+mod in_envoy_control_plane_gone;
+#[cfg(test)]
+mod in_envoy_first_snapshot;
+#[cfg(test)]
+mod in_envoy_key_rotation;
+#[cfg(test)]
+mod in_envoy_stage;
+#[cfg(test)]
+mod in_envoy_walk;
+#[cfg(test)]
 mod in_wasmtime_host;
 #[cfg(test)]
 mod maskinporten_grant;

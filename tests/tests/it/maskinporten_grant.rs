@@ -46,12 +46,7 @@ async fn answer_lookup(
     Query(query): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Response {
-    let bearer = headers["authorization"]
-        .to_str()
-        .unwrap()
-        .strip_prefix("Bearer ")
-        .unwrap()
-        .into();
+    let bearer = headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().into();
     lookup.asked.lock().unwrap().push((query, bearer));
     let (status, body) = lookup.answer.lock().unwrap().clone();
     (status, Json(body)).into_response()
@@ -74,37 +69,22 @@ struct Setting {
 }
 
 async fn setting() -> Result<Setting> {
-    let lookup = FakeLookup {
-        answer: Arc::new(Mutex::new((StatusCode::OK, found()))),
-        asked: Arc::default(),
-    };
+    let lookup = FakeLookup { answer: Arc::new(Mutex::new((StatusCode::OK, found()))), asked: Arc::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let lookup_url = format!("http://{}", listener.local_addr()?);
-    let app = Router::new()
-        .route(LOOKUP_PATH, get(answer_lookup))
-        .with_state(lookup.clone());
+    let app = Router::new().route(LOOKUP_PATH, get(answer_lookup)).with_state(lookup.clone());
     tokio::spawn(axum::serve(listener, app).into_future());
 
-    let options = Options {
-        listen: "127.0.0.1:0".parse()?,
-        organization: "310247014".parse().unwrap(),
-    };
+    let options = Options { listen: "127.0.0.1:0".parse()?, organization: "310247014".parse().unwrap() };
     let maskinporten = Maskinporten::start(options).await?;
     let key = MaskinportenClient::generate_key()?;
     let base_url = maskinporten.base_url();
     let vendor = MaskinportenClient::new(base_url, "smart-1", organization(VENDOR), key.clone())?;
-    vendor
-        .register(&["vat:read", "altinn:authentication/systemregister.write"])
-        .await?;
+    vendor.register(&["vat:read", "altinn:authentication/systemregister.write"]).await?;
     let order = json!({ "url": lookup_url });
     let status = put(base_url, "standin/control-plane", &order).await?;
     assert_eq!(status, StatusCode::NO_CONTENT);
-    Ok(Setting {
-        maskinporten,
-        vendor,
-        lookup,
-        key,
-    })
+    Ok(Setting { maskinporten, vendor, lookup, key })
 }
 
 fn organization(number: &str) -> OrganizationNumber {
@@ -112,44 +92,25 @@ fn organization(number: &str) -> OrganizationNumber {
 }
 
 async fn put(base_url: &str, path: &str, body: &Value) -> Result<StatusCode> {
-    Ok(loopback_client()?
-        .put(format!("{base_url}/{path}"))
-        .json(body)
-        .send()
-        .await?
-        .status())
+    Ok(loopback_client()?.put(format!("{base_url}/{path}")).json(body).send().await?.status())
 }
 
 async fn post(base_url: &str, path: &str, body: &Value) -> Result<(StatusCode, Value)> {
-    let answer = loopback_client()?
-        .post(format!("{base_url}/{path}"))
-        .json(body)
-        .send()
-        .await?;
+    let answer = loopback_client()?.post(format!("{base_url}/{path}")).json(body).send().await?;
     let status = answer.status();
     let text = answer.text().await?;
     Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
 }
 
 async fn read(url: &str) -> Result<Value> {
-    Ok(loopback_client()?
-        .get(url)
-        .send()
-        .await?
-        .error_for_status()?
-        .json()
-        .await?)
+    Ok(loopback_client()?.get(url).send().await?.error_for_status()?.json().await?)
 }
 
 /// The claims, if one of the published keys signed them.
 fn verified(token: &str, jwks: &Value) -> Option<Value> {
     let header = jsonwebtoken::decode_header(token).unwrap();
     let kid = header.kid.unwrap();
-    let jwk = jwks["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|jwk| jwk["kid"] == kid.as_str())?;
+    let jwk = jwks["keys"].as_array().unwrap().iter().find(|jwk| jwk["kid"] == kid.as_str())?;
     let key = DecodingKey::from_jwk(&serde_json::from_value(jwk.clone()).unwrap()).unwrap();
     let mut validation = Validation::new(header.alg);
     validation.validate_exp = false;
@@ -161,12 +122,8 @@ fn verified(token: &str, jwks: &Value) -> Option<Value> {
 async fn a_system_user_token_has_maskinportens_shape() {
     let setting = setting().await.unwrap();
     let base_url = setting.maskinporten.base_url();
-    let token = setting
-        .vendor
-        .system_user_token("vat:read", organization(CUSTOMER), Some("till 1"))
-        .await
-        .unwrap()
-        .unwrap();
+    let token =
+        setting.vendor.system_user_token("vat:read", organization(CUSTOMER), Some("till 1")).await.unwrap().unwrap();
     assert_eq!((token.token_type.as_str(), token.expires_in), ("Bearer", 120));
     assert_eq!(token.scope, "vat:read");
 
@@ -196,26 +153,13 @@ async fn the_lookup_is_asked_with_maskinportens_own_token() {
     let setting = setting().await.unwrap();
     let base_url = setting.maskinporten.base_url();
     let owner = organization(CUSTOMER);
-    setting
-        .vendor
-        .system_user_token("vat:read", owner, Some("a&b"))
-        .await
-        .unwrap()
-        .unwrap();
-    setting
-        .vendor
-        .system_user_token("vat:read", owner, None)
-        .await
-        .unwrap()
-        .unwrap();
+    setting.vendor.system_user_token("vat:read", owner, Some("a&b")).await.unwrap().unwrap();
+    setting.vendor.system_user_token("vat:read", owner, None).await.unwrap().unwrap();
 
     let asked = setting.lookup.asked();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let mut expected = vec![
-        pair("clientId", "smart-1"),
-        pair("systemProviderOrgNo", VENDOR),
-        pair("systemUserOwnerOrgNo", CUSTOMER),
-    ];
+    let mut expected =
+        vec![pair("clientId", "smart-1"), pair("systemProviderOrgNo", VENDOR), pair("systemUserOwnerOrgNo", CUSTOMER)];
     assert_eq!(asked[1].0, expected);
     expected.push(pair("externalRef", "a&b"));
     assert_eq!(asked[0].0, expected);
@@ -245,9 +189,7 @@ async fn an_organisation_token_asks_no_lookup() {
 async fn no_system_user_is_mp_303() {
     let setting = setting().await.unwrap();
     setting.lookup.answer(StatusCode::NOT_FOUND, Value::Null);
-    let refusal = setting
-        .vendor
-        .system_user_token("vat:read", organization(CUSTOMER), None);
+    let refusal = setting.vendor.system_user_token("vat:read", organization(CUSTOMER), None);
     let refusal = refusal.await.unwrap().unwrap_err();
     assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
     assert_eq!(refusal.error, "invalid_altinn_customer_configuration");
@@ -281,24 +223,14 @@ async fn a_lookup_that_fails_gives_no_token() {
     ];
     for (status, body) in answers {
         setting.lookup.answer(status, body.clone());
-        let answer = setting
-            .vendor
-            .system_user_token("vat:read", organization(CUSTOMER), None);
+        let answer = setting.vendor.system_user_token("vat:read", organization(CUSTOMER), None);
         let refusal = answer.await.unwrap().unwrap_err();
         assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE, "{status} {body}");
         assert_eq!(refusal.error, "server_error");
     }
     let nobody_listens = json!({ "url": "http://127.0.0.1:9" });
-    put(
-        setting.maskinporten.base_url(),
-        "standin/control-plane",
-        &nobody_listens,
-    )
-    .await
-    .unwrap();
-    let answer = setting
-        .vendor
-        .system_user_token("vat:read", organization(CUSTOMER), None);
+    put(setting.maskinporten.base_url(), "standin/control-plane", &nobody_listens).await.unwrap();
+    let answer = setting.vendor.system_user_token("vat:read", organization(CUSTOMER), None);
     assert_eq!(answer.await.unwrap().unwrap_err().error, "server_error");
 }
 
@@ -312,41 +244,19 @@ async fn refusals_have_oauths_form_over_http() {
         (&[], "invalid_request"),
         (&[("grant_type", bearer)], "invalid_request"),
         (&[("assertion", "a.b.c")], "invalid_request"),
-        (
-            &[("grant_type", "client_credentials"), ("assertion", "a.b.c")],
-            "unsupported_grant_type",
-        ),
-        (
-            &[("grant_type", bearer), ("grant_type", bearer), ("assertion", "x")],
-            "invalid_request",
-        ),
+        (&[("grant_type", "client_credentials"), ("assertion", "a.b.c")], "unsupported_grant_type"),
+        (&[("grant_type", bearer), ("grant_type", bearer), ("assertion", "x")], "invalid_request"),
         (&[("grant_type", bearer), ("assertion", "x")], "invalid_request"),
     ];
     for (form, expected) in forms {
-        let refusal = read_answer(http.post(&url).form(form).send().await.unwrap())
-            .await
-            .unwrap();
+        let refusal = read_answer(http.post(&url).form(form).send().await.unwrap()).await.unwrap();
         let refusal = refusal.unwrap_err();
-        assert_eq!(
-            (refusal.status, refusal.error.as_str()),
-            (StatusCode::BAD_REQUEST, expected)
-        );
+        assert_eq!((refusal.status, refusal.error.as_str()), (StatusCode::BAD_REQUEST, expected));
     }
-    let not_a_form = http
-        .post(&url)
-        .json(&json!({ "grant_type": bearer }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        read_answer(not_a_form).await.unwrap().unwrap_err().error,
-        "invalid_request"
-    );
+    let not_a_form = http.post(&url).json(&json!({ "grant_type": bearer })).send().await.unwrap();
+    assert_eq!(read_answer(not_a_form).await.unwrap().unwrap_err().error, "invalid_request");
 
-    let assertion = setting
-        .vendor
-        .sign(Algorithm::RS256, &setting.vendor.claims("vat:read", None).unwrap())
-        .unwrap();
+    let assertion = setting.vendor.sign(Algorithm::RS256, &setting.vendor.claims("vat:read", None).unwrap()).unwrap();
     assert!(setting.vendor.grant(&assertion).await.unwrap().is_ok());
     let repeated = setting.vendor.grant(&assertion).await.unwrap().unwrap_err();
     assert!(repeated.description.contains("MP-121"), "{}", repeated.description);
@@ -357,37 +267,19 @@ async fn keys_rotate_and_old_tokens_stay_verifiable_until_dropped() {
     let setting = setting().await.unwrap();
     let base_url = setting.maskinporten.base_url();
     let jwk_url = format!("{base_url}/jwk");
-    let first = setting
-        .vendor
-        .organization_token("vat:read")
-        .await
-        .unwrap()
-        .unwrap()
-        .access_token;
+    let first = setting.vendor.organization_token("vat:read").await.unwrap().unwrap().access_token;
 
     let order = json!({ "algorithm": "ES256" });
     let (status, answer) = post(base_url, "standin/rotate-keys", &order).await.unwrap();
     assert_eq!((status, &answer["algorithm"]), (StatusCode::OK, &json!("ES256")));
-    let second = setting
-        .vendor
-        .organization_token("vat:read")
-        .await
-        .unwrap()
-        .unwrap()
-        .access_token;
+    let second = setting.vendor.organization_token("vat:read").await.unwrap().unwrap().access_token;
     assert_eq!(jsonwebtoken::decode_header(&second).unwrap().alg, Algorithm::ES256);
     let jwks = read(&jwk_url).await.unwrap();
     assert!(verified(&first, &jwks).is_some() && verified(&second, &jwks).is_some());
 
     let order = json!({ "algorithm": "RS256", "dropOld": true });
     post(base_url, "standin/rotate-keys", &order).await.unwrap();
-    let third = setting
-        .vendor
-        .organization_token("vat:read")
-        .await
-        .unwrap()
-        .unwrap()
-        .access_token;
+    let third = setting.vendor.organization_token("vat:read").await.unwrap().unwrap().access_token;
     let jwks = read(&jwk_url).await.unwrap();
     assert!(verified(&first, &jwks).is_none() && verified(&second, &jwks).is_none());
     assert!(verified(&third, &jwks).is_some());
@@ -406,11 +298,7 @@ async fn the_lifetime_can_be_set_even_into_the_past() {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let ago = i64::try_from(now).unwrap() - claims["exp"].as_i64().unwrap();
     assert!((895..=960).contains(&ago), "{ago}");
-    for wrong in [
-        json!({ "seconds": 0 }),
-        json!({ "seconds": 1, "issuedSecondsAgo": -1 }),
-        json!({}),
-    ] {
+    for wrong in [json!({ "seconds": 0 }), json!({ "seconds": 1, "issuedSecondsAgo": -1 }), json!({})] {
         assert_eq!(put(base_url, "standin/token-lifetime", &wrong).await.unwrap(), 400);
     }
 }
@@ -426,9 +314,7 @@ async fn the_platform_issuer_signs_tokens_of_people() {
     let (status, answer) = post(base_url, "standin/user-token", &order).await.unwrap();
     assert_eq!(status, StatusCode::CREATED);
     let issuer = format!("{base_url}/platform/authentication/api/v1/openid/");
-    let metadata = read(&format!("{issuer}.well-known/openid-configuration"))
-        .await
-        .unwrap();
+    let metadata = read(&format!("{issuer}.well-known/openid-configuration")).await.unwrap();
     assert_eq!(metadata["issuer"], issuer);
     let jwks = read(metadata["jwks_uri"].as_str().unwrap()).await.unwrap();
     let claims = verified(answer["access_token"].as_str().unwrap(), &jwks).unwrap();
@@ -460,9 +346,7 @@ async fn wrong_orders_are_refused_with_a_sentence() {
     let setting = setting().await.unwrap();
     let base_url = setting.maskinporten.base_url();
     for url in ["https://127.0.0.1/", "http://192.0.2.1/", "ftp://127.0.0.1/", "x"] {
-        let status = put(base_url, "standin/control-plane", &json!({ "url": url }))
-            .await
-            .unwrap();
+        let status = put(base_url, "standin/control-plane", &json!({ "url": url })).await.unwrap();
         assert_eq!(status, StatusCode::BAD_REQUEST, "{url}");
     }
     let registration = json!({
@@ -472,21 +356,14 @@ async fn wrong_orders_are_refused_with_a_sentence() {
     let (status, answer) = post(base_url, "standin/clients", &registration).await.unwrap();
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(answer["error"].as_str().unwrap().contains("control digit"), "{answer}");
-    let (status, _) = post(base_url, "standin/rotate-keys", &json!({ "algorithm": "none" }))
-        .await
-        .unwrap();
+    let (status, _) = post(base_url, "standin/rotate-keys", &json!({ "algorithm": "none" })).await.unwrap();
     assert_eq!(status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
 async fn stopping_frees_the_port() {
     let setting = setting().await.unwrap();
-    let address = setting
-        .maskinporten
-        .base_url()
-        .strip_prefix("http://")
-        .unwrap()
-        .to_owned();
+    let address = setting.maskinporten.base_url().strip_prefix("http://").unwrap().to_owned();
     setting.maskinporten.stop().await.unwrap();
     TcpListener::bind(address).await.unwrap();
 }

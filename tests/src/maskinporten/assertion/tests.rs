@@ -94,10 +94,7 @@ fn what_is_no_jwt_is_an_invalid_request() {
     for assertion in ["", "x", "a.b", "a.b.c", "..", &"a".repeat(17_000)] {
         check_refused(assertion, ("invalid_request", "MP-100"), "Invalid assertion");
     }
-    let (head, _) = changed(|_| ())
-        .split_once('.')
-        .map(|(a, b)| (a.to_owned(), b.len()))
-        .unwrap();
+    let (head, _) = changed(|_| ()).split_once('.').map(|(a, b)| (a.to_owned(), b.len())).unwrap();
     check_refused(&format!("{head}.e30x.AAAA"), ("invalid_request", "MP-100"), "claims");
 }
 
@@ -111,32 +108,12 @@ fn a_client_that_is_not_proven_is_refused() {
         KEY.sign_with_header(&header, &claims()).unwrap()
     };
     check_refused(&with_header(|header| header.kid = None), refused, "kid");
-    check_refused(
-        &with_header(|header| header.kid = Some("x".into())),
-        refused,
-        "Unknown key",
-    );
-    check_refused(
-        &with_header(|header| header.crit = Some(vec!["x".into()])),
-        refused,
-        "crit",
-    );
+    check_refused(&with_header(|header| header.kid = Some("x".into())), refused, "Unknown key");
+    check_refused(&with_header(|header| header.crit = Some(vec!["x".into()])), refused, "crit");
     check_refused(&with_header(|header| header.alg = Algorithm::PS256), refused, "alg");
-    check_refused(
-        &changed(|claims| claims["iss"] = json!("stranger")),
-        refused,
-        "Client not found",
-    );
-    check_refused(
-        &changed(|claims| claims["iss"] = json!(null)),
-        refused,
-        "Client not found",
-    );
-    check_refused(
-        &changed(|claims| claims["aud"] = json!("http://127.0.0.1:1")),
-        refused,
-        "aud",
-    );
+    check_refused(&changed(|claims| claims["iss"] = json!("stranger")), refused, "Client not found");
+    check_refused(&changed(|claims| claims["iss"] = json!(null)), refused, "Client not found");
+    check_refused(&changed(|claims| claims["aud"] = json!("http://127.0.0.1:1")), refused, "aud");
     let foreign = {
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(KEY.key_id().into());
@@ -158,11 +135,7 @@ fn each_missing_or_wrong_claim_is_named() {
         }
     }
     check_refused(&changed(|claims| claims["jti"] = json!("")), refused, "jti");
-    check_refused(
-        &changed(|claims| claims["jti"] = json!("x".repeat(256))),
-        refused,
-        "jti",
-    );
+    check_refused(&changed(|claims| claims["jti"] = json!("x".repeat(256))), refused, "jti");
 }
 
 #[test]
@@ -199,11 +172,7 @@ fn scopes_are_needed_and_must_be_the_clients_own() {
     for scope in [json!(null), json!(""), json!("  "), json!(["vat:read"])] {
         check_refused(&changed(|claims| claims["scope"] = scope), refused, "no scope");
     }
-    check_refused(
-        &changed(|claims| claims["scope"] = json!("vat:read vat")),
-        refused,
-        "invalid scopes",
-    );
+    check_refused(&changed(|claims| claims["scope"] = json!("vat:read vat")), refused, "invalid scopes");
 }
 
 #[test]
@@ -211,41 +180,17 @@ fn exactly_one_organisation_may_be_named() {
     let refused = ("invalid_authorization_details", "MP-120");
     let details = |change: fn(&mut Value)| changed(|claims| change(&mut claims["authorization_details"]));
     check_refused(&details(|details| *details = json!([])), refused, "exactly one");
-    check_refused(
-        &details(|details| *details = json!([details[0], details[0]])),
-        refused,
-        "exactly one",
-    );
-    check_refused(
-        &details(|details| *details = details[0].clone()),
-        refused,
-        "cannot be read",
-    );
+    check_refused(&details(|details| *details = json!([details[0], details[0]])), refused, "exactly one");
+    check_refused(&details(|details| *details = details[0].clone()), refused, "cannot be read");
     check_refused(&details(|details| details[0]["type"] = json!("x")), refused, "type");
     check_refused(&details(|details| details[0]["more"] = json!(1)), refused, "more");
-    check_refused(
-        &details(|details| details[0]["systemuser_org"] = json!([])),
-        refused,
-        "read",
-    );
-    check_refused(
-        &details(|details| details[0]["systemuser_org"]["authority"] = json!("x")),
-        refused,
-        "authority",
-    );
-    check_refused(
-        &details(|details| details[0]["systemuser_org"]["ID"] = json!("310247049")),
-        refused,
-        "0192:",
-    );
+    check_refused(&details(|details| details[0]["systemuser_org"] = json!([])), refused, "read");
+    check_refused(&details(|details| details[0]["systemuser_org"]["authority"] = json!("x")), refused, "authority");
+    check_refused(&details(|details| details[0]["systemuser_org"]["ID"] = json!("310247049")), refused, "0192:");
     check_refused(
         &details(|details| details[0]["systemuser_org"]["ID"] = json!("0192:310247040")),
         refused,
         "control digit",
     );
-    check_refused(
-        &details(|details| details[0]["externalRef"] = json!("")),
-        refused,
-        "externalRef",
-    );
+    check_refused(&details(|details| details[0]["externalRef"] = json!("")), refused, "externalRef");
 }
