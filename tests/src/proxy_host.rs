@@ -107,11 +107,9 @@ impl ProxyHost {
     /// # Errors
     /// As [`ProxyHost::load_file`], and when the variable is not set.
     pub fn from_environment() -> anyhow::Result<Self> {
-        let path = std::env::var_os("FILTER_WASM_PATH")
-            .filter(|path| !path.is_empty())
-            .context(
-                "FILTER_WASM_PATH does not name the filter's wasm module: run `cargo xtask test`, which builds it",
-            )?;
+        let path = std::env::var_os("FILTER_WASM_PATH").filter(|path| !path.is_empty()).context(
+            "FILTER_WASM_PATH does not name the filter's wasm module: run `cargo xtask test`, which builds it",
+        )?;
         Self::load_file(Path::new(&path))
     }
 
@@ -126,9 +124,7 @@ impl ProxyHost {
     fn compile(wasm: &[u8]) -> anyhow::Result<Self> {
         let engine = engine()?;
         let module = Module::new(engine, wasm).map_err(|error| anyhow!("the module does not compile: {error:#}"))?;
-        if !["proxy_abi_version_0_2_1", "proxy_abi_version_0_2_0"]
-            .iter()
-            .any(|name| module.get_export(name).is_some())
+        if !["proxy_abi_version_0_2_1", "proxy_abi_version_0_2_0"].iter().any(|name| module.get_export(name).is_some())
         {
             bail!("the module does not export `proxy_abi_version_0_2_1`: it is not a proxy-wasm 0.2 module");
         }

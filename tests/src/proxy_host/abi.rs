@@ -176,15 +176,7 @@ mod tests {
 
     #[test]
     fn pairs_come_back_as_they_went() {
-        for pairs in [
-            vec![],
-            vec![
-                pair(":path", "/x"),
-                pair("empty", ""),
-                pair("twice", "1"),
-                pair("twice", "2"),
-            ],
-        ] {
+        for pairs in [vec![], vec![pair(":path", "/x"), pair("empty", ""), pair("twice", "1"), pair("twice", "2")]] {
             assert_eq!(decode_pairs(&encode_pairs(&pairs)), pairs);
         }
     }

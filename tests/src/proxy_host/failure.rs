@@ -54,11 +54,7 @@ impl GuestFailure {
 
 impl fmt::Display for GuestFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "`{}` in context {}: {}",
-            self.callback, self.context, self.cause
-        )?;
+        write!(formatter, "`{}` in context {}: {}", self.callback, self.context, self.cause)?;
         if self.logs.is_empty() {
             return Ok(());
         }

@@ -35,11 +35,7 @@ fn verify(key: Option<Key>, arguments: &Arguments) -> Result<(), String> {
         ("sha512", Some(key)) => key.verifies::<Sha512>(arguments),
         _ => return Err(format!("{hash} is not supported.")),
     };
-    if verified {
-        Ok(())
-    } else {
-        Err("Failed to verify digest. Error code: 0".to_owned())
-    }
+    if verified { Ok(()) } else { Err("Failed to verify digest. Error code: 0".to_owned()) }
 }
 
 enum Key {
@@ -61,9 +57,7 @@ impl Key {
     fn verifies<D: Digest + AssociatedOid>(&self, arguments: &Arguments) -> bool {
         let digest = D::digest(&arguments.text);
         match self {
-            Self::Rsa(key) => key
-                .verify(Pkcs1v15Sign::new::<D>(), &digest, &arguments.signature)
-                .is_ok(),
+            Self::Rsa(key) => key.verify(Pkcs1v15Sign::new::<D>(), &digest, &arguments.signature).is_ok(),
             Self::P256(key) => p256::ecdsa::Signature::from_der(&arguments.signature)
                 .is_ok_and(|signature| key.verify_prehash(&digest, &signature).is_ok()),
         }
@@ -160,10 +154,7 @@ mod tests {
 
     fn arguments(hash: &str, key: &[u8], signature: &[u8]) -> Vec<u8> {
         let parts = [(1, hash.as_bytes()), (2, key), (3, signature), (4, TEXT)];
-        parts
-            .into_iter()
-            .flat_map(|(number, value)| string_field(number, value))
-            .collect()
+        parts.into_iter().flat_map(|(number, value)| string_field(number, value)).collect()
     }
 
     fn p256_key() -> p256::ecdsa::SigningKey {
@@ -187,10 +178,7 @@ mod tests {
         }
 
         fn next_u64(&mut self) -> u64 {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             self.0
         }
 
@@ -210,14 +198,8 @@ mod tests {
     fn es256_is_verified_over_a_der_signature() {
         let signature: p256::ecdsa::Signature = p256_key().sign(TEXT);
         let der = signature.to_der();
-        assert_eq!(
-            verify_signature(&arguments("sha256", &p256_spki(), der.as_bytes())).unwrap(),
-            VALID
-        );
-        assert_ne!(
-            verify_signature(&arguments("sha512", &p256_spki(), der.as_bytes())).unwrap(),
-            VALID
-        );
+        assert_eq!(verify_signature(&arguments("sha256", &p256_spki(), der.as_bytes())).unwrap(), VALID);
+        assert_ne!(verify_signature(&arguments("sha512", &p256_spki(), der.as_bytes())).unwrap(), VALID);
     }
 
     #[test]
@@ -233,19 +215,13 @@ mod tests {
         let key = rsa_key();
         let signature = key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(TEXT)).unwrap();
         let spki = key.to_public_key().to_public_key_der().unwrap();
-        assert_eq!(
-            verify_signature(&arguments("sha256", spki.as_bytes(), &signature)).unwrap(),
-            VALID
-        );
+        assert_eq!(verify_signature(&arguments("sha256", spki.as_bytes(), &signature)).unwrap(), VALID);
         let pkcs1 = key.to_public_key().to_pkcs1_der().unwrap();
         let result = verify_signature(&arguments("sha256", pkcs1.as_bytes(), &signature)).unwrap();
         assert_eq!(result, string_field(2, b"Failed to initialize digest verify."));
         let mut other = signature.clone();
         other[0] ^= 1;
-        assert_ne!(
-            verify_signature(&arguments("sha256", spki.as_bytes(), &other)).unwrap(),
-            VALID
-        );
+        assert_ne!(verify_signature(&arguments("sha256", spki.as_bytes(), &other)).unwrap(), VALID);
     }
 
     #[test]
@@ -255,11 +231,7 @@ mod tests {
         assert_eq!(verify_signature(&[]), Err(Status::BadArgument), "no key");
         let both = [good, string_field(5, b"-----BEGIN PUBLIC KEY-----")].concat();
         assert_eq!(verify_signature(&both), Err(Status::BadArgument), "two keys");
-        assert_eq!(
-            verify_signature(&[0xff; 11]),
-            Err(Status::BadArgument),
-            "a number without end"
-        );
+        assert_eq!(verify_signature(&[0xff; 11]), Err(Status::BadArgument), "a number without end");
     }
 
     #[test]

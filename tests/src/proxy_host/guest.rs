@@ -59,11 +59,7 @@ impl<'a> Guest<'a> {
     pub(super) fn bytes(&mut self, Span(at, size): Span) -> HostResult<Vec<u8>> {
         let memory = self.memory()?;
         let range = range(at, size)?;
-        Ok(memory
-            .data(&self.caller)
-            .get(range)
-            .ok_or(Status::InvalidMemoryAccess)?
-            .to_vec())
+        Ok(memory.data(&self.caller).get(range).ok_or(Status::InvalidMemoryAccess)?.to_vec())
     }
 
     /// Names are compared as text; a byte that is not UTF-8 is replaced and so matches nothing.
@@ -74,10 +70,7 @@ impl<'a> Guest<'a> {
     pub(super) fn write(&mut self, at: u32, bytes: &[u8]) -> HostResult {
         let memory = self.memory()?;
         let size = u32::try_from(bytes.len()).map_err(|_| Status::InvalidMemoryAccess)?;
-        let target = memory
-            .data_mut(&mut self.caller)
-            .get_mut(range(at, size)?)
-            .ok_or(Status::InvalidMemoryAccess)?;
+        let target = memory.data_mut(&mut self.caller).get_mut(range(at, size)?).ok_or(Status::InvalidMemoryAccess)?;
         target.copy_from_slice(bytes);
         Ok(())
     }
@@ -94,10 +87,7 @@ impl<'a> Guest<'a> {
     pub(super) fn give(&mut self, bytes: &[u8], slot: Slot) -> HostResult {
         let at = self.place(bytes)?;
         self.write_u32(slot.data, at)?;
-        self.write_u32(
-            slot.size,
-            u32::try_from(bytes.len()).map_err(|_| Status::InvalidMemoryAccess)?,
-        )
+        self.write_u32(slot.size, u32::try_from(bytes.len()).map_err(|_| Status::InvalidMemoryAccess)?)
     }
 
     /// Copies bytes into memory that the guest allocates for them; 0 when there are none.
@@ -114,17 +104,11 @@ impl<'a> Guest<'a> {
         let size = u32::try_from(size).map_err(|_| Status::InvalidMemoryAccess)?;
         // Envoy's order: a guest that exports `malloc` is asked through it.
         let exports = ["malloc", "proxy_on_memory_allocate"];
-        let allocator = exports
-            .into_iter()
-            .find_map(|name| self.caller.get_export(name).and_then(Extern::into_func));
+        let allocator = exports.into_iter().find_map(|name| self.caller.get_export(name).and_then(Extern::into_func));
         let allocator = allocator.ok_or(Status::InternalFailure)?;
         let allocator = allocator.typed::<u32, u32>(&self.caller).map_err(Fault::Trap)?;
         let at = allocator.call(&mut self.caller, size).map_err(Fault::Trap)?;
-        if at == 0 {
-            Err(Status::InvalidMemoryAccess.into())
-        } else {
-            Ok(at)
-        }
+        if at == 0 { Err(Status::InvalidMemoryAccess.into()) } else { Ok(at) }
     }
 
     fn memory(&mut self) -> HostResult<wasmtime::Memory> {

@@ -71,18 +71,12 @@ impl Headers {
     /// Every value of a header.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<Cow<'_, str>> {
-        self.0
-            .iter()
-            .filter(|(n, _)| is(n, name.as_bytes()))
-            .map(|(_, v)| String::from_utf8_lossy(v))
-            .collect()
+        self.0.iter().filter(|(n, _)| is(n, name.as_bytes())).map(|(_, v)| String::from_utf8_lossy(v)).collect()
     }
 
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
+        self.0.iter().map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
     }
 
     /// How many there are, repeats counted.
@@ -114,10 +108,7 @@ impl Headers {
     }
 
     pub(super) fn first(&self, name: &[u8]) -> Option<&[u8]> {
-        self.0
-            .iter()
-            .find(|(n, _)| is(n, name))
-            .map(|(_, value)| value.as_slice())
+        self.0.iter().find(|(n, _)| is(n, name)).map(|(_, value)| value.as_slice())
     }
 
     pub(super) fn add(&mut self, name: &[u8], value: &[u8], join: bool) {
@@ -147,10 +138,7 @@ impl Headers {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.0
-            .iter()
-            .map(|(name, value)| name.len().saturating_add(value.len()))
-            .sum()
+        self.0.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum()
     }
 }
 
@@ -162,9 +150,7 @@ impl fmt::Debug for Headers {
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(pairs: T) -> Self {
-        let pairs = pairs
-            .into_iter()
-            .map(|(name, value)| (name.as_ref().to_vec(), value.as_ref().to_vec()));
+        let pairs = pairs.into_iter().map(|(name, value)| (name.as_ref().to_vec(), value.as_ref().to_vec()));
         Self::from_pairs(pairs.collect(), false)
     }
 }
@@ -183,10 +169,7 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> From<Vec<(N, V)>> for Headers {
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> From<&[(N, V)]> for Headers {
     fn from(pairs: &[(N, V)]) -> Self {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.as_ref(), value.as_ref()))
-            .collect()
+        pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect()
     }
 }
 

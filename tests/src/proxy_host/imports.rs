@@ -38,10 +38,7 @@ impl Imports<'_> {
 
 /// Defines what the module may ask for, and a stub for each other proxy or WASI function that it does ask for.
 pub(super) fn define_all(linker: &mut Linker<State>, module: &Module) -> anyhow::Result<()> {
-    let mut imports = Imports {
-        linker,
-        defined: BTreeSet::new(),
-    };
+    let mut imports = Imports { linker, defined: BTreeSet::new() };
     define_known(&mut imports).map_err(|error| anyhow!("cannot define the host functions: {error:#}"))?;
     for import in module.imports() {
         let (from, name) = (import.module(), import.name());
@@ -73,14 +70,11 @@ fn define_stub(linker: &mut Linker<State>, import: (&str, &str), of: FuncType, c
     let (module, name) = import;
     let called = name.to_owned();
     let stub = linker.func_new(module, name, of, move |mut caller, _, results| {
-        caller
-            .data_mut()
-            .remark(format!("`{called}` is not implemented by this host"));
+        caller.data_mut().remark(format!("`{called}` is not implemented by this host"));
         if let Some(result) = results.first_mut() {
             *result = Val::I32(code);
         }
         Ok(())
     });
-    stub.map(|_| ())
-        .map_err(|error| anyhow!("cannot define `{module}.{name}`: {error:#}"))
+    stub.map(|_| ()).map_err(|error| anyhow!("cannot define `{module}.{name}`: {error:#}"))
 }

@@ -16,11 +16,9 @@ use super::state::{Deferred, HttpCall, State};
 use super::stream::Side;
 
 pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
-    imports.define(
-        "env",
-        "proxy_continue_stream",
-        |caller: Caller<'_, State>, kind: u32| answer(continue_stream(Guest::new(caller).state(), kind)),
-    )?;
+    imports.define("env", "proxy_continue_stream", |caller: Caller<'_, State>, kind: u32| {
+        answer(continue_stream(Guest::new(caller).state(), kind))
+    })?;
     imports.define("env", "proxy_close_stream", |caller: Caller<'_, State>, kind: u32| {
         answer(close_stream(Guest::new(caller).state(), kind))
     })?;
@@ -41,12 +39,7 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
          data: u32,
          size: u32| {
             let slot = Slot { data, size };
-            answer(call_foreign(
-                &mut Guest::new(caller),
-                Span(name, name_size),
-                Span(argument, argument_size),
-                slot,
-            ))
+            answer(call_foreign(&mut Guest::new(caller), Span(name, name_size), Span(argument, argument_size), slot))
         },
     )
 }
@@ -66,14 +59,7 @@ fn define_send_local_response(imports: &mut Imports<'_>) -> wasmtime::Result<()>
          grpc_status: i32| {
             let mut guest = Guest::new(caller);
             let (details, body) = (Span(details, details_size), Span(body, body_size));
-            answer(send_local_response(
-                &mut guest,
-                status,
-                details,
-                body,
-                Span(headers, headers_size),
-                grpc_status,
-            ))
+            answer(send_local_response(&mut guest, status, details, body, Span(headers, headers_size), grpc_status))
         },
     )
 }
@@ -160,13 +146,7 @@ fn send_local_response(
     let pairs = decode_pairs(&guest.bytes(headers)?);
     let state = guest.state();
     let headers = Headers::from_pairs(pairs, state.options.join_repeated_headers);
-    let wanted = Wanted {
-        status,
-        headers,
-        body,
-        details,
-        grpc_status,
-    };
+    let wanted = Wanted { status, headers, body, details, grpc_status };
     let id = state.active();
     match state.active_stream() {
         Some(stream) => {
@@ -193,14 +173,8 @@ fn http_call(guest: &mut Guest<'_>, parts: &HttpCallParts, token_at: u32) -> Hos
     let trailers = Headers::from_pairs(decode_pairs(&guest.bytes(parts.trailers)?), true);
     guest.write_u32(token_at, 0)?;
     let state = guest.state();
-    let known = state
-        .options
-        .clusters
-        .as_ref()
-        .is_none_or(|clusters| clusters.contains(&cluster));
-    let complete = [":method", ":path", ":authority"]
-        .iter()
-        .all(|name| headers.first(name.as_bytes()).is_some());
+    let known = state.options.clusters.as_ref().is_none_or(|clusters| clusters.contains(&cluster));
+    let complete = [":method", ":path", ":authority"].iter().all(|name| headers.first(name.as_bytes()).is_some());
     if !known || !complete || i32::try_from(parts.timeout_millis).is_err() {
         return Err(Status::BadArgument.into());
     }
@@ -212,15 +186,7 @@ fn http_call(guest: &mut Guest<'_>, parts: &HttpCallParts, token_at: u32) -> Hos
     state.last_http_call = token;
     let timeout = Duration::from_millis(u64::from(parts.timeout_millis));
     let dispatched_at_unix_nanos = state.now_unix_nanos;
-    let call = HttpCall {
-        token,
-        cluster,
-        headers,
-        body,
-        trailers,
-        timeout,
-        dispatched_at_unix_nanos,
-    };
+    let call = HttpCall { token, cluster, headers, body, trailers, timeout, dispatched_at_unix_nanos };
     state.http_calls.insert(token, call);
     guest.write_u32(token_at, token)
 }
@@ -242,10 +208,7 @@ fn call_foreign(guest: &mut Guest<'_>, name: Span, argument: Span, slot: Slot) -
         guest.write_u32(slot.data, at)?;
     }
     if slot.size != 0 {
-        guest.write_u32(
-            slot.size,
-            u32::try_from(result.len()).map_err(|_| Status::InternalFailure)?,
-        )?;
+        guest.write_u32(slot.size, u32::try_from(result.len()).map_err(|_| Status::InternalFailure)?)?;
     }
     Ok(())
 }

@@ -18,22 +18,14 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_property",
         |caller: Caller<'_, State>, path: u32, path_size: u32, data: u32, size: u32| {
-            answer(get_property(
-                &mut Guest::new(caller),
-                Span(path, path_size),
-                Slot { data, size },
-            ))
+            answer(get_property(&mut Guest::new(caller), Span(path, path_size), Slot { data, size }))
         },
     )?;
     imports.define(
         "env",
         "proxy_set_property",
         |caller: Caller<'_, State>, path: u32, path_size: u32, value: u32, value_size: u32| {
-            answer(set_property(
-                &mut Guest::new(caller),
-                Span(path, path_size),
-                Span(value, value_size),
-            ))
+            answer(set_property(&mut Guest::new(caller), Span(path, path_size), Span(value, value_size)))
         },
     )
 }
@@ -53,11 +45,9 @@ fn define_maps(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
             answer(set_pairs(&mut Guest::new(caller), map, Span(pairs, size)))
         },
     )?;
-    imports.define(
-        "env",
-        "proxy_get_header_map_size",
-        |caller: Caller<'_, State>, map: u32, at: u32| answer(map_size(&mut Guest::new(caller), map, at)),
-    )
+    imports.define("env", "proxy_get_header_map_size", |caller: Caller<'_, State>, map: u32, at: u32| {
+        answer(map_size(&mut Guest::new(caller), map, at))
+    })
 }
 
 fn define_values(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
@@ -65,12 +55,7 @@ fn define_values(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_header_map_value",
         |caller: Caller<'_, State>, map: u32, name: u32, name_size: u32, data: u32, size: u32| {
-            answer(get_value(
-                &mut Guest::new(caller),
-                map,
-                Span(name, name_size),
-                Slot { data, size },
-            ))
+            answer(get_value(&mut Guest::new(caller), map, Span(name, name_size), Slot { data, size }))
         },
     )?;
     imports.define(
@@ -107,15 +92,9 @@ fn define_values(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_remove_header_map_value",
         |caller: Caller<'_, State>, map: u32, name: u32, name_size: u32| {
-            answer(change(
-                &mut Guest::new(caller),
-                map,
-                Span(name, name_size),
-                None,
-                |change| {
-                    change.headers.remove(&change.name);
-                },
-            ))
+            answer(change(&mut Guest::new(caller), map, Span(name, name_size), None, |change| {
+                change.headers.remove(&change.name);
+            }))
         },
     )
 }
@@ -125,24 +104,14 @@ fn define_buffers(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_buffer_bytes",
         |caller: Caller<'_, State>, buffer: u32, start: u32, length: u32, data: u32, size: u32| {
-            answer(get_buffer(
-                &mut Guest::new(caller),
-                buffer,
-                Span(start, length),
-                Slot { data, size },
-            ))
+            answer(get_buffer(&mut Guest::new(caller), buffer, Span(start, length), Slot { data, size }))
         },
     )?;
     imports.define(
         "env",
         "proxy_set_buffer_bytes",
         |caller: Caller<'_, State>, buffer: u32, start: u32, length: u32, data: u32, size: u32| {
-            answer(set_buffer(
-                &mut Guest::new(caller),
-                buffer,
-                Span(start, length),
-                Span(data, size),
-            ))
+            answer(set_buffer(&mut Guest::new(caller), buffer, Span(start, length), Span(data, size)))
         },
     )?;
     imports.define(
@@ -213,12 +182,7 @@ fn change(
     };
     let join = guest.state().options.join_repeated_headers;
     let headers = guest.state().writable_map(map).ok_or(Status::BadArgument)?;
-    apply(Change {
-        headers,
-        name,
-        value,
-        join,
-    });
+    apply(Change { headers, name, value, join });
     Ok(())
 }
 

@@ -12,24 +12,14 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_shared_data",
         |caller: Caller<'_, State>, key: u32, key_size: u32, data: u32, size: u32, cas_at: u32| {
-            answer(get_data(
-                &mut Guest::new(caller),
-                Span(key, key_size),
-                Slot { data, size },
-                cas_at,
-            ))
+            answer(get_data(&mut Guest::new(caller), Span(key, key_size), Slot { data, size }, cas_at))
         },
     )?;
     imports.define(
         "env",
         "proxy_set_shared_data",
         |caller: Caller<'_, State>, key: u32, key_size: u32, value: u32, value_size: u32, cas: u32| {
-            answer(set_data(
-                &mut Guest::new(caller),
-                Span(key, key_size),
-                Span(value, value_size),
-                cas,
-            ))
+            answer(set_data(&mut Guest::new(caller), Span(key, key_size), Span(value, value_size), cas))
         },
     )?;
     imports.define(
@@ -43,12 +33,7 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_resolve_shared_queue",
         |caller: Caller<'_, State>, vm_id: u32, vm_id_size: u32, name: u32, name_size: u32, token_at: u32| {
-            answer(resolve_queue(
-                &mut Guest::new(caller),
-                Span(vm_id, vm_id_size),
-                Span(name, name_size),
-                token_at,
-            ))
+            answer(resolve_queue(&mut Guest::new(caller), Span(vm_id, vm_id_size), Span(name, name_size), token_at))
         },
     )?;
     imports.define(
@@ -85,10 +70,7 @@ fn set_data(guest: &mut Guest<'_>, key: Span, value: Span, cas: u32) -> HostResu
 fn register_queue(guest: &mut Guest<'_>, name: Span, token_at: u32) -> HostResult {
     let name = guest.text(name)?;
     let state = guest.state();
-    let token = state
-        .options
-        .shared
-        .register_queue(&state.options.vm_id, &name, state.vm);
+    let token = state.options.shared.register_queue(&state.options.vm_id, &name, state.vm);
     guest.write_u32(token_at, token)
 }
 

@@ -35,11 +35,7 @@ pub struct LogLine {
 
 impl fmt::Display for LogLine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "[{:?} {:?} {}] {}",
-            self.level, self.source, self.context, self.message
-        )
+        write!(formatter, "[{:?} {:?} {}] {}", self.level, self.source, self.context, self.message)
     }
 }
 

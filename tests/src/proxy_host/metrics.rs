@@ -66,17 +66,12 @@ impl Metrics {
 
     /// Counters and gauges by name.
     pub(super) fn all(&self) -> BTreeMap<String, u64> {
-        self.values
-            .iter()
-            .map(|((_, name), value)| (name.clone(), *value))
-            .collect()
+        self.values.iter().map(|((_, name), value)| (name.clone(), *value)).collect()
     }
 
     pub(super) fn named(&self, name: &str) -> Option<u64> {
         let kinds = [Kind::Counter, Kind::Gauge];
-        kinds
-            .into_iter()
-            .find_map(|kind| self.values.get(&(kind, name.to_owned())).copied())
+        kinds.into_iter().find_map(|kind| self.values.get(&(kind, name.to_owned())).copied())
     }
 
     pub(super) fn histogram(&self, name: &str) -> Vec<u64> {
@@ -85,11 +80,7 @@ impl Metrics {
 
     fn value_of(&mut self, id: u32) -> Result<(Kind, &mut u64), Status> {
         // The low bits tell the kind even of a number that was never given out.
-        let unknown = if id & 3 < 2 {
-            Status::NotFound
-        } else {
-            Status::BadArgument
-        };
+        let unknown = if id & 3 < 2 { Status::NotFound } else { Status::BadArgument };
         let (kind, name) = self.ids.get(&id).ok_or(unknown)?;
         let value = self.values.get_mut(&(*kind, name.clone())).ok_or(unknown)?;
         Ok((*kind, value))

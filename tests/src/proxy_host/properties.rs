@@ -21,16 +21,11 @@ pub(super) fn set(state: &mut State, path: Vec<u8>, value: Vec<u8>) -> Result<()
 
 pub(super) fn get(state: &mut State, path: &[u8]) -> Option<Vec<u8>> {
     let path = path.strip_suffix(b"\0").unwrap_or(path);
-    let of_stream = state
-        .active_stream()
-        .and_then(|stream| stream.host_properties.get(path).cloned());
+    let of_stream = state.active_stream().and_then(|stream| stream.host_properties.get(path).cloned());
     let of_host = of_stream.or_else(|| state.properties.get(path).cloned());
     of_host.or_else(|| computed(state, path)).or_else(|| {
         let single = !path.contains(&0);
-        state
-            .active_stream()
-            .filter(|_| single)
-            .and_then(|stream| stream.properties.get(path).cloned())
+        state.active_stream().filter(|_| single).and_then(|stream| stream.properties.get(path).cloned())
     })
 }
 
@@ -51,10 +46,7 @@ fn computed(state: &mut State, path: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn request_header(state: &mut State, name: &[u8]) -> Option<Vec<u8>> {
-    state
-        .readable_map(MapType::RequestHeaders)?
-        .first(name)
-        .map(<[u8]>::to_vec)
+    state.readable_map(MapType::RequestHeaders)?.first(name).map(<[u8]>::to_vec)
 }
 
 fn split_path(mut path: Vec<u8>) -> (Vec<u8>, Vec<u8>) {

@@ -15,34 +15,19 @@ pub(super) struct Wanted {
 }
 
 pub(super) fn shape(wanted: Wanted, request: &Headers) -> LocalReply {
-    let Wanted {
-        status,
-        mut headers,
-        body,
-        details,
-        grpc_status,
-    } = wanted;
+    let Wanted { status, mut headers, body, details, grpc_status } = wanted;
     // Access logs are split at white space, so Envoy lets none into the details.
     let details = details.replace(|character: char| character.is_ascii_whitespace(), "_");
     headers.remove(b":status");
     if is_grpc(request) {
-        let code = if grpc_status < 0 {
-            grpc_status_of(status)
-        } else {
-            grpc_status
-        };
+        let code = if grpc_status < 0 { grpc_status_of(status) } else { grpc_status };
         headers.set(b"content-type", b"application/grpc");
         headers.set(b"grpc-status", code.to_string().as_bytes());
         if !body.is_empty() {
             headers.set(b"grpc-message", percent_encoded(&body).as_bytes());
         }
         headers.remove(b"content-length");
-        return LocalReply {
-            status: 200,
-            headers,
-            body: Vec::new(),
-            details,
-        };
+        return LocalReply { status: 200, headers, body: Vec::new(), details };
     }
     if body.is_empty() {
         headers.remove(b"content-length");
@@ -53,12 +38,7 @@ pub(super) fn shape(wanted: Wanted, request: &Headers) -> LocalReply {
             headers.set(b"content-type", b"text/plain");
         }
     }
-    LocalReply {
-        status,
-        headers,
-        body,
-        details,
-    }
+    LocalReply { status, headers, body, details }
 }
 
 fn is_grpc(request: &Headers) -> bool {
@@ -96,37 +76,22 @@ mod tests {
     use super::*;
 
     fn wanted(status: u32, body: &[u8], headers: Headers) -> Wanted {
-        Wanted {
-            status,
-            headers,
-            body: body.to_vec(),
-            details: String::new(),
-            grpc_status: -1,
-        }
+        Wanted { status, headers, body: body.to_vec(), details: String::new(), grpc_status: -1 }
     }
 
     #[test]
     fn a_body_gets_its_length_and_a_type() {
         let reply = shape(wanted(401, b"no", Headers::default()), &Headers::default());
-        assert_eq!(
-            reply.headers,
-            Headers::from([("content-length", "2"), ("content-type", "text/plain")])
-        );
+        assert_eq!(reply.headers, Headers::from([("content-length", "2"), ("content-type", "text/plain")]));
         let problem = Headers::from([("content-type", "application/problem+json")]);
         let reply = shape(wanted(401, b"{}", problem), &Headers::default());
-        assert_eq!(
-            reply.headers.get("content-type").as_deref(),
-            Some("application/problem+json")
-        );
+        assert_eq!(reply.headers.get("content-type").as_deref(), Some("application/problem+json"));
     }
 
     #[test]
     fn no_body_means_no_type() {
         let typed = Headers::from([("content-type", "application/problem+json")]);
-        assert_eq!(
-            shape(wanted(401, b"", typed), &Headers::default()).headers,
-            Headers::default()
-        );
+        assert_eq!(shape(wanted(401, b"", typed), &Headers::default()).headers, Headers::default());
     }
 
     #[test]

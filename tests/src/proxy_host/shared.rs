@@ -48,9 +48,7 @@ impl Shared {
     pub fn keys(&self, vm_id: &str) -> Vec<String> {
         let store = self.store();
         let of_vm = store.values.keys().filter(|(owner, _)| owner == vm_id);
-        of_vm
-            .map(|(_, key)| String::from_utf8_lossy(key).into_owned())
-            .collect()
+        of_vm.map(|(_, key)| String::from_utf8_lossy(key).into_owned()).collect()
     }
 
     /// Drops the values of a `vm_id`, as happens when its last VM goes.
@@ -84,22 +82,14 @@ impl Shared {
 
     pub(super) fn register_queue(&self, vm_id: &str, name: &str, owner: u64) -> u32 {
         let mut store = self.store();
-        let next = u32::try_from(store.queue_names.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
-        let token = *store
-            .queue_names
-            .entry((vm_id.to_owned(), name.to_owned()))
-            .or_insert(next);
+        let next = u32::try_from(store.queue_names.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let token = *store.queue_names.entry((vm_id.to_owned(), name.to_owned())).or_insert(next);
         store.queues.entry(token).or_default().owner = owner;
         token
     }
 
     pub(super) fn resolve_queue(&self, vm_id: &str, name: &str) -> Option<u32> {
-        self.store()
-            .queue_names
-            .get(&(vm_id.to_owned(), name.to_owned()))
-            .copied()
+        self.store().queue_names.get(&(vm_id.to_owned(), name.to_owned())).copied()
     }
 
     pub(super) fn enqueue(&self, token: u32, message: Vec<u8>) -> Result<(), Status> {

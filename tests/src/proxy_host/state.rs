@@ -124,12 +124,7 @@ impl State {
     pub(super) fn log(&mut self, level: LogLevel, source: LogSource, message: String) {
         if level >= self.options.log_level {
             let context = self.active();
-            self.logs.push(LogLine {
-                level,
-                source,
-                context,
-                message,
-            });
+            self.logs.push(LogLine { level, source, context, message });
         }
     }
 

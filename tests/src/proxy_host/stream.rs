@@ -3,7 +3,9 @@
 //! Each side (request, response) walks `Idle → InHeaders → Paused | Passed`, then the same for its body. The guest
 //! sees headers while its callback runs and while it holds the stream, and no longer once the stream went on.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::headers::Headers;
 
@@ -78,7 +80,7 @@ pub enum BodyOutcome {
 }
 
 /// What the client gets instead of the upstream's answer.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct LocalReply {
     /// The HTTP status; 200 for a gRPC caller, whose status is the header `grpc-status`.
     pub status: u32,
@@ -88,6 +90,26 @@ pub struct LocalReply {
     pub body: Vec<u8>,
     /// What `%RESPONSE_CODE_DETAILS%` shows; the plain SDK call leaves it empty.
     pub details: String,
+}
+
+impl LocalReply {
+    /// The body as text; what is not UTF-8 is replaced.
+    #[must_use]
+    pub fn body_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+impl fmt::Debug for LocalReply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("LocalReply")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &self.body_text())
+            .field("details", &self.details)
+            .finish()
+    }
 }
 
 /// What is left of a stream that was closed.
@@ -171,12 +193,7 @@ impl Stream {
     }
 
     pub(super) fn show_headers(&mut self, side: Side, headers: Headers) {
-        *self.half(side) = Half {
-            headers,
-            body: Vec::new(),
-            phase: Phase::InHeaders,
-            visible: true,
-        };
+        *self.half(side) = Half { headers, body: Vec::new(), phase: Phase::InHeaders, visible: true };
     }
 
     /// The guest resumes: from this moment, not from the end of its callback, the headers are out of its reach.
@@ -220,9 +237,7 @@ impl Stream {
         };
         match half.phase {
             _ if self.reset => Outcome::Reset,
-            Phase::Passed | Phase::InBody | Phase::BodyPaused => Outcome::Continue {
-                headers: half.headers.clone(),
-            },
+            Phase::Passed | Phase::InBody | Phase::BodyPaused => Outcome::Continue { headers: half.headers.clone() },
             Phase::Idle | Phase::InHeaders | Phase::HeadersPaused => Outcome::Paused,
         }
     }
@@ -230,15 +245,7 @@ impl Stream {
     pub(super) fn close(self) -> ClosedStream {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let outcome = self.outcome(Side::Request);
-        let properties = self
-            .properties
-            .into_iter()
-            .map(|(name, value)| (text(name), value))
-            .collect();
-        ClosedStream {
-            outcome,
-            properties,
-            route_cache_cleared: self.route_cache_cleared,
-        }
+        let properties = self.properties.into_iter().map(|(name, value)| (text(name), value)).collect();
+        ClosedStream { outcome, properties, route_cache_cleared: self.route_cache_cleared }
     }
 }

@@ -44,12 +44,7 @@ impl Vm {
         store.limiter(|state| &mut state.limits);
         let instance = store.set_fuel(fuel).and_then(|()| module.instantiate(&mut store));
         let instance = instance.map_err(|error| failure_in(&store, "instantiate", 0, Cause::of(&error, fuel)))?;
-        let mut vm = Self {
-            store,
-            instance,
-            dead: false,
-            fuel_used: 0,
-        };
+        let mut vm = Self { store, instance, dead: false, fuel_used: 0 };
         vm.run_constructors()?;
 
         let root = vm.state_mut().next_context();
@@ -133,22 +128,13 @@ impl Vm {
         body: &[u8],
     ) -> Result<(), GuestFailure> {
         if body.len() > HTTP_CALL_BODY_BYTES_MAX {
-            self.state_mut()
-                .remark("the answer exceeds 32 MiB: the guest gets no response".to_owned());
+            self.state_mut().remark("the answer exceeds 32 MiB: the guest gets no response".to_owned());
             return self.fail_http_call(token);
         }
         let status = status.to_string();
-        let all = [(":status", status.as_str())]
-            .into_iter()
-            .chain(headers.iter().copied());
+        let all = [(":status", status.as_str())].into_iter().chain(headers.iter().copied());
         let headers: Headers = all.collect::<Headers>().joined(true);
-        self.end_http_call(
-            token,
-            Some(HttpAnswer {
-                headers,
-                body: body.to_vec(),
-            }),
-        )
+        self.end_http_call(token, Some(HttpAnswer { headers, body: body.to_vec() }))
     }
 
     /// Ends an HTTP call without a response: the guest sees 0 headers, as when the connection is reset.
@@ -164,12 +150,7 @@ impl Vm {
     /// # Errors
     /// When there is no such call, or the guest fails.
     pub fn time_out_http_call(&mut self, token: u32) -> Result<(), GuestFailure> {
-        self.answer_http_call(
-            token,
-            504,
-            &[("content-type", "text/plain")],
-            b"upstream request timeout",
-        )
+        self.answer_http_call(token, 504, &[("content-type", "text/plain")], b"upstream request timeout")
     }
 
     /// From now on new HTTP calls are refused at once with this status; `None` takes them again.
@@ -196,10 +177,7 @@ impl Vm {
     /// # Errors
     /// When the guest fails.
     pub fn shut_down(&mut self) -> Result<bool, GuestFailure> {
-        let done = self.state().done
-            || self
-                .call::<_, u32>("proxy_on_done", ROOT, ROOT)?
-                .is_none_or(|done| done != 0);
+        let done = self.state().done || self.call::<_, u32>("proxy_on_done", ROOT, ROOT)?.is_none_or(|done| done != 0);
         if done {
             self.call::<_, ()>("proxy_on_delete", ROOT, ROOT)?;
         }
@@ -208,9 +186,7 @@ impl Vm {
 
     /// Sets a property that the guest can read in every context, such as `["xds", "cluster_name"]`.
     pub fn set_property(&mut self, path: &[&str], value: &[u8]) {
-        self.state_mut()
-            .properties
-            .insert(properties::path(path), value.to_vec());
+        self.state_mut().properties.insert(properties::path(path), value.to_vec());
     }
 
     /// Everything that was logged, in order.
@@ -268,16 +244,11 @@ impl Vm {
             return Ok(None);
         }
         let fuel = self.state().options.fuel_per_callback;
-        let function = self
-            .instance
-            .get_typed_func::<Params, Results>(&mut self.store, callback);
+        let function = self.instance.get_typed_func::<Params, Results>(&mut self.store, callback);
         let function = function.map_err(|error| self.failure(callback, context, Cause::of(&error, fuel)))?;
         let state = self.state_mut();
         (state.current, state.effective) = (context, 0);
-        let result = self
-            .store
-            .set_fuel(fuel)
-            .and_then(|()| function.call(&mut self.store, params));
+        let result = self.store.set_fuel(fuel).and_then(|()| function.call(&mut self.store, params));
         self.fuel_used = fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
         match result {
             Ok(results) => {
@@ -317,11 +288,7 @@ impl Vm {
     }
 
     fn must_accept(&self, callback: &'static str, accepted: Option<u32>) -> Result<(), GuestFailure> {
-        if accepted == Some(0) {
-            Err(self.failure(callback, ROOT, Cause::Refused))
-        } else {
-            Ok(())
-        }
+        if accepted == Some(0) { Err(self.failure(callback, ROOT, Cause::Refused)) } else { Ok(()) }
     }
 
     fn end_http_call(&mut self, token: u32, answer: Option<HttpAnswer>) -> Result<(), GuestFailure> {
@@ -359,12 +326,7 @@ impl fmt::Debug for Vm {
 }
 
 fn failure_in(store: &Store<State>, callback: &'static str, context: u32, cause: Cause) -> GuestFailure {
-    GuestFailure {
-        callback,
-        context,
-        cause,
-        logs: store.data().logs.last(FAILURE_LOG_LINES),
-    }
+    GuestFailure { callback, context, cause, logs: store.data().logs.last(FAILURE_LOG_LINES) }
 }
 
 pub(super) fn size(number: usize) -> u32 {

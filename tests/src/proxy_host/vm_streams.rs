@@ -79,9 +79,7 @@ impl Vm {
     /// When there is no such stream.
     pub fn outcome(&self, stream: StreamId) -> Result<Outcome, GuestFailure> {
         let found = self.state().streams.get(&stream.0);
-        found
-            .map(|found| found.outcome(Side::Request))
-            .ok_or_else(|| self.no_stream("outcome", stream))
+        found.map(|found| found.outcome(Side::Request)).ok_or_else(|| self.no_stream("outcome", stream))
     }
 
     /// Sets a property that the guest can read on this stream, such as `["xds", "route_name"]`.
@@ -97,12 +95,7 @@ impl Vm {
     /// What the guest set with `set_property` under one name.
     #[must_use]
     pub fn stream_property(&self, stream: StreamId, name: &str) -> Option<Vec<u8>> {
-        self.state()
-            .streams
-            .get(&stream.0)?
-            .properties
-            .get(name.as_bytes())
-            .cloned()
+        self.state().streams.get(&stream.0)?.properties.get(name.as_bytes()).cloned()
     }
 
     /// Ends a stream, because it is complete or because the client left: log, done, delete.
@@ -118,9 +111,7 @@ impl Vm {
         self.call::<_, u32>("proxy_on_done", id, id)?;
         self.call::<_, ()>("proxy_on_delete", id, id)?;
         let closed = self.state_mut().streams.remove(&id);
-        closed
-            .map(Stream::close)
-            .ok_or_else(|| self.no_stream("proxy_on_delete", stream))
+        closed.map(Stream::close).ok_or_else(|| self.no_stream("proxy_on_delete", stream))
     }
 
     /// Carries out, in order, what the guest asked for during a callback.
@@ -146,30 +137,18 @@ impl Vm {
         let state = self.state_mut();
         let resumed = state.streams.get_mut(&id).is_some_and(|stream| stream.resume(side));
         if !resumed {
-            state
-                .misuse
-                .get_or_insert(format!("it resumed stream {id}, which does not wait"));
+            state.misuse.get_or_insert(format!("it resumed stream {id}, which does not wait"));
         }
     }
 
     /// A reply runs through the guest's own response callbacks before the client gets it.
     fn reply(&mut self, id: u32, reply: LocalReply) -> Result<(), GuestFailure> {
-        let Some(stream) = self
-            .state_mut()
-            .streams
-            .get_mut(&id)
-            .filter(|stream| stream.can_reply())
-        else {
+        let Some(stream) = self.state_mut().streams.get_mut(&id).filter(|stream| stream.can_reply()) else {
             let what = format!("it replied to stream {id}, which had been replied to, let through or closed");
             self.state_mut().misuse.get_or_insert(what);
             return Ok(());
         };
-        let LocalReply {
-            status,
-            headers,
-            body,
-            details,
-        } = reply.clone();
+        let LocalReply { status, headers, body, details } = reply.clone();
         stream.reply = Some(reply);
         let mut shown = headers;
         shown.set(b":status", status.to_string().as_bytes());
@@ -177,29 +156,13 @@ impl Vm {
         stream.show_headers(Side::Response, shown);
         let no_body = u32::from(body.is_empty());
         self.call::<_, u32>("proxy_on_response_headers", id, (id, size(count), no_body))?;
-        let mut headers = self
-            .stream("proxy_on_response_headers", StreamId(id))?
-            .response
-            .headers
-            .clone();
-        let status = headers
-            .get(":status")
-            .and_then(|status| status.parse().ok())
-            .unwrap_or(status);
+        let mut headers = self.stream("proxy_on_response_headers", StreamId(id))?.response.headers.clone();
+        let status = headers.get(":status").and_then(|status| status.parse().ok()).unwrap_or(status);
         headers.remove(b":status");
-        let body = if body.is_empty() {
-            body
-        } else {
-            self.reply_body(id, body)?
-        };
+        let body = if body.is_empty() { body } else { self.reply_body(id, body)? };
         let stream = self.stream("proxy_on_response_headers", StreamId(id))?;
         stream.pass(Side::Response);
-        stream.reply = Some(LocalReply {
-            status,
-            headers,
-            body,
-            details,
-        });
+        stream.reply = Some(LocalReply { status, headers, body, details });
         Ok(())
     }
 
@@ -278,9 +241,7 @@ impl Vm {
             return Ok(BodyOutcome::Paused);
         }
         found.pass(side);
-        Ok(BodyOutcome::Continue {
-            body: std::mem::take(&mut found.half(side).body),
-        })
+        Ok(BodyOutcome::Continue { body: std::mem::take(&mut found.half(side).body) })
     }
 
     fn stream(&mut self, callback: &'static str, stream: StreamId) -> Result<&mut Stream, GuestFailure> {
@@ -292,10 +253,6 @@ impl Vm {
     }
 
     fn no_stream(&self, callback: &'static str, stream: StreamId) -> GuestFailure {
-        self.failure(
-            callback,
-            stream.0,
-            Cause::NotPossible(format!("stream {} is not open", stream.0)),
-        )
+        self.failure(callback, stream.0, Cause::NotPossible(format!("stream {} is not open", stream.0)))
     }
 }

@@ -52,44 +52,23 @@ fn define_output(imports: &mut Imports<'_>, module: &'static str) -> wasmtime::R
         },
     )?;
     imports.define(module, "fd_close", |_descriptor: u32| 0_u32)?;
-    imports.define(
-        module,
-        "fd_fdstat_get",
-        |caller: Caller<'_, State>, descriptor: u32, at: u32| {
-            errno(fd_fdstat_get(&mut Guest::new(caller), descriptor, at))
-        },
-    )
+    imports.define(module, "fd_fdstat_get", |caller: Caller<'_, State>, descriptor: u32, at: u32| {
+        errno(fd_fdstat_get(&mut Guest::new(caller), descriptor, at))
+    })
 }
 
 fn define_environment(imports: &mut Imports<'_>, module: &'static str) -> wasmtime::Result<()> {
-    imports.define(
-        module,
-        "environ_sizes_get",
-        |caller: Caller<'_, State>, count_at: u32, size_at: u32| {
-            errno(environ_sizes_get(&mut Guest::new(caller), count_at, size_at))
-        },
-    )?;
-    imports.define(
-        module,
-        "environ_get",
-        |caller: Caller<'_, State>, pointers: u32, strings: u32| {
-            errno(environ_get(&mut Guest::new(caller), pointers, strings))
-        },
-    )?;
+    imports.define(module, "environ_sizes_get", |caller: Caller<'_, State>, count_at: u32, size_at: u32| {
+        errno(environ_sizes_get(&mut Guest::new(caller), count_at, size_at))
+    })?;
+    imports.define(module, "environ_get", |caller: Caller<'_, State>, pointers: u32, strings: u32| {
+        errno(environ_get(&mut Guest::new(caller), pointers, strings))
+    })?;
     imports.define(module, "args_get", |_pointers: u32, _strings: u32| 0_u32)?;
-    imports.define(
-        module,
-        "args_sizes_get",
-        |caller: Caller<'_, State>, count_at: u32, size_at: u32| {
-            let mut guest = Guest::new(caller);
-            errno(
-                guest
-                    .write_u32(count_at, 0)
-                    .and_then(|()| guest.write_u32(size_at, 0))
-                    .map(|()| 0),
-            )
-        },
-    )
+    imports.define(module, "args_sizes_get", |caller: Caller<'_, State>, count_at: u32, size_at: u32| {
+        let mut guest = Guest::new(caller);
+        errno(guest.write_u32(count_at, 0).and_then(|()| guest.write_u32(size_at, 0)).map(|()| 0))
+    })
 }
 
 /// WASI knows no proxy statuses: whatever goes wrong with memory is a fault.
@@ -119,9 +98,7 @@ fn fd_write(guest: &mut Guest<'_>, descriptor: u32, parts: u32, count: u32, writ
     let written = u32::try_from(text.len()).unwrap_or(u32::MAX);
     if !text.is_empty() {
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
-        guest
-            .state()
-            .log(level, source, String::from_utf8_lossy(text).into_owned());
+        guest.state().log(level, source, String::from_utf8_lossy(text).into_owned());
     }
     guest.write_u32(written_at, written)?;
     Ok(0)
@@ -140,9 +117,7 @@ fn fd_fdstat_get(guest: &mut Guest<'_>, descriptor: u32, at: u32) -> HostResult<
 
 fn environment(guest: &mut Guest<'_>) -> Vec<Vec<u8>> {
     let of = &guest.state().options.environment;
-    of.iter()
-        .map(|(name, value)| format!("{name}={value}\0").into_bytes())
-        .collect()
+    of.iter().map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect()
 }
 
 fn environ_sizes_get(guest: &mut Guest<'_>, count_at: u32, size_at: u32) -> HostResult<u32> {

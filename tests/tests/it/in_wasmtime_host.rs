@@ -25,9 +25,7 @@ fn in_wasmtime_a_guest_reads_its_configuration_and_may_refuse_it() -> Result<()>
     )?;
     let vm = host.start("good", HostOptions::default())?;
     assert_eq!(said(&vm), ["00", "good"]);
-    let failure = host
-        .start("bad", HostOptions::default())
-        .expect_err("three letters are refused");
+    let failure = host.start("bad", HostOptions::default()).expect_err("three letters are refused");
     assert!(failure.is_refusal());
     assert_eq!(failure.callback, "proxy_on_configure");
     assert!(failure.log_text().contains("bad"), "{failure}");
@@ -41,13 +39,8 @@ fn in_wasmtime_what_is_no_proxy_wasm_module_is_refused_with_the_reason() {
     assert!(refusal("not wasm").contains("does not compile"));
     let abi = r#"(func (export "proxy_abi_version_0_2_1"))"#;
     let foreign = refusal(&format!(r#"(module (import "env" "open_file" (func)) {abi})"#));
-    assert!(
-        foreign.contains("`env.open_file`, which no proxy-wasm host provides"),
-        "{foreign}"
-    );
-    let wrong = refusal(&format!(
-        r#"(module (import "env" "proxy_done" (func (param i64))) {abi})"#
-    ));
+    assert!(foreign.contains("`env.open_file`, which no proxy-wasm host provides"), "{foreign}");
+    let wrong = refusal(&format!(r#"(module (import "env" "proxy_done" (func (param i64))) {abi})"#));
     assert!(wrong.contains("do not fit the proxy-wasm ABI"), "{wrong}");
 }
 
@@ -65,10 +58,7 @@ fn in_wasmtime_headers_go_on_as_the_guest_left_them() -> Result<()> {
     let headers = outcome.headers().context("must go on")?;
     assert_eq!(headers.all("x-who"), ["guest"]);
     assert_eq!(said(&vm), ["00", "client", "01", "00"]);
-    assert!(
-        vm.request_headers(stream, [(":path", "/")], true).is_err(),
-        "headers come once"
-    );
+    assert!(vm.request_headers(stream, [(":path", "/")], true).is_err(), "headers come once");
     Ok(())
 }
 
@@ -100,29 +90,16 @@ fn in_wasmtime_a_held_call_goes_on_when_a_http_call_is_answered() -> Result<()> 
     vm.advance(Duration::from_millis(100))?;
     let calls = vm.pending_http_calls();
     let call = calls.first().context("the tick must have dispatched a call")?;
-    assert_eq!(
-        (call.cluster.as_str(), call.timeout),
-        ("feed", Duration::from_millis(1500))
-    );
+    assert_eq!((call.cluster.as_str(), call.timeout), ("feed", Duration::from_millis(1500)));
     assert_eq!(call.headers.get(":path").as_deref(), Some("/s"));
 
     let stream = vm.open_stream()?;
     assert_eq!(vm.request_headers(stream, [(":path", "/")], true)?, Outcome::Paused);
-    assert!(
-        vm.request_body(stream, b"x", true).is_err(),
-        "a proxy keeps the body of a held call back"
-    );
+    assert!(vm.request_body(stream, b"x", true).is_err(), "a proxy keeps the body of a held call back");
     vm.answer_http_call(call.token, 200, &[("etag", "\"1.7\"")], b"snapshot")?;
     assert!(vm.outcome(stream)?.headers().is_some());
-    assert_eq!(
-        said(&vm),
-        ["00", "200", "00"],
-        "dispatched, answered, acting as the stream"
-    );
-    assert!(
-        vm.answer_http_call(call.token, 200, &[], b"").is_err(),
-        "a call is answered once"
-    );
+    assert_eq!(said(&vm), ["00", "200", "00"], "dispatched, answered, acting as the stream");
+    assert!(vm.answer_http_call(call.token, 200, &[], b"").is_err(), "a call is answered once");
     Ok(())
 }
 
@@ -132,11 +109,7 @@ fn in_wasmtime_a_failed_http_call_has_no_headers_and_reading_one_is_a_bad_argume
     vm.tick()?;
     let token = vm.pending_http_calls().first().context("no call")?.token;
     vm.fail_http_call(token)?;
-    assert_eq!(
-        said(&vm),
-        ["00", "02", "02"],
-        "dispatched, status unreadable, no such stream"
-    );
+    assert_eq!(said(&vm), ["00", "02", "02"], "dispatched, status unreadable, no such stream");
     vm.take_logs();
     vm.refuse_http_calls(Some(Status::InternalFailure));
     vm.tick()?;
@@ -148,13 +121,7 @@ fn in_wasmtime_a_failed_http_call_has_no_headers_and_reading_one_is_a_bad_argume
 #[test]
 fn in_wasmtime_an_unknown_cluster_is_a_bad_argument() -> Result<()> {
     let clusters = Some(BTreeSet::from(["other".to_owned()]));
-    let mut vm = guest(&holding(""))?.start(
-        "",
-        HostOptions {
-            clusters,
-            ..HostOptions::default()
-        },
-    )?;
+    let mut vm = guest(&holding(""))?.start("", HostOptions { clusters, ..HostOptions::default() })?;
     vm.tick()?;
     assert_eq!(said(&vm), ["02"]);
     Ok(())
@@ -170,11 +137,7 @@ fn in_wasmtime_a_stream_that_left_cannot_be_acted_for() -> Result<()> {
     let token = vm.pending_http_calls().first().context("no call")?.token;
     vm.answer_http_call(token, 200, &[], b"")?;
     assert_eq!(said(&vm), ["00", "200", "02"]);
-    assert!(
-        vm.logs()
-            .iter()
-            .any(|line| line.message == "a resume without a stream has no effect")
-    );
+    assert!(vm.logs().iter().any(|line| line.message == "a resume without a stream has no effect"));
     Ok(())
 }
 
@@ -188,10 +151,7 @@ fn in_wasmtime_nothing_can_be_read_after_resuming() -> Result<()> {
     ))?;
     let stream = vm.open_stream()?;
     let outcome = vm.request_headers(stream, [(":path", "/")], true)?;
-    assert_eq!(
-        outcome.headers().context("resumed in its own callback")?.get("x-late"),
-        None
-    );
+    assert_eq!(outcome.headers().context("resumed in its own callback")?.get("x-late"), None);
     assert_eq!(said(&vm), ["02", "02"]);
     Ok(())
 }
@@ -209,9 +169,7 @@ fn in_wasmtime_what_would_let_a_call_through_by_accident_is_misuse() -> Result<(
         let mut vm = start(&on_request(body))?;
         let stream = vm.open_stream()?;
         let failure = vm.request_headers(stream, [(":path", "/")], true).expect_err(expected);
-        let Cause::Misuse(what) = &failure.cause else {
-            anyhow::bail!("not misuse: {failure}")
-        };
+        let Cause::Misuse(what) = &failure.cause else { anyhow::bail!("not misuse: {failure}") };
         assert!(what.starts_with(expected), "{what}");
         vm.open_stream().context("the VM lives on")?;
     }
@@ -220,41 +178,23 @@ fn in_wasmtime_what_would_let_a_call_through_by_accident_is_misuse() -> Result<(
 
 #[test]
 fn in_wasmtime_an_endless_loop_a_trap_and_an_exit_are_values_and_the_vm_is_dead() -> Result<()> {
-    let options = HostOptions {
-        fuel_per_callback: 1_000_000,
-        ..HostOptions::default()
-    };
+    let options = HostOptions { fuel_per_callback: 1_000_000, ..HostOptions::default() };
     let fails = |body: &str| -> Result<Vec<GuestFailure>> {
         let body = format!(r##"(call $say #"last words") {body}"##);
         let mut vm = guest(&on_request(&body))?.start("", options.clone())?;
         let stream = vm.open_stream()?;
-        let failure = vm
-            .request_headers(stream, [(":path", "/")], true)
-            .err()
-            .context("must fail")?;
-        ensure!(
-            failure.callback == "proxy_on_request_headers" && failure.context == 2,
-            "{failure}"
-        );
+        let failure = vm.request_headers(stream, [(":path", "/")], true).err().context("must fail")?;
+        ensure!(failure.callback == "proxy_on_request_headers" && failure.context == 2, "{failure}");
         ensure!(failure.to_string().contains("last words"), "{failure}");
         Ok(vec![failure, vm.open_stream().err().context("must be dead")?])
     };
     for (body, first) in [
         ("(loop $on (br $on)) (i32.const 0)", "OutOfFuel(1000000)"),
-        (
-            "(unreachable)",
-            "Trap(\"wasm trap: wasm `unreachable` instruction executed",
-        ),
+        ("(unreachable)", "Trap(\"wasm trap: wasm `unreachable` instruction executed"),
         ("(call $exit (i32.const 7)) (i32.const 0)", "Exit(7)"),
     ] {
-        let causes: Vec<_> = fails(body)?
-            .iter()
-            .map(|failure| format!("{:?}", failure.cause))
-            .collect();
-        assert!(
-            causes.first().is_some_and(|cause| cause.starts_with(first)),
-            "{causes:?}"
-        );
+        let causes: Vec<_> = fails(body)?.iter().map(|failure| format!("{:?}", failure.cause)).collect();
+        assert!(causes.first().is_some_and(|cause| cause.starts_with(first)), "{causes:?}");
         assert_eq!(causes.get(1).map(String::as_str), Some("Dead"));
     }
     Ok(())
@@ -262,10 +202,7 @@ fn in_wasmtime_an_endless_loop_a_trap_and_an_exit_are_values_and_the_vm_is_dead(
 
 #[test]
 fn in_wasmtime_a_bad_address_is_a_status_and_memory_has_a_limit() -> Result<()> {
-    let options = HostOptions {
-        memory_bytes_max: 4 << 16,
-        ..HostOptions::default()
-    };
+    let options = HostOptions { memory_bytes_max: 4 << 16, ..HostOptions::default() };
     let host = guest(&on_request(
         r##"(call $show (call $log (i32.const 2) (i32.const -4) (i32.const 9)))
             (call $show (call $log (i32.const 9) (i32.const 0) (i32.const 0)))
@@ -292,16 +229,9 @@ fn in_wasmtime_a_stream_ends_with_log_done_delete() -> Result<()> {
           (func (export "proxy_on_delete") (param i32) (call $say #"delete"))"##,
     )?;
     let stream = vm.open_stream()?;
-    assert!(
-        vm.request_headers(stream, [(":path", "/")], true)?.headers().is_some(),
-        "no callback means continue"
-    );
+    assert!(vm.request_headers(stream, [(":path", "/")], true)?.headers().is_some(), "no callback means continue");
     vm.close_stream(stream)?;
-    assert_eq!(
-        said(&vm),
-        ["log", "00", "02", "done", "delete"],
-        "in the access log headers can be read, not set"
-    );
+    assert_eq!(said(&vm), ["log", "00", "02", "done", "delete"], "in the access log headers can be read, not set");
     assert!(vm.close_stream(stream).is_err());
     assert!(vm.shut_down()?);
     Ok(())
@@ -324,31 +254,16 @@ fn in_wasmtime_two_vms_share_data_and_queues() -> Result<()> {
             (call $show (call $dequeue (local.get 1) (i32.const 0) (i32.const 4))))"##,
     )?;
     let shared = Shared::default();
-    let options = HostOptions {
-        vm_id: "pv".to_owned(),
-        shared: shared.clone(),
-        ..HostOptions::default()
-    };
+    let options = HostOptions { vm_id: "pv".to_owned(), shared: shared.clone(), ..HostOptions::default() };
     let mut first = host.start("", options.clone())?;
     let mut second = host.start("", options)?;
     first.tick()?;
-    assert_eq!(
-        said(&first),
-        ["01", "00", "08", "01", "00", "00"],
-        "a missing key takes any counter, later it counts"
-    );
+    assert_eq!(said(&first), ["01", "00", "08", "01", "00", "00"], "a missing key takes any counter, later it counts");
     assert_eq!(first.deliver_queue_events()?, 1);
     assert_eq!(shared.queue_length("pv", "queue"), Some(0));
     second.tick()?;
-    assert_eq!(
-        (first.deliver_queue_events()?, second.deliver_queue_events()?),
-        (0, 1),
-        "the last to register is told"
-    );
-    assert_eq!(
-        said(&second),
-        ["00", "00", "08", "01", "00", "00", "00", "message", "07"]
-    );
+    assert_eq!((first.deliver_queue_events()?, second.deliver_queue_events()?), (0, 1), "the last to register is told");
+    assert_eq!(said(&second), ["00", "00", "08", "01", "00", "00", "00", "message", "07"]);
     assert_eq!(shared.value("pv", "key"), Some(b"value".to_vec()));
     Ok(())
 }
@@ -362,13 +277,7 @@ fn in_wasmtime_time_and_randomness_come_from_the_test() -> Result<()> {
             (i32.const 0)"##,
     ))?;
     let draw = |now_unix_nanos, random_seed| -> Result<Vec<String>> {
-        let mut vm = host.start(
-            "",
-            HostOptions {
-                random_seed,
-                ..HostOptions::default()
-            },
-        )?;
+        let mut vm = host.start("", HostOptions { random_seed, ..HostOptions::default() })?;
         vm.set_now(now_unix_nanos);
         let stream = vm.open_stream()?;
         vm.request_headers(stream, [(":path", "/")], true)?;
@@ -392,10 +301,7 @@ fn in_wasmtime_ticks_follow_the_clock() -> Result<()> {
     assert_eq!(vm.advance(Duration::from_millis(1))?, 1);
     assert_eq!((vm.now() - begin, said(&vm).len()), (150_000_000, 3));
     let mut silent = start("")?;
-    assert!(matches!(
-        silent.tick().expect_err("no period").cause,
-        Cause::NotPossible(_)
-    ));
+    assert!(matches!(silent.tick().expect_err("no period").cause, Cause::NotPossible(_)));
     Ok(())
 }
 
@@ -413,13 +319,7 @@ fn in_wasmtime_metrics_properties_and_foreign_functions_are_seen() -> Result<()>
             (i32.const 0)"##,
     );
     for (verify_signature, expected) in [(true, "02"), (false, "01")] {
-        let mut vm = guest(&text)?.start(
-            "",
-            HostOptions {
-                verify_signature,
-                ..HostOptions::default()
-            },
-        )?;
+        let mut vm = guest(&text)?.start("", HostOptions { verify_signature, ..HostOptions::default() })?;
         let stream = vm.open_stream()?;
         vm.set_stream_property(stream, &["xds", "route_name"], b"vat")?;
         vm.request_headers(stream, [(":path", "/")], true)?;
@@ -427,11 +327,7 @@ fn in_wasmtime_metrics_properties_and_foreign_functions_are_seen() -> Result<()>
         assert_eq!(vm.metric("pv.calls"), Some(3));
         let closed = vm.close_stream(stream)?;
         assert_eq!(closed.properties.get("pv.decision"), Some(&b"permit".to_vec()));
-        assert!(
-            vm.logs()
-                .iter()
-                .any(|line| line.message.contains("`proxy_grpc_cancel` is not implemented"))
-        );
+        assert!(vm.logs().iter().any(|line| line.message.contains("`proxy_grpc_cancel` is not implemented")));
     }
     Ok(())
 }
@@ -449,12 +345,7 @@ fn in_wasmtime_a_body_can_be_held_and_edited() -> Result<()> {
     let stream = vm.open_stream()?;
     vm.request_headers(stream, [(":path", "/")], false)?;
     assert_eq!(vm.request_body(stream, b"abc", false)?, BodyOutcome::Paused);
-    assert_eq!(
-        vm.request_body(stream, b"def", true)?,
-        BodyOutcome::Continue {
-            body: b"<cdef>".to_vec()
-        }
-    );
+    assert_eq!(vm.request_body(stream, b"def", true)?, BodyOutcome::Continue { body: b"<cdef>".to_vec() });
     assert_eq!(said(&vm), ["02", "00", "00"]);
     Ok(())
 }
@@ -462,10 +353,7 @@ fn in_wasmtime_a_body_can_be_held_and_edited() -> Result<()> {
 #[test]
 fn in_wasmtime_the_filter_refuses_an_unknown_configuration_field_by_name() -> Result<()> {
     let host = ProxyHost::from_environment()?;
-    let failure = host
-        .start(r#"{"no_such_field": 1}"#, HostOptions::default())
-        .err()
-        .context("must be refused")?;
+    let failure = host.start(r#"{"no_such_field": 1}"#, HostOptions::default()).err().context("must be refused")?;
     ensure!(failure.is_refusal(), "{failure}");
     ensure!(failure.log_text().contains("no_such_field"), "{failure}");
     Ok(())
@@ -478,9 +366,5 @@ fn start(text: &str) -> Result<Vm> {
 /// What the guest itself logged.
 fn said(vm: &Vm) -> Vec<String> {
     let of_guest = |line: &&gateway_tests::proxy_host::LogLine| format!("{:?}", line.source) == "Guest";
-    vm.logs()
-        .iter()
-        .filter(of_guest)
-        .map(|line| line.message.clone())
-        .collect()
+    vm.logs().iter().filter(of_guest).map(|line| line.message.clone()).collect()
 }

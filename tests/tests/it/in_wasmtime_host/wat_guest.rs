@@ -55,20 +55,13 @@ pub(super) fn guest(text: &str) -> Result<ProxyHost> {
     while let Some((before, after)) = rest.split_once('#') {
         code.push_str(before);
         let (bytes, after) = match after.strip_prefix('"') {
-            Some(string) => string
-                .split_once('"')
-                .map(|(text, after)| (text.replace("\\00", "\0").into_bytes(), after)),
-            None => after
-                .strip_prefix('{')
-                .and_then(|map| map.split_once('}'))
-                .map(|(map, after)| (pairs(map), after)),
+            Some(string) => {
+                string.split_once('"').map(|(text, after)| (text.replace("\\00", "\0").into_bytes(), after))
+            }
+            None => after.strip_prefix('{').and_then(|map| map.split_once('}')).map(|(map, after)| (pairs(map), after)),
         }
         .context("a `#` must begin a string or a map")?;
-        code.push_str(&format!(
-            "(i32.const {}) (i32.const {})",
-            1024 + data.len(),
-            bytes.len()
-        ));
+        code.push_str(&format!("(i32.const {}) (i32.const {})", 1024 + data.len(), bytes.len()));
         data.extend(bytes);
         rest = after;
     }
@@ -105,12 +98,7 @@ pub(super) fn holding(then: &str) -> String {
 fn pairs(map: &str) -> Vec<u8> {
     let pairs: Vec<(&str, &str)> = map.split(',').filter_map(|pair| pair.split_once('=')).collect();
     let number = |size: usize| u32::try_from(size).unwrap_or_default().to_le_bytes();
-    let sizes = pairs
-        .iter()
-        .flat_map(|(name, value)| [number(name.len()), number(value.len())])
-        .flatten();
-    let strings = pairs
-        .iter()
-        .flat_map(|(name, value)| [name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+    let sizes = pairs.iter().flat_map(|(name, value)| [number(name.len()), number(value.len())]).flatten();
+    let strings = pairs.iter().flat_map(|(name, value)| [name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
     number(pairs.len()).into_iter().chain(sizes).chain(strings).collect()
 }
