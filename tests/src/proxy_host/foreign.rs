@@ -165,7 +165,7 @@ mod tests {
         p256_key().verifying_key().to_public_key_der().unwrap().into_vec()
     }
 
-    /// Small primes found once; far too short for real use and long enough for a SHA-256 signature.
+    /// The same key every time; 512 bits are far too few for real use and enough for a SHA-256 signature.
     fn rsa_key() -> rsa::RsaPrivateKey {
         rsa::RsaPrivateKey::new(&mut Counter(1), 512).unwrap()
     }
