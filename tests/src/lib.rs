@@ -1,6 +1,7 @@
 //! The hosts and helpers that prove the filter: a stand-in Maskinporten, a real Envoy, the whole stack, and what plays
 //! the story through them. README.md says which suite proves what.
 
+pub mod cases;
 pub mod envoy;
 pub mod http;
 pub mod maskinporten;

@@ -1,0 +1,202 @@
+//! Cases put to a real Envoy: raw bytes to its listener, so that no client tidies a path, and a control plane that serves
+//! what the case publishes.
+//!
+//! Cases that publish the same share an Envoy; its clock is real, so their tokens and snapshots are made for now.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use policies::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::{Case, Expectation, Publication, publish, wasm};
+use crate::envoy::{Envoy, EnvoySettings};
+use crate::sample_api::{Echo, SampleApi};
+use crate::wait;
+
+/// Envoy runs a VM in each worker and one in its main thread; each follows the control plane.
+const WORKERS: u32 = 1;
+const VMS: u64 = 2;
+/// How long a poll is held when there is nothing new.
+const HOLD: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(30);
+
+/// An Envoy that has been served what a case publishes.
+pub struct CaseEnvoy {
+    envoy: Envoy,
+    address: SocketAddr,
+    _sample_api: SampleApi,
+    _control_plane: FakeControlPlane,
+}
+
+impl CaseEnvoy {
+    /// Starts it and waits until every VM has applied or refused everything.
+    pub async fn start(program: &Path, filter_wasm: &Path, published: &[Publication], folder: &Path) -> Result<Self> {
+        let now = now();
+        let bodies = published.iter().map(|publication| Ok(publish(publication, now)?.body.into()));
+        let control_plane = FakeControlPlane::start(bodies.collect::<Result<_>>()?).await?;
+        let sample_api = SampleApi::start().await?;
+        let envoy = Envoy::start(&EnvoySettings {
+            program: program.to_owned(),
+            filter_wasm: filter_wasm.to_owned(),
+            filter_configuration: wasm::filter_configuration()?,
+            port: 0,
+            workers: WORKERS,
+            control_plane: control_plane.address,
+            sample_api: sample_api.address(),
+            directory: folder.to_owned(),
+        })
+        .await?;
+        let refused = published.iter().filter(|publication| publication.refused.is_some()).count() as u64;
+        let applied = published.len() as u64 - refused;
+        wait::until("every VM to have taken what was published", BOUND, async || {
+            let stats = envoy.stats("portvakt.snapshot").await?;
+            let count = |name: &str| {
+                let named = stats.iter().find(|(stat, _)| stat.ends_with(name));
+                named.map_or(0, |(_, count)| *count)
+            };
+            let taken = (count("snapshot.applied"), count("snapshot.refused"));
+            // A snapshot that is refused is offered and refused again.
+            Ok((taken.0 == applied * VMS && taken.1 >= refused * VMS).then_some(()))
+        })
+        .await
+        .with_context(|| envoy.log_tail())?;
+        let address = envoy.base_url().trim_start_matches("http://").parse().context("Envoy's address")?;
+        Ok(Self { envoy, address, _sample_api: sample_api, _control_plane: control_plane })
+    }
+
+    /// Runs one case.
+    pub async fn run(&self, case: &Case) -> Result<()> {
+        let answer = call(self.address, &case.headers(now())?).await.with_context(|| self.envoy.log_tail())?;
+        match &case.expect {
+            Expectation::Permit { headers, .. } => {
+                ensure!(answer.status == 200, "refused: {} {}", answer.status, answer.body);
+                let echo: Echo = serde_json::from_str(&answer.body).context("the sample API's answer")?;
+                for (name, value) in headers {
+                    let got = echo.headers.get(name);
+                    ensure!(got == value.as_ref(), "the API gets `{name}: {got:?}`");
+                }
+            }
+            Expectation::Deny { reason, status, challenge } => {
+                ensure!(answer.status == *status, "status {} {}", answer.status, answer.body);
+                let body: Value = serde_json::from_str(&answer.body).context("the refusal's body is not JSON")?;
+                ensure!(body["code"] == *reason, "refused with {body}");
+                let got = answer.headers.get("www-authenticate").cloned().unwrap_or_default();
+                for part in challenge {
+                    ensure!(got.contains(part.as_str()), "challenged with `{got}`");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn now() -> Timestamp {
+    let millis = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    Timestamp::from_unix_millis(i64::try_from(millis).unwrap_or(0))
+}
+
+/// Serves each worker the bodies one after the other, then holds its polls.
+struct FakeControlPlane {
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+struct Served {
+    bodies: Vec<Bytes>,
+    next: Mutex<BTreeMap<String, usize>>,
+}
+
+#[derive(Deserialize)]
+struct Poll {
+    worker: String,
+}
+
+impl FakeControlPlane {
+    async fn start(bodies: Vec<Bytes>) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the control plane")?;
+        let address = listener.local_addr()?;
+        let served = Arc::new(Served { bodies, next: Mutex::default() });
+        let app = axum::Router::new().route("/snapshots/regnskapsregisteret", get(poll)).with_state(served);
+        let serving = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                tracing::error!("the control plane of the cases ended: {error}");
+            }
+        });
+        Ok(Self { address, serving })
+    }
+}
+
+impl Drop for FakeControlPlane {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn poll(State(served): State<Arc<Served>>, Query(poll): Query<Poll>) -> Response {
+    let body = {
+        let mut next = served.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = next.entry(poll.worker).or_default();
+        *position += 1;
+        served.bodies.get(*position - 1).cloned()
+    };
+    match body {
+        Some(body) => ([(header::CONTENT_TYPE, "application/vnd.portvakt.snapshot")], body).into_response(),
+        None => {
+            tokio::time::sleep(HOLD).await;
+            StatusCode::NOT_MODIFIED.into_response()
+        }
+    }
+}
+
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+/// One HTTP/1.1 call, written as it is: clients for people would tidy the path.
+async fn call(address: SocketAddr, headers: &[(String, String)]) -> Result<Answer> {
+    let pseudo = |name: &str| headers.iter().find(|(header, _)| header == name).map_or("", |(_, value)| value.as_str());
+    let mut request = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", pseudo(":method"), pseudo(":path"), pseudo(":authority"));
+    for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("content-length: 0\r\nconnection: close\r\n\r\n");
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await?;
+        std::io::Result::Ok(bytes)
+    };
+    let bytes = tokio::time::timeout(BOUND, exchange).await.context("no answer in time")??;
+    let text = String::from_utf8(bytes).context("the answer is not text")?;
+    let (head, body) = text.split_once("\r\n\r\n").context("the answer has no body")?;
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("the answer has no status")?;
+    let mut named = BTreeMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(':').context("a header has no name")?;
+        let name: HeaderName = name.parse().context("a header has no name")?;
+        named.insert(name.to_string(), value.trim().to_owned());
+    }
+    if named.contains_key("transfer-encoding") {
+        bail!("the answer comes in chunks, which this client does not read");
+    }
+    Ok(Answer { status: status.parse()?, headers: named, body: body.to_owned() })
+}

@@ -1,0 +1,128 @@
+//! Keys by name, the same in every run: the name is the seed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use p256::ecdsa::signature::Signer as _;
+use p256::pkcs8::{EncodePublicKey as _, LineEnding};
+use rsa::rand_core::{CryptoRng, Error, RngCore};
+use rsa::signature::SignatureEncoding as _;
+use rsa::traits::PublicKeyParts as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// A private key.
+pub enum NamedKey {
+    /// RSA of 2048 bits, for RS256; the names begin with `rsa`.
+    Rsa(Box<rsa::pkcs1v15::SigningKey<Sha256>>),
+    /// P-256, for ES256; every other name.
+    P256(p256::ecdsa::SigningKey),
+}
+
+/// The key of a name. RSA keys take about a second to make and are kept.
+pub fn key(name: &str) -> Result<Arc<NamedKey>> {
+    static MADE: Mutex<BTreeMap<String, Arc<NamedKey>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(key) = made.get(name) {
+        return Ok(Arc::clone(key));
+    }
+    let mut seed = Seed { name: name.to_owned(), counter: 0, block: Vec::new() };
+    let key = if name.starts_with("rsa") {
+        let private = rsa::RsaPrivateKey::new(&mut seed, 2048).context("could not make an RSA key")?;
+        NamedKey::Rsa(Box::new(rsa::pkcs1v15::SigningKey::new(private)))
+    } else {
+        NamedKey::P256(p256::ecdsa::SigningKey::random(&mut seed))
+    };
+    Ok(Arc::clone(made.entry(name.to_owned()).or_insert(Arc::new(key))))
+}
+
+impl NamedKey {
+    /// `RS256` or `ES256`.
+    pub fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Rsa(_) => "RS256",
+            Self::P256(_) => "ES256",
+        }
+    }
+
+    /// The signature as a JWS carries it.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Rsa(key) => key.sign(message).to_vec(),
+            Self::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.sign(message);
+                signature.to_bytes().to_vec()
+            }
+        }
+    }
+
+    /// The public half, with the key's name as its id.
+    pub fn public_jwk(&self, kid: &str) -> Value {
+        match self {
+            Self::Rsa(key) => {
+                let private: &rsa::RsaPrivateKey = key.as_ref().as_ref();
+                let public = private.to_public_key();
+                json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
+                    "n": URL_SAFE_NO_PAD.encode(public.n().to_bytes_be()),
+                    "e": URL_SAFE_NO_PAD.encode(public.e().to_bytes_be())})
+            }
+            Self::P256(key) => {
+                let point = key.verifying_key().to_encoded_point(false);
+                let number = |bytes: Option<&p256::FieldBytes>| bytes.map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+                json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": kid,
+                    "x": number(point.x()), "y": number(point.y())})
+            }
+        }
+    }
+
+    /// The public half in PEM; only for P-256, which is what signs snapshots.
+    pub fn public_pem(&self) -> Result<String> {
+        match self {
+            Self::Rsa(_) => bail!("snapshots are signed with P-256"),
+            Self::P256(key) => {
+                key.verifying_key().to_public_key_pem(LineEnding::LF).context("could not write the public key")
+            }
+        }
+    }
+}
+
+/// Bytes from a name: SHA-256 over name and counter. For tests only.
+struct Seed {
+    name: String,
+    counter: u64,
+    block: Vec<u8>,
+}
+
+impl RngCore for Seed {
+    fn next_u32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.fill_bytes(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            if self.block.is_empty() {
+                self.block = Sha256::digest(format!("{}/{}", self.name, self.counter)).to_vec();
+                self.counter += 1;
+            }
+            *byte = self.block.pop().unwrap_or(0);
+        }
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Seed {}

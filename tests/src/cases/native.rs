@@ -1,0 +1,64 @@
+//! Cases put to `policies` directly.
+
+use anyhow::{Result, bail, ensure};
+use policies::id::ProviderId;
+use policies::snapshot::{SnapshotKey, open};
+use policies::token::PureRust;
+use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicySet, PolicyTrouble, Timestamp, authorize};
+
+use super::{CASE_NOW, Case, Expectation, keys, publish};
+
+/// Runs one case.
+pub fn run(case: &Case) -> Result<()> {
+    let now = Timestamp::parse_rfc3339(CASE_NOW)?;
+    let policy = policy(case, now)?;
+    let headers = case.headers(now)?;
+    let call = ApiCall::parse(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+    let decision = match call {
+        Ok(call) => authorize(&policy, &call, now, &PureRust),
+        Err(error) => Decision::Denial(Box::new(Denial::new(error.into()))),
+    };
+    match (&decision, &case.expect) {
+        (Decision::Permit(permit), Expectation::Permit { route, through, .. }) => {
+            ensure!(permit.route() == route, "took route `{}`", permit.route());
+            let basis = through_text(permit);
+            ensure!(basis == *through, "permitted through `{basis}`");
+            Ok(())
+        }
+        (Decision::Denial(denial), Expectation::Deny { reason, status, .. }) => {
+            let code = denial.reason.code();
+            ensure!(code == reason, "denied with `{code}`");
+            ensure!(denial.reason.status() == *status, "denied with status {}", denial.reason.status());
+            Ok(())
+        }
+        (Decision::Permit(permit), _) => bail!("permitted through `{}`", through_text(permit)),
+        (Decision::Denial(denial), _) => bail!("denied: {} ({})", denial.explain(), denial.reason.code()),
+    }
+}
+
+/// The policy after everything has been published, as a gateway would have it.
+fn policy(case: &Case, now: Timestamp) -> Result<PolicySet> {
+    let key = SnapshotKey::from_public_key_pem(&keys::key("snapshot")?.public_pem()?)?;
+    let provider = ProviderId::parse("regnskapsregisteret")?;
+    let mut policy = PolicySet::deny_all(PolicyTrouble::Missing);
+    for publication in &case.published {
+        let body = publish(publication, now)?.body;
+        let keys = std::slice::from_ref(&key);
+        match (open(body, keys, &provider, policy.manifest(), now, &PureRust), publication.refused.as_deref()) {
+            (Ok(opened), None) => policy = opened,
+            (Err(error), Some(code)) => ensure!(error.code() == code, "snapshot refused with `{}`: {error}", error.code()),
+            (Ok(_), Some(code)) => bail!("a snapshot was applied that should be refused with `{code}`"),
+            (Err(error), None) => bail!("snapshot refused: {error}"),
+        }
+    }
+    Ok(policy)
+}
+
+fn through_text(permit: &Permit) -> String {
+    match permit.basis() {
+        Basis::Right(held) => held.access_package.as_ref().map_or_else(|| "direct".to_owned(), ToString::to_string),
+        Basis::CallerKind { .. } => "caller_kind".to_owned(),
+        Basis::Shadow(denial) => format!("shadow:{}", denial.reason.code()),
+        Basis::RouteOff => "off".to_owned(),
+    }
+}

@@ -1,0 +1,52 @@
+//! Every case, put to `policies` directly; and what the cases must cover.
+
+use std::collections::BTreeSet;
+
+use gateway_tests::cases::{self, Expectation, HostKind, Report, native};
+use policies::DenialReason;
+
+#[test]
+fn every_case() {
+    let mut report = Report::default();
+    for case in cases::for_host(HostKind::Native).unwrap() {
+        report.note(&case, native::run(&case));
+    }
+    report.finish().unwrap();
+}
+
+#[test]
+fn every_reason_to_deny_is_in_a_case_and_names_its_file() {
+    // A host that fails while it verifies cannot be written as a case; `signature_that_cannot_be_checked` proves it.
+    let elsewhere = BTreeSet::from(["signature_unchecked"]);
+    let all = cases::all().unwrap();
+    let proven: BTreeSet<&str> = all
+        .iter()
+        .filter_map(|case| match &case.expect {
+            Expectation::Deny { reason, .. } => Some((case, reason)),
+            Expectation::Permit { .. } => None,
+        })
+        .filter(|(case, reason)| {
+            let file = case.name.split('/').next_back().unwrap();
+            file.split('-').next().unwrap() == reason.as_str()
+        })
+        .map(|(_, reason)| reason.as_str())
+        .collect();
+    let known: BTreeSet<&str> = DenialReason::all().map(DenialReason::code).collect();
+    let missing: Vec<_> = known.difference(&proven).filter(|code| !elsewhere.contains(*code)).collect();
+    assert_eq!(missing, Vec::<&&str>::new(), "reasons without a case that is named after them");
+    let unknown: Vec<_> = proven.difference(&known).collect();
+    assert_eq!(unknown, Vec::<&&str>::new());
+}
+
+#[test]
+fn every_way_to_a_permit_is_in_a_case() {
+    let ways: BTreeSet<String> = cases::all()
+        .unwrap()
+        .into_iter()
+        .filter_map(|case| match case.expect {
+            Expectation::Permit { through, .. } => Some(through.split(':').next().unwrap().to_owned()),
+            Expectation::Deny { .. } => None,
+        })
+        .collect();
+    assert_eq!(ways.into_iter().collect::<Vec<_>>(), ["caller_kind", "direct", "off", "shadow", "urn"]);
+}
