@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -72,7 +72,9 @@ impl Envoy {
             .arg(&admin_address)
             .args(["--concurrency", &settings.workers.to_string()])
             .args(["--disable-hot-restart", "--log-level", "warning"])
-            .args(["--component-log-level", "wasm:info"]);
+            .args(["--component-log-level", "wasm:info"])
+            // So that the access log can be read right after the call.
+            .args(["--file-flush-interval-msec", "50"]);
         let mut process = Process::start("envoy", command, directory)?;
         let bound = Duration::from_secs(READY_SECONDS_MAX);
         let admin_url = format!("http://{}", process.base_url(&admin_address, bound).await?);
@@ -82,10 +84,7 @@ impl Envoy {
             Ok(listening_port(&http, &admin_url).await)
         })
         .await;
-        let port = match listening {
-            Ok(port) => port,
-            Err(error) => bail!("{error:#}; the end of its log:\n{}", process.log_tail()),
-        };
+        let port = listening.map_err(|error| process.explain(&error))?;
         let base_url = format!("http://127.0.0.1:{port}");
         Ok(Self { process, http, base_url, admin_url, access_log })
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -36,6 +36,8 @@ impl Process {
         let errors = output.try_clone().context("could not share the log file")?;
         let child = command
             .stdin(Stdio::null())
+            // Logs are files here; colours would only be noise in them.
+            .env("NO_COLOR", "1")
             .stdout(output)
             .stderr(errors)
             .spawn()
@@ -65,12 +67,17 @@ impl Process {
         self.end().with_context(|| format!("could not kill {}", self.name))
     }
 
-    /// Fails with the end of the log when the process has ended by itself.
+    /// Fails when the process has ended by itself.
     pub fn check_alive(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait().context("could not ask for the child")? {
-            bail!("{} ended with {status}; its last words:\n{}", self.name, self.log_tail());
+            bail!("{} ended with {status}", self.name);
         }
         Ok(())
+    }
+
+    /// The error with the end of this process's log.
+    pub fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
+        anyhow!("{error:#}; the end of {}:\n{}", self.log.display(), self.log_tail())
     }
 
     /// Waits until the process has written its base address to `file`.
@@ -80,10 +87,7 @@ impl Process {
             self.check_alive()?;
             Ok(fs::read_to_string(file).ok().filter(|text| !text.trim().is_empty()))
         });
-        let text = match written.await {
-            Ok(text) => text,
-            Err(error) => bail!("{error:#}; the end of its log:\n{}", self.log_tail()),
-        };
+        let text = written.await.map_err(|error| self.explain(&error))?;
         Ok(text.trim().trim_end_matches('/').to_owned())
     }
 

@@ -177,7 +177,7 @@ async fn offer_lines(narrator: &mut Narrator<'_>, folder: &Path, platform: &Plat
         narrator.verbatim("# and takes up changes again once it is back")?;
         narrator.verbatim(&format!("{} &\n", platform.control_plane.command_line()))?;
     }
-    narrator.entry("logs", &format!("{}/*.log", folder.display()))?;
+    narrator.entry("logs", &format!("{0}/*.log {0}/gateway/*.log", folder.display()))?;
     narrator.entry("one line per call", &gateway.envoy.access_log().display().to_string())?;
     narrator.entry("counters", &format!("{}/stats?filter=portvakt", gateway.envoy.admin_url()))?;
     narrator.entry("stop", "Ctrl-C")?;

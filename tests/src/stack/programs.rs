@@ -40,3 +40,19 @@ fn named(variable: &str) -> Result<PathBuf> {
     })?;
     Ok(PathBuf::from(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_its_cure() {
+        let error = named("PORTVAKT_TEST_NEVER_SET").unwrap_err().to_string();
+        assert!(error.contains("PORTVAKT_TEST_NEVER_SET") && error.contains("cargo xtask test"), "{error}");
+        let here = PathBuf::from(file!());
+        let nowhere = PathBuf::from("/nowhere/envoy");
+        let programs =
+            Programs { filter_wasm: nowhere.clone(), envoy: here.clone(), control_plane: here.clone(), standin: here };
+        assert_eq!(programs.checked().unwrap_err().to_string(), "there is no file /nowhere/envoy");
+    }
+}

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use gateway_tests::sample_api::Echo;
 use gateway_tests::stack::cast::{ROERLEGGER, SYSTEM_ID, VENDOR, VENDOR_CLIENT_ID, vat_path};
-use gateway_tests::stack::{Body, Platform};
+use gateway_tests::stack::{Body, Gateway, Platform};
 use gateway_tests::story::moves::{self, Wanted};
 use gateway_tests::story::narrator::Narrator;
 use gateway_tests::story::{self, IDENTITY_HEADER_PREFIX};
+use gateway_tests::wait;
 use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -103,8 +104,22 @@ async fn refusals_have_a_stable_form_and_never_reach_the_api() {
         assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("path_ambiguous"), "{path}: {answer}");
     }
     assert_eq!(stage.platform.sample_api.calls(), before);
-    let log = std::fs::read_to_string(gateway.envoy.log()).unwrap();
-    assert!(!log.contains(&token), "a token is in Envoy's log");
+    check_logs(&gateway, &token).await;
+}
+
+/// The access log says why calls were refused, and neither log shows a token.
+async fn check_logs(gateway: &Gateway, token: &str) {
+    wait::until("the last refusal to be logged", Duration::from_secs(10), async || {
+        let log = std::fs::read_to_string(gateway.envoy.access_log())?;
+        let why = |path: &str, code: &str| log.lines().any(|line| line.contains(path) && line.ends_with(code));
+        let whole = why("/nowhere 403", "no_route") && why("/vat%2f310247049/returns 400", "path_ambiguous");
+        Ok(whole.then_some(()))
+    })
+    .await
+    .unwrap();
+    for file in [gateway.envoy.access_log(), gateway.envoy.log()] {
+        assert!(!std::fs::read_to_string(file).unwrap().contains(token), "a token is in {}", file.display());
+    }
 }
 
 /// The answer to a call whose path is sent as it is.
