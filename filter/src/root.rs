@@ -70,7 +70,7 @@ impl Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, _: usize, body_bytes: usize, _: usize) {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _: usize) {
         let Some(worker) = &self.worker else { return };
         let ready = {
             let worker = &mut *worker.borrow_mut();
@@ -78,7 +78,7 @@ impl Context for Root {
                 return;
             }
             worker.poll_token = None;
-            worker.take_reply(body_bytes);
+            worker.take_reply(headers, body_bytes);
             worker.poll();
             worker.feed.is_ready()
         };
@@ -194,11 +194,13 @@ impl Worker {
         }
     }
 
-    fn take_reply(&mut self, body_bytes: usize) {
-        let status = host::reply_header(":status").and_then(|status| status.parse().ok());
+    fn take_reply(&mut self, headers: usize, body_bytes: usize) {
+        // A host that got no answer has no headers, and must not be asked for one.
+        let header = |name| if headers == 0 { None } else { host::reply_header(name) };
+        let status = header(":status").and_then(|status| status.parse().ok());
         let reply = Reply {
             status,
-            retry_after_seconds: host::reply_header("retry-after").and_then(|seconds| seconds.parse().ok()),
+            retry_after_seconds: header("retry-after").and_then(|seconds| seconds.parse().ok()),
             body: if status == Some(200) { host::reply_body(body_bytes) } else { Vec::new() },
         };
         match self.feed.replied(reply, host::now(), &self.signatures) {

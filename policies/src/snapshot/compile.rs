@@ -288,7 +288,10 @@ impl Compiler<'_> {
         let mut owner_set = 0;
         let mut clients = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for (position, delegation) in user.delegations.iter().enumerate() {
+        // Sets are numbered as they are met, so they are met in an order of their own.
+        let mut delegations: Vec<_> = user.delegations.iter().enumerate().collect();
+        delegations.sort_by_key(|(_, delegation)| delegation.party);
+        for (position, delegation) in delegations {
             let path = format!("{path}/delegations/{position}");
             if !seen.insert(delegation.party) {
                 let message = format!("party {} is there twice", delegation.party);
@@ -334,3 +337,6 @@ fn directory(ids: &[[u8; 16]]) -> Vec<U32> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -328,3 +328,6 @@ fn read_table(bytes: &[u8], start: usize) -> Result<[Place; Section::ALL.len()],
     }
     Ok(places.map(Option::unwrap_or_default))
 }
+
+#[cfg(test)]
+mod tests;

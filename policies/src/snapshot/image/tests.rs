@@ -1,0 +1,306 @@
+//! Images against a plain reading of their documents, and against damage.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::*;
+use crate::id::{AccessPackage, OrganizationNumber};
+use crate::right::Right;
+use crate::snapshot::document::{Document, SystemUserDocument};
+use crate::snapshot::{SystemUserKind, compile};
+
+/// Numbers that look random and are the same in every run (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for position in 1..items.len() {
+            items.swap(position, self.below(position + 1));
+        }
+    }
+}
+
+fn organizations(count: usize) -> Vec<OrganizationNumber> {
+    (310_000_000..).filter_map(OrganizationNumber::from_u32).take(count).collect()
+}
+
+/// Resources with packages, and system users that hold some of it for some parties.
+fn generate(numbers: &mut Numbers, users: usize, resources: usize) -> Document {
+    let parties = organizations(40);
+    let package = |number: usize| format!("urn:altinn:accesspackage:p{number}");
+    let actions = ["read", "write", "sign"];
+    let mut document: Document = serde_json::from_value(json!({
+        "provider": "generated",
+        "systems": (0..3).map(|number| json!({"id": format!("{}_s{number}", parties[number]), "vendor": parties[number], "clientIds": [format!("client-{number}")]})).collect::<Vec<_>>(),
+        "resources": (0..resources).map(|number| json!({"id": format!("r{number}"), "minimumAuthenticationLevel": number % 5, "rules": [
+            {"actions": &actions[..1 + number % 3], "accessPackages": [package(number % 7), package(number % 5)]},
+            {"actions": ["own"]},
+        ]})).collect::<Vec<_>>(),
+    }))
+    .unwrap();
+    for _ in 0..users {
+        let owner = parties[numbers.below(parties.len())];
+        let kind = if numbers.below(2) == 0 { SystemUserKind::Standard } else { SystemUserKind::Agent };
+        let mut for_parties = BTreeSet::new();
+        match kind {
+            SystemUserKind::Standard => for_parties.extend((numbers.below(4) > 0).then_some(owner)),
+            SystemUserKind::Agent => {
+                for_parties.extend((0..numbers.below(6)).map(|_| parties[numbers.below(parties.len())]))
+            }
+        }
+        let mut delegations = Vec::new();
+        for party in for_parties {
+            let rights: Vec<_> = (0..numbers.below(4))
+                .map(|_| json!({"resource": format!("r{}", numbers.below(resources)), "action": actions[numbers.below(3)]}))
+                .collect();
+            let packages: Vec<_> = (0..numbers.below(3)).map(|_| package(numbers.below(9))).collect();
+            delegations.push(json!({"party": party, "rights": rights, "accessPackages": packages}));
+        }
+        let system = document.systems[numbers.below(3)].id.clone();
+        let user = json!({
+            "id": Uuid::from_u64_pair(numbers.next(), numbers.next()), "owner": owner, "system": system, "kind": kind,
+            "delegations": delegations,
+        });
+        document.system_users.push(serde_json::from_value(user).unwrap());
+    }
+    document
+}
+
+/// What the document says, without any table: the package that gives the right comes first, then direct delegation.
+fn plain_reading(
+    document: &Document,
+    user: &SystemUserDocument,
+    party: OrganizationNumber,
+    right: &Right,
+) -> Option<Option<AccessPackage>> {
+    let delegation = user.delegations.iter().find(|delegation| delegation.party == party)?;
+    let rules =
+        document.resources.iter().filter(|resource| resource.id == right.resource).flat_map(|resource| &resource.rules);
+    let granting: BTreeSet<_> =
+        rules.filter(|rule| rule.actions.contains(&right.action)).flat_map(|rule| &rule.access_packages).collect();
+    let package = delegation.access_packages.iter().find(|package| granting.contains(package));
+    match package {
+        Some(package) => Some(Some(package.clone())),
+        None => delegation.rights.contains(right).then_some(None),
+    }
+}
+
+fn all_rights(image: &Image) -> Vec<(RightIndex, Right)> {
+    let right = |index| {
+        let (resource, action) = image.right(RightIndex(index))?;
+        Some((RightIndex(index), Right { resource: resource.parse().unwrap(), action: action.parse().unwrap() }))
+    };
+    (0..).map_while(right).collect()
+}
+
+#[test]
+fn an_image_says_what_its_document_says() {
+    let mut numbers = Numbers(0x5eed);
+    for (users, resources) in [(0, 1), (1, 1), (3, 2), (60, 30), (600, 70)] {
+        let document = generate(&mut numbers, users, resources);
+        let image = Image::load(compile(&document).unwrap(), 0).unwrap();
+        let rights = all_rights(&image);
+        assert_eq!(image.system_user_count(), users);
+        for user in &document.system_users {
+            let index = image.system_user(user.id).unwrap();
+            assert_eq!(image.owner(index), Some(user.owner.as_u32()));
+            assert_eq!(image.system(index).unwrap().id, user.system.as_str());
+            for party in organizations(41) {
+                let row = image.row(index, party.as_u32());
+                let named = party == user.owner || user.delegations.iter().any(|delegation| delegation.party == party);
+                assert_eq!(row.is_some(), named);
+                // All rights for the parties that are named; others have no row to look in.
+                let Some(row) = row else { continue };
+                for (position, right) in &rights {
+                    let held = image.held_through(row, *position).map(|held| match held {
+                        HeldThrough::Direct => None,
+                        HeldThrough::AccessPackage(name) => Some(AccessPackage::from_name(name).unwrap()),
+                    });
+                    assert_eq!(held, plain_reading(&document, user, party, right), "{} {party} {right}", user.id);
+                }
+            }
+        }
+        let nobody = SystemUserId::from_uuid(Uuid::from_u64_pair(numbers.next(), 1));
+        assert!(image.system_user(nobody).is_none());
+    }
+}
+
+#[test]
+fn order_does_not_matter_and_equal_content_gives_equal_bytes() {
+    let mut numbers = Numbers(7);
+    let document = generate(&mut numbers, 80, 20);
+    let image = compile(&document).unwrap();
+    for _ in 0..5 {
+        let mut shuffled = document.clone();
+        numbers.shuffle(&mut shuffled.system_users);
+        numbers.shuffle(&mut shuffled.systems);
+        numbers.shuffle(&mut shuffled.resources);
+        for user in &mut shuffled.system_users {
+            numbers.shuffle(&mut user.delegations);
+        }
+        assert!(compile(&shuffled).unwrap() == image);
+    }
+}
+
+#[test]
+fn taking_something_away_never_gives_more() {
+    let mut numbers = Numbers(11);
+    let document = generate(&mut numbers, 30, 12);
+    let held = |document: &Document| -> BTreeSet<(SystemUserId, u32, Right)> {
+        let image = Image::load(compile(document).unwrap(), 0).unwrap();
+        let rights = all_rights(&image);
+        let mut all = BTreeSet::new();
+        for user in &document.system_users {
+            let index = image.system_user(user.id).unwrap();
+            for party in organizations(40) {
+                let Some(row) = image.row(index, party.as_u32()) else { continue };
+                let holding = rights.iter().filter(|(position, _)| image.held_through(row, *position).is_some());
+                all.extend(holding.map(|(_, right)| (user.id, party.as_u32(), right.clone())));
+            }
+        }
+        all
+    };
+    let before = held(&document);
+    assert!(before.len() > 20);
+    for user in 0..document.system_users.len() {
+        for delegation in 0..document.system_users[user].delegations.len() {
+            let mut less = document.clone();
+            less.system_users[user].delegations.remove(delegation);
+            let after = held(&less);
+            assert!(after.is_subset(&before));
+        }
+    }
+}
+
+/// A document with something in every section.
+fn full() -> Document {
+    let mut numbers = Numbers(3);
+    let mut document = generate(&mut numbers, 12, 4);
+    let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap().verifying_key().to_encoded_point(false);
+    let number = |bytes: Option<&p256::FieldBytes>| {
+        use base64::Engine;
+        bytes.map(|bytes| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+    };
+    let issuers = json!([{"issuer": "https://maskinporten.example/", "kind": "maskinporten",
+        "keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "x": number(key.x()), "y": number(key.y())}]}]);
+    document.issuers = serde_json::from_value(issuers).unwrap();
+    let routes = json!([
+        {"name": "a", "methods": ["GET"], "path": "/a/{party}/**", "resource": "r0", "action": "read", "party": {"path": "party"}, "scopes": ["s"], "audiences": ["x"]},
+        {"name": "b", "host": "b.example", "methods": ["PUT"], "path": "/b", "resource": "r1", "action": "own", "party": {"header": "x-party"}},
+    ]);
+    document.routes = serde_json::from_value(routes).unwrap();
+    document.withdrawn_system_users.insert(SystemUserId::from_uuid(Uuid::from_u128(5)));
+    document.resources[0].unknown_obligations.insert("urn:example".to_owned());
+    document
+}
+
+/// Asks an image everything; whatever it answers, it answers.
+fn ask_everything(image: &Image, document: &Document) {
+    let mut parties = organizations(8);
+    parties.extend(document.system_users.iter().map(|user| user.owner));
+    for user in &document.system_users {
+        image.is_withdrawn(user.id);
+        let Some(index) = image.system_user(user.id) else { continue };
+        image.owner(index);
+        image.system(index).map(|system| system.has_client("client-1"));
+        for party in &parties {
+            let Some(row) = image.row(index, party.as_u32()) else { continue };
+            for right in (0..20).map(RightIndex) {
+                let held = image.held_through(row, right);
+                held.and_then(|held| image.obligations(right, held)).map(Iterator::count);
+                image.right(right);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_cut_at_any_byte_is_refused() {
+    let image = compile(&full()).unwrap();
+    assert!(Image::load(image.clone(), 0).is_ok());
+    for length in 0..image.len() {
+        assert!(Image::load(image[..length].to_vec(), 0).is_err(), "{length}");
+    }
+    let longer = [&image[..], &[0]].concat();
+    assert!(Image::load(longer, 0).is_err());
+    assert!(Image::load(image.clone(), image.len() + 1).is_err());
+}
+
+#[test]
+fn a_damaged_image_is_refused_or_still_answers() {
+    let document = full();
+    let image = compile(&document).unwrap();
+    let mut numbers = Numbers(19);
+    let mut refused = 0;
+    for position in 0..image.len() {
+        for damage in [1, 1 + numbers.below(254) as u8] {
+            let mut damaged = image.clone();
+            damaged[position] ^= damage;
+            match Image::load(damaged, 0) {
+                Ok(image) => ask_everything(&image, &document),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    // Texts and identities can change into others; what gives an image its shape cannot.
+    assert!(refused > image.len() / 2, "{refused} of {} refused", image.len() * 2);
+}
+
+#[test]
+fn every_section_must_be_where_the_table_says() {
+    let image = compile(&full()).unwrap();
+    let (header, table) = (size_of::<Header>(), size_of::<SectionEntry>());
+    for section in 0..Section::ALL.len() {
+        let entry = header + section * table;
+        for (field, width) in [(0, 4), (4, 4), (8, 8), (16, 8)] {
+            for value in [u64::MAX, 1 << 31, image.len() as u64, 3] {
+                let mut damaged = image.clone();
+                let bytes = value.to_le_bytes();
+                damaged[entry + field..entry + field + width].copy_from_slice(&bytes[..width]);
+                if damaged != image {
+                    assert!(Image::load(damaged, 0).is_err(), "section {section}, field at {field}, value {value}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_section_that_is_not_known_refuses_unless_it_is_optional() {
+    let image = compile(&full()).unwrap();
+    let with_extra = |kind: u32| {
+        let (header, table) = (size_of::<Header>(), size_of::<SectionEntry>());
+        let count = Section::ALL.len();
+        let mut bytes = image[..header + count * table].to_vec();
+        let mut entry = bytes[bytes.len() - table..].to_vec();
+        entry[..4].copy_from_slice(&kind.to_le_bytes());
+        bytes.extend_from_slice(&entry);
+        bytes.extend_from_slice(&image[header + count * table..]);
+        // Everything behind the table has moved by one entry.
+        for section in 0..=count {
+            let at = header + section * table + 8;
+            let offset = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) + table as u64;
+            bytes[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+        }
+        bytes[12..16].copy_from_slice(&(count as u32 + 1).to_le_bytes());
+        let length = bytes.len() as u64;
+        bytes[16..24].copy_from_slice(&length.to_le_bytes());
+        Image::load(bytes, 0).map(|_| ())
+    };
+    assert_eq!(with_extra(layout::SECTION_OPTIONAL | 99), Ok(()));
+    assert_eq!(with_extra(99).unwrap_err().problem, "a section that this reader does not know");
+    assert_eq!(with_extra(Section::WithdrawnIds as u32).unwrap_err().problem, "a section twice");
+}
