@@ -199,3 +199,6 @@ impl Feed {
         self.next_poll = now.plus_millis((wait - spread).max(asked));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,13 @@
 //! The hosts and helpers that prove the filter: a stand-in Maskinporten, a real Envoy, the whole stack, and what plays
 //! the story through them. README.md says which suite proves what.
 
+#[cfg(feature = "wasmtime-host")]
 pub mod cases;
 pub mod envoy;
 pub mod http;
 pub mod maskinporten;
 pub mod process;
+#[cfg(feature = "wasmtime-host")]
 pub mod proxy_host;
 pub mod sample_api;
 pub mod stack;

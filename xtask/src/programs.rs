@@ -32,13 +32,17 @@ impl Programs {
 
 /// Builds; cargo's own progress is visible.
 pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
-    run::step(
-        "building the control plane, the stand-in Maskinporten and the tests (about 6 minutes the first time on 2 cores)",
-    );
+    run::step(match scope {
+        Scope::Programs => "building the control plane, the stand-in Maskinporten and the demo (first time: some minutes)",
+        Scope::ProgramsAndTests => "building the programs and every test (first time: some ten minutes on 2 cores)",
+    });
     let mut command = run::cargo();
     command.args(["build", "--message-format=json-render-diagnostics"]);
     match scope {
-        Scope::Programs => command.args(["--package", "control-plane", "--package", "gateway-tests", "--bins"]),
+        // Without the host on wasmtime, which only tests need and which takes minutes to compile.
+        Scope::Programs => command
+            .args(["--package", "control-plane", "--package", "gateway-tests"])
+            .args(["--bins", "--no-default-features"]),
         Scope::ProgramsAndTests => command.args(["--workspace", "--bins", "--tests"]),
     };
     if offline {

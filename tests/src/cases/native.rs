@@ -3,36 +3,41 @@
 use anyhow::{Result, bail, ensure};
 use policies::id::ProviderId;
 use policies::snapshot::{SnapshotKey, open};
-use policies::token::PureRust;
+use policies::token::{PureRust, VerifySignature};
 use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicySet, PolicyTrouble, Timestamp, authorize};
 
 use super::{CASE_NOW, Case, Expectation, keys, publish};
 
-/// Runs one case.
-pub fn run(case: &Case) -> Result<()> {
+/// The decision about a case's call, with signatures verified so.
+pub fn decide(case: &Case, signatures: &dyn VerifySignature) -> Result<Result<Box<Permit>, Box<Denial>>> {
     let now = Timestamp::parse_rfc3339(CASE_NOW)?;
     let policy = policy(case, now)?;
     let headers = case.headers(now)?;
     let call = ApiCall::parse(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
-    let decision = match call {
-        Ok(call) => authorize(&policy, &call, now, &PureRust),
-        Err(error) => Decision::Denial(Box::new(Denial::new(error.into()))),
-    };
-    match (&decision, &case.expect) {
-        (Decision::Permit(permit), Expectation::Permit { route, through, .. }) => {
+    Ok(match call.map(|call| authorize(&policy, &call, now, signatures)) {
+        Ok(Decision::Permit(permit)) => Ok(permit),
+        Ok(Decision::Denial(denial)) => Err(denial),
+        Err(error) => Err(Box::new(Denial::new(error.into()))),
+    })
+}
+
+/// Runs one case.
+pub fn run(case: &Case) -> Result<()> {
+    match (&decide(case, &PureRust)?, &case.expect) {
+        (Ok(permit), Expectation::Permit { route, through, .. }) => {
             ensure!(permit.route() == route, "took route `{}`", permit.route());
             let basis = through_text(permit);
             ensure!(basis == *through, "permitted through `{basis}`");
             Ok(())
         }
-        (Decision::Denial(denial), Expectation::Deny { reason, status, .. }) => {
+        (Err(denial), Expectation::Deny { reason, status, .. }) => {
             let code = denial.reason.code();
             ensure!(code == reason, "denied with `{code}`");
             ensure!(denial.reason.status() == *status, "denied with status {}", denial.reason.status());
             Ok(())
         }
-        (Decision::Permit(permit), _) => bail!("permitted through `{}`", through_text(permit)),
-        (Decision::Denial(denial), _) => bail!("denied: {} ({})", denial.explain(), denial.reason.code()),
+        (Ok(permit), _) => bail!("permitted through `{}`", through_text(permit)),
+        (Err(denial), _) => bail!("denied: {} ({})", denial.explain(), denial.reason.code()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use gateway_tests::cases::{self, Expectation, HostKind, Report, native};
 use policies::DenialReason;
+use policies::token::{PureRust, SignatureError, VerificationKey, VerifySignature};
 
 #[test]
 fn every_case() {
@@ -49,4 +50,18 @@ fn every_way_to_a_permit_is_in_a_case() {
         })
         .collect();
     assert_eq!(ways.into_iter().collect::<Vec<_>>(), ["caller_kind", "direct", "off", "shadow", "urn"]);
+}
+
+#[test]
+fn signature_that_cannot_be_checked() {
+    struct Broken;
+    impl VerifySignature for Broken {
+        fn verify(&self, key: &VerificationKey, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+            // Snapshots verify; then the host fails.
+            if key.kid() == "snapshot" { PureRust.verify(key, message, signature) } else { Err(SignatureError::Unavailable) }
+        }
+    }
+    let case = cases::all().unwrap().into_iter().find(|case| case.name == "permit/direct_right").unwrap();
+    let denial = native::decide(&case, &Broken).unwrap().unwrap_err();
+    assert_eq!((denial.reason.code(), denial.reason.status()), ("signature_unchecked", 503));
 }

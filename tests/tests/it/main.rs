@@ -2,11 +2,15 @@
 
 // `cfg(test)` is always set here; it tells clippy that helpers beside the tests are test code too.
 #[cfg(test)]
+mod architecture;
+#[cfg(test)]
 mod cases_in_envoy;
 #[cfg(test)]
 mod cases_in_wasmtime;
 #[cfg(test)]
 mod cases_natively;
+#[cfg(test)]
+mod filter_in_wasmtime;
 #[cfg(test)]
 mod in_envoy_bad_feed;
 #[cfg(test)]

@@ -1,0 +1,94 @@
+//! The feed with a hand-set clock. What snapshots it takes is proven by the cases; here is when it asks.
+
+use policies::token::PureRust;
+
+use super::*;
+
+fn feed(now: Timestamp) -> Feed {
+    let config = Config::parse(crate::config::tests::valid().to_string().as_bytes()).unwrap();
+    Feed::new(&config, 0x1234, now)
+}
+
+fn reply(status: Option<u16>) -> Reply {
+    Reply { status, retry_after_seconds: None, body: Vec::new() }
+}
+
+fn start() -> Timestamp {
+    Timestamp::from_unix_seconds(1_000_000)
+}
+
+/// How long after `now` the next poll comes, in milliseconds.
+fn wait(feed: &mut Feed, now: Timestamp) -> i64 {
+    let due = (0..200_000).find(|millis| feed.poll(now.plus_millis(*millis)).is_some());
+    due.unwrap()
+}
+
+#[test]
+fn the_first_poll_names_provider_gateway_and_worker() {
+    let mut feed = feed(start());
+    let poll = feed.poll(start()).unwrap();
+    assert_eq!(poll.path, "/snapshots/regnskapsregisteret?gateway=gateway&worker=0000000000001234&refused=0");
+    assert_eq!((poll.prefer.as_str(), poll.if_none_match, poll.timeout_seconds), ("wait=25", None, 35));
+    assert_eq!(feed.poll(start().plus_seconds(3600)), None, "one poll at a time");
+}
+
+#[test]
+fn before_the_first_snapshot_everything_is_denied() {
+    let mut feed = feed(start());
+    assert!(!feed.is_ready());
+    // A control plane that has nothing, or says nothing changed, has not given a policy.
+    for status in [Some(304), Some(503), Some(404), None] {
+        feed.polled_at = Some(start());
+        assert_eq!(feed.replied(reply(status), start(), &PureRust), Outcome::Failed { status });
+        assert!(!feed.is_ready());
+    }
+}
+
+#[test]
+fn failures_are_spread_and_doubled_up_to_a_bound() {
+    let mut feed = feed(start());
+    let mut now = start();
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        let waited = wait(&mut feed, now);
+        now = now.plus_millis(waited);
+        waits.push(waited);
+        feed.replied(reply(None), now, &PureRust);
+    }
+    assert_eq!(waits[0], 0);
+    for (failures, waited) in waits.iter().enumerate().skip(1) {
+        let full = (BACK_OFF_MILLIS_MIN << (failures - 1).min(6)).min(BACK_OFF_MILLIS_MAX);
+        assert!((full / 2..=full).contains(waited), "after {failures}: {waited} of {full}");
+    }
+}
+
+#[test]
+fn retry_after_is_honoured_within_a_bound() {
+    for (asked, least, most) in [(3, 3000, 3000), (-5, 100, 200), (1_000_000, 60_000, 60_000)] {
+        let mut feed = feed(start());
+        feed.poll(start()).unwrap();
+        feed.replied(Reply { retry_after_seconds: Some(asked), ..reply(Some(503)) }, start(), &PureRust);
+        let waited = wait(&mut feed, start());
+        assert!((least..=most).contains(&waited), "{asked}: {waited}");
+    }
+}
+
+#[test]
+fn a_refused_snapshot_is_counted_told_and_not_asked_for_at_once() {
+    let mut feed = feed(start());
+    feed.poll(start()).unwrap();
+    let garbage = Reply { body: b"garbage".to_vec(), ..reply(Some(200)) };
+    assert_eq!(feed.replied(garbage, start(), &PureRust), Outcome::Refused(SnapshotError::Length));
+    assert!(feed.poll(start()).is_none());
+    let poll = feed.poll(start().plus_millis(200)).unwrap();
+    assert!(poll.path.ends_with("&refused=1"), "{}", poll.path);
+    assert!(!feed.is_ready());
+}
+
+#[test]
+fn a_poll_that_was_not_sent_is_tried_again() {
+    let mut feed = feed(start());
+    feed.poll(start()).unwrap();
+    feed.not_sent(start());
+    assert!(wait(&mut feed, start()) >= 100);
+}
