@@ -190,6 +190,13 @@ pub enum Expectation {
     },
 }
 
+/// What a refusal's body says, whatever else it says.
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    status: u16,
+}
+
 impl Case {
     fn everywhere_but_envoy() -> BTreeSet<HostKind> {
         BTreeSet::from([HostKind::Native, HostKind::Wasmtime])

@@ -17,13 +17,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use policies::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{Case, Expectation, Publication, publish, wasm};
+use super::{Case, Expectation, Problem, Publication, publish, wasm};
 use crate::envoy::{Envoy, EnvoySettings};
 use crate::sample_api::{Echo, SampleApi};
 use crate::wait;
@@ -93,8 +92,8 @@ impl CaseEnvoy {
             }
             Expectation::Deny { reason, status, challenge } => {
                 ensure!(answer.status == *status, "status {} {}", answer.status, answer.body);
-                let body: Value = serde_json::from_str(&answer.body).context("the refusal's body is not JSON")?;
-                ensure!(body["code"] == *reason, "refused with {body}");
+                let problem: Problem = serde_json::from_str(&answer.body).context("the refusal is no problem body")?;
+                ensure!(problem.code == *reason, "refused with {}", answer.body);
                 let got = answer.headers.get("www-authenticate").cloned().unwrap_or_default();
                 for part in challenge {
                     ensure!(got.contains(part.as_str()), "challenged with `{got}`");

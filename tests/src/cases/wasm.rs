@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use policies::Timestamp;
 use serde_json::{Value, json};
 
-use super::{CASE_NOW, Case, Expectation, keys, publish};
+use super::{CASE_NOW, Case, Expectation, Problem, keys, publish};
 use crate::proxy_host::{HostOptions, LocalReply, Outcome, ProxyHost, Vm};
 
 /// The configuration of the filter under test; `port` and such are the host's affair.
@@ -100,10 +100,10 @@ fn check(case: &Case, outcome: &Outcome) -> Result<()> {
 }
 
 fn check_reply(reply: &LocalReply, reason: &str, status: u16, challenge: &[String]) -> Result<()> {
-    let body: Value = serde_json::from_slice(&reply.body).context("the refusal's body is not JSON")?;
-    ensure!(body["code"] == reason, "refused with {body}");
-    ensure!(u32::from(reply.status) == u32::from(status), "refused with status {}", reply.status);
-    ensure!(body["status"] == status, "the body says status {}", body["status"]);
+    let problem: Problem = serde_json::from_slice(&reply.body).context("the refusal is no problem body")?;
+    ensure!(problem.code == reason, "refused with {}", String::from_utf8_lossy(&reply.body));
+    ensure!(reply.status == u32::from(status), "refused with status {}", reply.status);
+    ensure!(problem.status == status, "the body says status {}", problem.status);
     let header = |name: &str| reply.headers.get(name).map(|value| value.into_owned()).unwrap_or_default();
     ensure!(header("content-type") == "application/problem+json", "content type {}", header("content-type"));
     for part in challenge {
