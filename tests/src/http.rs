@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 /// No answer on loopback takes longer, apart from held polls, which nothing in this crate makes through this client.
 const ANSWER_SECONDS_MAX: u64 = 15;
 
-/// A client that reaches loopback addresses only as fast as they answer, and gives up after [`ANSWER_SECONDS_MAX`].
+/// A client that reaches loopback addresses only as fast as they answer, and gives up after fifteen seconds.
 pub fn loopback_client() -> Result<reqwest::Client> {
     install_crypto_provider();
     reqwest::Client::builder()
