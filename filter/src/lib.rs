@@ -1,9 +1,11 @@
 //! The policy enforcement point: a proxy-wasm filter that lets a call through only on a [`policies::Permit`].
 //!
-//! Thin on purpose. [`root`] is one worker's life: configuration, ticks, the feed's replies. [`call`] is one HTTP
-//! request: headers to an [`policies::ApiCall`], a decision, and what follows. [`feed`] follows the control plane without
-//! doing any I/O itself; [`reply`] is what a refused caller sees; [`identity`] is what the API behind is told. Only
-//! [`host`] names hostcalls.
+//! Thin on purpose. `root` is one worker's life: configuration, ticks, the feed's replies. `call` is one HTTP
+//! request: headers to an [`policies::ApiCall`], a decision, and what follows. `feed` follows the control plane without
+//! doing any I/O itself; `reply` is what a refused caller sees; `identity` is what the API behind is told. Only
+//! `host` names hostcalls.
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod call;
 mod config;

@@ -25,6 +25,8 @@
 //! # Ok::<(), policies::CallError>(())
 //! ```
 
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
+
 mod authorize;
 mod call;
 mod decision;

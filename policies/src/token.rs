@@ -1,6 +1,6 @@
 //! Who calls: a bearer token from Maskinporten or from Altinn's exchange, verified, as a value.
 //!
-//! [`verify`] is the only way to a [`VerifiedToken`]. It reads the token strictly before any cryptography ([`jose`]),
+//! [`verify`] is the only way to a [`VerifiedToken`]. It reads the token strictly before any cryptography (`jose`),
 //! picks the key by exact issuer and key id, never by anything else the token says, and checks the times against the
 //! instant it is given. What a route demands (audience, scope, kind of caller) is [`crate::authorize()`]'s to check.
 
