@@ -49,10 +49,9 @@ mod tests {
     fn what_is_missing_is_named_with_its_cure() {
         let error = named("PORTVAKT_TEST_NEVER_SET").unwrap_err().to_string();
         assert!(error.contains("PORTVAKT_TEST_NEVER_SET") && error.contains("cargo xtask test"), "{error}");
-        let here = PathBuf::from(file!());
-        let nowhere = PathBuf::from("/nowhere/envoy");
+        let nowhere = || PathBuf::from("/nowhere/envoy");
         let programs =
-            Programs { filter_wasm: nowhere.clone(), envoy: here.clone(), control_plane: here.clone(), standin: here };
+            Programs { filter_wasm: nowhere(), envoy: nowhere(), control_plane: nowhere(), standin: nowhere() };
         assert_eq!(programs.checked().unwrap_err().to_string(), "there is no file /nowhere/envoy");
     }
 }

@@ -194,3 +194,27 @@ fn exactly_one_organisation_may_be_named() {
     );
     check_refused(&details(|details| details[0]["externalRef"] = json!("")), refused, "externalRef");
 }
+
+#[test]
+fn a_damaged_assertion_is_never_accepted() {
+    let whole = changed(|_| ());
+    // A generator of our own: the same damage every time.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for _ in 0..2_000 {
+        let mut damaged = whole.clone().into_bytes();
+        for _ in 0..=next(3) {
+            let position = next(damaged.len());
+            match next(3) {
+                0 => damaged[position] = b" .-_AZaz09{}\"\\\n\x7f"[next(16)],
+                1 => drop(damaged.remove(position)),
+                _ => damaged.truncate(position.max(1)),
+            }
+        }
+        let damaged = String::from_utf8(damaged).unwrap();
+        assert!(damaged == whole || accept_at(&damaged, NOW).is_err(), "{damaged}");
+    }
+}
