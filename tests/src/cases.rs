@@ -302,8 +302,7 @@ pub fn all() -> Result<Vec<Case>> {
 
 fn read(path: &Path, area: &str) -> Result<Case> {
     let text = std::fs::read_to_string(path)?;
-    let mut case: Case =
-        serde_json::from_str(&text).with_context(|| format!("{} is not a case", path.display()))?;
+    let mut case: Case = serde_json::from_str(&text).with_context(|| format!("{} is not a case", path.display()))?;
     case.name = format!("{area}/{}", path.file_stem().unwrap_or_default().to_string_lossy());
     Ok(case)
 }

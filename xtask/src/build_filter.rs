@@ -32,12 +32,7 @@ impl fmt::Display for FilterModule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "toolchain  {}", self.toolchain)?;
         writeln!(formatter, "module     {}", self.path.display())?;
-        writeln!(
-            formatter,
-            "size       {} kB ({} bytes)",
-            self.size_bytes.div_ceil(1000),
-            self.size_bytes
-        )?;
+        writeln!(formatter, "size       {} kB ({} bytes)", self.size_bytes.div_ceil(1000), self.size_bytes)?;
         write!(formatter, "sha256     {}", self.sha256)
     }
 }
@@ -84,21 +79,14 @@ fn build_with(toolchain: WasmToolchain, options: SupplyOptions) -> Result<Filter
             compile(&mut command, &toolchain, "about 1 minute the first time")?;
             folder.join(TARGET).join("wasm/filter.wasm")
         }
-        WasmToolchain::FromSource {
-            compiler,
-            linker,
-            libraries,
-        } => {
+        WasmToolchain::FromSource { compiler, linker, libraries } => {
             let mut command = cargo_build(compiler, &folder, options);
             let libraries = format!("-L{}", libraries.display());
             command
                 .args(["-Z", "build-std=std,panic_abort"])
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_TARGET_WASM32_WASIP1_LINKER", linker)
-                .env(
-                    "CARGO_ENCODED_RUSTFLAGS",
-                    rustflags(compiler, &["-Clink-self-contained=no", &libraries]),
-                );
+                .env("CARGO_ENCODED_RUSTFLAGS", rustflags(compiler, &["-Clink-self-contained=no", &libraries]));
             compile(&mut command, &toolchain, "about 2 minutes the first time")?;
             folder.join(TARGET).join("wasm/filter.wasm")
         }
@@ -111,12 +99,7 @@ fn build_with(toolchain: WasmToolchain, options: SupplyOptions) -> Result<Filter
     let path = folder.join("portvakt_filter.wasm");
     put(&path, &module).with_context(|| format!("{} cannot be written", path.display()))?;
     let sha256 = hex::encode(Sha256::digest(&module));
-    Ok(FilterModule {
-        path,
-        toolchain,
-        size_bytes: module.len() as u64,
-        sha256,
-    })
+    Ok(FilterModule { path, toolchain, size_bytes: module.len() as u64, sha256 })
 }
 
 fn cargo_build(compiler: &Compiler, target_folder: &Path, options: SupplyOptions) -> Command {
@@ -125,17 +108,7 @@ fn cargo_build(compiler: &Compiler, target_folder: &Path, options: SupplyOptions
     command
         .current_dir(run::project_root())
         .env("RUSTC", &compiler.rustc)
-        .args([
-            "build",
-            "--package",
-            "filter",
-            "--lib",
-            "--profile",
-            "wasm",
-            "--target",
-            TARGET,
-            "--target-dir",
-        ])
+        .args(["build", "--package", "filter", "--lib", "--profile", "wasm", "--target", TARGET, "--target-dir"])
         .arg(target_folder);
     if options.offline {
         command.arg("--offline");
@@ -144,9 +117,7 @@ fn cargo_build(compiler: &Compiler, target_folder: &Path, options: SupplyOptions
 }
 
 fn compile(command: &mut Command, toolchain: &WasmToolchain, expected: &str) -> Result<()> {
-    run::step(&format!(
-        "building the filter module with {toolchain} ({expected}, seconds after a change)"
-    ));
+    run::step(&format!("building the filter module with {toolchain} ({expected}, seconds after a change)"));
     run::loudly(command).context("the filter module could not be built")
 }
 
@@ -154,11 +125,7 @@ fn compile(command: &mut Command, toolchain: &WasmToolchain, expected: &str) -> 
 fn rustflags(compiler: &Compiler, flags: &[&str]) -> String {
     let mut flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
     let source = compiler.sysroot.join("lib/rustlib/src/rust");
-    let renamed = [
-        (Some(run::project_root()), "/portvakt"),
-        (cargo_home(), "/cargo"),
-        (Some(source), "/rust"),
-    ];
+    let renamed = [(Some(run::project_root()), "/portvakt"), (cargo_home(), "/cargo"), (Some(source), "/rust")];
     for (folder, name) in renamed {
         flags.extend(folder.map(|folder| format!("--remap-path-prefix={}={name}", folder.display())));
     }
@@ -199,9 +166,6 @@ mod tests {
         let flags = rustflags(&compiler, &["-Clink-self-contained=no"]);
         let flags: Vec<&str> = flags.split('\x1f').collect();
         assert_eq!(flags.first(), Some(&"-Clink-self-contained=no"));
-        assert_eq!(
-            flags.last(),
-            Some(&"--remap-path-prefix=/a b/lib/rustlib/src/rust=/rust")
-        );
+        assert_eq!(flags.last(), Some(&"--remap-path-prefix=/a b/lib/rustlib/src/rust=/rust"));
     }
 }

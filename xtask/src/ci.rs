@@ -22,24 +22,10 @@ pub(crate) struct CiOptions {
 /// The verb.
 pub(crate) fn run(options: &CiOptions) -> Result<ExitCode> {
     let mut report = Report::default();
-    report.time("format", || {
-        cargo(&["fmt", "--all", "--check"], &[], "`cargo fmt --all` puts it right")
-    });
+    report.time("format", || cargo(&["fmt", "--all", "--check"], &[], "`cargo fmt --all` puts it right"));
     report.time("clippy", || {
-        let arguments = [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ];
-        cargo(
-            &arguments,
-            &[],
-            "see the messages above; `rustup component add clippy` if it is missing",
-        )
+        let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+        cargo(&arguments, &[], "see the messages above; `rustup component add clippy` if it is missing")
     });
     report.time("docs", || {
         let arguments = ["doc", "--workspace", "--no-deps", "--locked"];
@@ -47,22 +33,14 @@ pub(crate) fn run(options: &CiOptions) -> Result<ExitCode> {
     });
 
     let started = Instant::now();
-    let test_options = TestOptions {
-        deny_skips: true,
-        native_only: false,
-        supplies: options.supplies,
-    };
+    let test_options = TestOptions { deny_skips: true, native_only: false, supplies: options.supplies };
     let tests = test::perform(&test_options)?;
     report.add("test", started.elapsed(), tests.succeeded);
     report.remarks.extend(tests.remarks.iter().cloned());
 
     report.time("demo --check", || play_demo(options, &tests));
     println!("{}", report.closing(tests.counts));
-    Ok(if report.succeeded() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[derive(Default)]
@@ -136,11 +114,7 @@ mod tests {
         let mut report = Report::default();
         report.add("format", Duration::from_secs(2), false);
         report.add("test", Duration::from_secs(100), true);
-        let text = report.closing(Counts {
-            passed: 7,
-            failed: 0,
-            skipped: 0,
-        });
+        let text = report.closing(Counts { passed: 7, failed: 0, skipped: 0 });
         assert_eq!(text.lines().last(), Some("7 passed, 1 failed, 0 skipped"));
         assert!(text.contains("format                 2.0 s  FAILED"), "{text}");
         assert!(!report.succeeded());
@@ -150,11 +124,7 @@ mod tests {
     fn failed_tests_are_not_counted_twice() {
         let mut report = Report::default();
         report.add("test", Duration::from_secs(100), false);
-        let text = report.closing(Counts {
-            passed: 7,
-            failed: 2,
-            skipped: 0,
-        });
+        let text = report.closing(Counts { passed: 7, failed: 2, skipped: 0 });
         assert_eq!(text.lines().last(), Some("7 passed, 2 failed, 0 skipped"));
     }
 }

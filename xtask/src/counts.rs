@@ -21,26 +21,16 @@ impl AddAssign for Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        )
+        write!(formatter, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 
 /// nextest's last summary line, e.g. `Summary [ 0.01s] 3 tests run: 2 passed (1 slow), 1 timed out, 4 skipped`.
 pub(crate) fn from_nextest(output: &str) -> Option<Counts> {
     let output = without_colors(output);
-    let summary = output
-        .lines()
-        .rev()
-        .find_map(|line| line.trim_start().strip_prefix("Summary ["))?;
+    let summary = output.lines().rev().find_map(|line| line.trim_start().strip_prefix("Summary ["))?;
     let (run, results) = summary.split_once(']')?.1.split_once("run:")?;
-    let mut counts = Counts {
-        skipped: not_run(run),
-        ..Counts::default()
-    };
+    let mut counts = Counts { skipped: not_run(run), ..Counts::default() };
     for (number, word) in without_remarks(results).split(',').filter_map(number_and_word) {
         match word {
             "passed" => counts.passed += number,
@@ -117,36 +107,20 @@ mod tests {
     use super::*;
 
     fn counts(passed: u64, failed: u64, skipped: u64) -> Option<Counts> {
-        Some(Counts {
-            passed,
-            failed,
-            skipped,
-        })
+        Some(Counts { passed, failed, skipped })
     }
 
     #[test]
     fn reads_nextest() {
         let check = |line: &str, expected| assert_eq!(from_nextest(line), expected, "{line}");
-        check(
-            "     Summary [   0.005s] 3 tests run: 3 passed, 0 skipped\n",
-            counts(3, 0, 0),
-        );
+        check("     Summary [   0.005s] 3 tests run: 3 passed, 0 skipped\n", counts(3, 0, 0));
         check(
             "Summary [1.2s] 9 tests run: 6 passed (1 slow, 1 flaky), 2 failed, 1 timed out, 4 skipped",
             counts(6, 3, 4),
         );
-        check(
-            "Summary [1.2s] 2 tests run: 1 passed, 1 exec failed, 0 skipped",
-            counts(1, 1, 0),
-        );
-        check(
-            "Summary [1.2s] 2/5 tests run: 1 passed, 1 failed, 1 skipped",
-            counts(1, 1, 4),
-        );
-        check(
-            "Summary [1.2s] 1 test run: 1 passed, 0 skipped\n   TRY 1 FAIL x",
-            counts(1, 0, 0),
-        );
+        check("Summary [1.2s] 2 tests run: 1 passed, 1 exec failed, 0 skipped", counts(1, 1, 0));
+        check("Summary [1.2s] 2/5 tests run: 1 passed, 1 failed, 1 skipped", counts(1, 1, 4));
+        check("Summary [1.2s] 1 test run: 1 passed, 0 skipped\n   TRY 1 FAIL x", counts(1, 0, 0));
         check(
             "\x1b[32;1m     Summary\x1b[0m [   0.0s] \x1b[1m1\x1b[0m test run: \x1b[1m1\x1b[0m \x1b[32mpassed\x1b[0m, 0 skipped",
             counts(1, 0, 0),
@@ -177,14 +151,6 @@ mod tests {
 
     #[test]
     fn the_closing_line_has_its_fixed_form() {
-        assert_eq!(
-            Counts {
-                passed: 3,
-                failed: 0,
-                skipped: 1
-            }
-            .to_string(),
-            "3 passed, 0 failed, 1 skipped"
-        );
+        assert_eq!(Counts { passed: 3, failed: 0, skipped: 1 }.to_string(), "3 passed, 0 failed, 1 skipped");
     }
 }

@@ -35,11 +35,7 @@ pub(crate) struct DemoOptions {
 impl DemoOptions {
     /// `demo --check` and nothing else.
     pub(crate) fn for_check(supplies: SupplyOptions) -> Self {
-        Self {
-            check: true,
-            supplies,
-            ..Self::default()
-        }
+        Self { check: true, supplies, ..Self::default() }
     }
 }
 
@@ -62,21 +58,15 @@ pub(crate) fn command(options: &DemoOptions, filter: &Path, envoy: &Path, progra
     command.current_dir(run::project_root());
     command.arg("--filter-wasm").arg(filter);
     command.arg("--envoy").arg(envoy);
-    command
-        .arg("--control-plane")
-        .arg(programs.path(Programs::CONTROL_PLANE)?);
-    command
-        .arg("--standin")
-        .arg(programs.path(Programs::MASKINPORTEN_STANDIN)?);
+    command.arg("--control-plane").arg(programs.path(Programs::CONTROL_PLANE)?);
+    command.arg("--standin").arg(programs.path(Programs::MASKINPORTEN_STANDIN)?);
     for (name, given) in [("--check", options.check), ("--keep", options.keep)] {
         if given {
             command.arg(name);
         }
     }
-    for (name, port) in [
-        ("--gateway-port", options.gateway_port),
-        ("--control-plane-port", options.control_plane_port),
-    ] {
+    for (name, port) in [("--gateway-port", options.gateway_port), ("--control-plane-port", options.control_plane_port)]
+    {
         if let Some(port) = port {
             command.arg(name).arg(port.to_string());
         }

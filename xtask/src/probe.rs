@@ -32,10 +32,7 @@ pub(crate) fn path_folders(machine: &dyn Machine) -> Vec<PathBuf> {
 
 /// The first program of that name on PATH.
 pub(crate) fn find_program(machine: &dyn Machine, name: &str) -> Option<PathBuf> {
-    path_folders(machine)
-        .into_iter()
-        .map(|folder| folder.join(name))
-        .find(|program| machine.is_file(program))
+    path_folders(machine).into_iter().map(|folder| folder.join(name)).find(|program| machine.is_file(program))
 }
 
 /// The machine we run on.
@@ -52,9 +49,7 @@ impl Machine for ThisMachine {
 
     fn names_in(&self, folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let names: BTreeSet<_> = entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
+        let names: BTreeSet<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.into_iter().collect()
     }
 
@@ -65,15 +60,9 @@ impl Machine for ThisMachine {
     fn answer(&self, program: &Path, arguments: &[&str]) -> Option<String> {
         let mut command = Command::new(program);
         run::forget_toolchain(&mut command);
-        command
-            .args(arguments)
-            .current_dir(run::project_root())
-            .env("RUSTUP_AUTO_INSTALL", "0");
+        command.args(arguments).current_dir(run::project_root()).env("RUSTUP_AUTO_INSTALL", "0");
         let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 
@@ -129,18 +118,12 @@ pub(crate) mod fake {
         }
 
         fn real_path(&self, path: &Path) -> PathBuf {
-            if path == Path::new("/bin") {
-                PathBuf::from("/usr/bin")
-            } else {
-                path.to_owned()
-            }
+            if path == Path::new("/bin") { PathBuf::from("/usr/bin") } else { path.to_owned() }
         }
 
         fn answer(&self, program: &Path, arguments: &[&str]) -> Option<String> {
-            let call = std::iter::once(program.to_str()?)
-                .chain(arguments.iter().copied())
-                .collect::<Vec<_>>()
-                .join(" ");
+            let call =
+                std::iter::once(program.to_str()?).chain(arguments.iter().copied()).collect::<Vec<_>>().join(" ");
             self.answers.get(&call).cloned()
         }
     }
@@ -148,9 +131,6 @@ pub(crate) mod fake {
     #[test]
     fn a_folder_linked_twice_is_looked_at_once() {
         let machine = FakeMachine::with_path("/usr/bin:/bin:relative:/opt/bin");
-        assert_eq!(
-            path_folders(&machine),
-            [PathBuf::from("/usr/bin"), PathBuf::from("/opt/bin")]
-        );
+        assert_eq!(path_folders(&machine), [PathBuf::from("/usr/bin"), PathBuf::from("/opt/bin")]);
     }
 }

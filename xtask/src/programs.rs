@@ -24,16 +24,16 @@ impl Programs {
     pub(crate) const DEMO: &str = "portvakt-demo";
 
     pub(crate) fn path(&self, name: &str) -> Result<&PathBuf> {
-        self.0
-            .get(name)
-            .with_context(|| format!("the workspace has no program `{name}`"))
+        self.0.get(name).with_context(|| format!("the workspace has no program `{name}`"))
     }
 }
 
 /// Builds; cargo's own progress is visible.
 pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
     run::step(match scope {
-        Scope::Programs => "building the control plane, the stand-in Maskinporten and the demo (first time: some minutes)",
+        Scope::Programs => {
+            "building the control plane, the stand-in Maskinporten and the demo (first time: some minutes)"
+        }
         Scope::ProgramsAndTests => "building the programs and every test (first time: some ten minutes on 2 cores)",
     });
     let mut command = run::cargo();
@@ -50,19 +50,14 @@ pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
     }
     let (status, messages) = run::reading(&mut command)?;
     if !status.success() {
-        bail!(
-            "the native programs could not be built (cargo ended with {})",
-            run::exit_words(status)
-        );
+        bail!("the native programs could not be built (cargo ended with {})", run::exit_words(status));
     }
     Ok(Programs(executables(&messages)))
 }
 
 /// The programs among cargo's messages (one JSON object a line); test programs are left out.
 fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
-    let messages = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages.filter_map(|message| executable(&message)).collect()
 }
 

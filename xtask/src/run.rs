@@ -80,9 +80,7 @@ pub(crate) fn forget_toolchain(command: &mut Command) {
 pub(crate) fn loudly(command: &mut Command) -> Result<()> {
     let name = program_name(command);
     command.stdin(Stdio::null()).stdout(to_standard_error());
-    let status = command
-        .status()
-        .with_context(|| format!("`{name}` could not be started"))?;
+    let status = command.status().with_context(|| format!("`{name}` could not be started"))?;
     if !status.success() {
         bail!("`{name}` ended with {}", exit_words(status));
     }
@@ -103,13 +101,8 @@ pub(crate) fn showing(command: &mut Command) -> Result<(ExitStatus, String, Stri
     if colors() {
         command.env("CARGO_TERM_COLOR", "always");
     }
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("`{name}` could not be started"))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("`{name}` could not be started"))?;
     let (output, errors) = (child.stdout.take(), child.stderr.take());
     let (output, errors) = std::thread::scope(|scope| {
         let output = scope.spawn(|| output.map(|stream| copy(stream, std::io::stdout())));
@@ -122,10 +115,7 @@ pub(crate) fn showing(command: &mut Command) -> Result<(ExitStatus, String, Stri
 
 /// For a child whose standard output is for people only.
 pub(crate) fn to_standard_error() -> Stdio {
-    std::io::stderr()
-        .as_fd()
-        .try_clone_to_owned()
-        .map_or_else(|_| Stdio::inherit(), Stdio::from)
+    std::io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::inherit(), Stdio::from)
 }
 
 /// `exit code 101`, `signal 9`.
@@ -176,10 +166,7 @@ mod tests {
     fn both_streams_are_kept_and_the_exit_code_is_told() {
         let mut command = Command::new("sh");
         let (status, output, errors) = showing(command.args(["-c", "echo out; echo err >&2; exit 3"])).unwrap();
-        assert_eq!(
-            (output.as_str(), errors.as_str(), exit_words(status).as_str()),
-            ("out\n", "err\n", "exit code 3")
-        );
+        assert_eq!((output.as_str(), errors.as_str(), exit_words(status).as_str()), ("out\n", "err\n", "exit code 3"));
     }
 
     #[test]

@@ -46,22 +46,14 @@ pub(crate) fn run(options: &TestOptions) -> Result<ExitCode> {
         eprintln!("note: {remark}");
     }
     println!("{}", outcome.counts);
-    Ok(if outcome.succeeded {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if outcome.succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs everything, without the closing line.
 pub(crate) fn perform(options: &TestOptions) -> Result<Outcome> {
     let mut tally = Tally::default();
     let filter = filter_module(options, &mut tally);
-    let envoy = if filter.is_some() {
-        real_envoy(options, &mut tally)
-    } else {
-        None
-    };
+    let envoy = if filter.is_some() { real_envoy(options, &mut tally) } else { None };
     let programs = match programs::build(Scope::ProgramsAndTests, options.supplies.offline) {
         Ok(programs) => Some(programs),
         Err(error) => {
@@ -70,11 +62,7 @@ pub(crate) fn perform(options: &TestOptions) -> Result<Outcome> {
         }
     };
     if let Some(programs) = &programs {
-        let hosts = Hosts {
-            filter: filter.as_ref(),
-            envoy: envoy.as_ref(),
-            programs,
-        };
+        let hosts = Hosts { filter: filter.as_ref(), envoy: envoy.as_ref(), programs };
         run_tests(&hosts, options.supplies.offline, &mut tally)?;
     }
     if tally.counts.passed == 0 && tally.counts.failed == 0 {
@@ -82,9 +70,7 @@ pub(crate) fn perform(options: &TestOptions) -> Result<Outcome> {
     }
     let skipped = options.deny_skips && tally.counts.skipped > 0;
     if skipped {
-        tally
-            .remarks
-            .push(format!("{} skipped, and --deny-skips is given", tally.counts.skipped));
+        tally.remarks.push(format!("{} skipped, and --deny-skips is given", tally.counts.skipped));
     }
     Ok(Outcome {
         succeeded: tally.counts.failed == 0 && !skipped,
@@ -129,10 +115,7 @@ impl Tally {
         let counts = counts.unwrap_or_default();
         self.counts += counts;
         if !status.success() && counts.failed == 0 {
-            self.failure(format!(
-                "{name} ended with {} and named no failed test",
-                run::exit_words(status)
-            ));
+            self.failure(format!("{name} ended with {} and named no failed test", run::exit_words(status)));
         }
     }
 }
@@ -171,10 +154,7 @@ impl Hosts<'_> {
 
 fn filter_module(options: &TestOptions, tally: &mut Tally) -> Option<FilterModule> {
     if options.native_only {
-        tally.left_out(
-            2,
-            "the tests in wasmtime and in Envoy were left out, because of --native-only".to_owned(),
-        );
+        tally.left_out(2, "the tests in wasmtime and in Envoy were left out, because of --native-only".to_owned());
         return None;
     }
     match build_filter::build(options.supplies) {
@@ -225,11 +205,7 @@ fn run_tests(hosts: &Hosts<'_>, offline: bool, tally: &mut Tally) -> Result<()> 
     hosts.name_to(&mut command);
     command.args(leave_out(hosts.left_out(), nextest));
     let (status, output, errors) = run::showing(&mut command)?;
-    let counts = if nextest {
-        counts::from_nextest(&errors)
-    } else {
-        counts::from_libtest(&output)
-    };
+    let counts = if nextest { counts::from_nextest(&errors) } else { counts::from_libtest(&output) };
     tally.add("the test run", status, counts);
     // Suites without a test yet: left out all the same, so the closing line says so.
     let counted = tally.counts.skipped - skipped_before;
@@ -242,11 +218,7 @@ fn run_tests(hosts: &Hosts<'_>, offline: bool, tally: &mut Tally) -> Result<()> 
         command.arg("--offline");
     }
     let (status, output, _) = run::showing(&mut command)?;
-    tally.add(
-        "the run of the documentation's examples",
-        status,
-        counts::from_libtest(&output),
-    );
+    tally.add("the run of the documentation's examples", status, counts::from_libtest(&output));
     Ok(())
 }
 
@@ -265,10 +237,7 @@ fn leave_out(parts: &[&str], nextest: bool) -> Vec<String> {
 }
 
 fn has_nextest() -> bool {
-    run::cargo()
-        .args(["nextest", "--version"])
-        .output()
-        .is_ok_and(|output| output.status.success())
+    run::cargo().args(["nextest", "--version"]).output().is_ok_and(|output| output.status.success())
 }
 
 #[cfg(test)]
@@ -288,28 +257,14 @@ mod tests {
     fn a_runner_that_dies_is_a_failure() {
         let mut tally = Tally::default();
         tally.add("the test run", ExitStatus::from_raw(101 << 8), None);
-        assert_eq!(
-            tally.counts,
-            Counts {
-                passed: 0,
-                failed: 1,
-                skipped: 0
-            }
-        );
-        assert_eq!(
-            tally.remarks,
-            ["the test run ended with exit code 101 and named no failed test"]
-        );
+        assert_eq!(tally.counts, Counts { passed: 0, failed: 1, skipped: 0 });
+        assert_eq!(tally.remarks, ["the test run ended with exit code 101 and named no failed test"]);
     }
 
     #[test]
     fn failed_tests_are_counted_once() {
         let mut tally = Tally::default();
-        let counts = Counts {
-            passed: 4,
-            failed: 2,
-            skipped: 1,
-        };
+        let counts = Counts { passed: 4, failed: 2, skipped: 1 };
         tally.add("the test run", ExitStatus::from_raw(100 << 8), Some(counts));
         assert_eq!(tally.counts, counts);
     }

@@ -17,14 +17,8 @@ use std::process::Command;
 /// What the filter is compiled for.
 pub(crate) const TARGET: &str = "wasm32-wasip1";
 /// The set of Debian packages that is known to build it.
-pub(crate) const DEBIAN_PACKAGES: &[&str] = &[
-    "rustc-web",
-    "cargo-web",
-    "rust-web-src",
-    "lld-19",
-    "wasi-libc",
-    "libclang-rt-19-dev-wasm32",
-];
+pub(crate) const DEBIAN_PACKAGES: &[&str] =
+    &["rustc-web", "cargo-web", "rust-web-src", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"];
 
 /// Names a module that is already built; nothing else is looked at then.
 pub(crate) const PREBUILT: &str = "FILTER_WASM";
@@ -39,11 +33,7 @@ pub(crate) enum WasmToolchain {
     /// The target's standard library is installed.
     Installed(Compiler),
     /// The standard library is built from its source along with the filter.
-    FromSource {
-        compiler: Compiler,
-        linker: PathBuf,
-        libraries: PathBuf,
-    },
+    FromSource { compiler: Compiler, linker: PathBuf, libraries: PathBuf },
 }
 
 /// A cargo and the rustc that belongs to it.
@@ -62,10 +52,7 @@ impl fmt::Display for WasmToolchain {
             Self::Installed(compiler) => write!(formatter, "{compiler}, which has the standard library for {TARGET}"),
             Self::FromSource { compiler, linker, .. } => {
                 let linker = linker.display();
-                write!(
-                    formatter,
-                    "{compiler}, which has the source of the standard library, with {linker}"
-                )
+                write!(formatter, "{compiler}, which has the source of the standard library, with {linker}")
             }
         }
     }
@@ -108,10 +95,8 @@ pub(crate) fn cures(machine: &dyn Machine) -> Vec<String> {
     if machine.variable(PREBUILT).is_some() {
         return vec![format!("let {PREBUILT} name a built module, or unset it")];
     }
-    let mut commands = vec![
-        format!("rustup target add {TARGET}"),
-        format!("apt-get install {}", DEBIAN_PACKAGES.join(" ")),
-    ];
+    let mut commands =
+        vec![format!("rustup target add {TARGET}"), format!("apt-get install {}", DEBIAN_PACKAGES.join(" "))];
     if install::is_debian(machine) {
         commands.reverse();
     }
@@ -126,10 +111,7 @@ pub(crate) fn obtain(machine: &dyn Machine, options: SupplyOptions) -> Result<Wa
     }
     if machine.variable(PREBUILT).is_some() {
         // Somebody named a module; building another one would test something else.
-        return Err(NoToolchain {
-            looked_at: look.looked_at,
-            cures: cures(machine),
-        });
+        return Err(NoToolchain { looked_at: look.looked_at, cures: cures(machine) });
     }
     let mut said = Vec::new();
     match rustup(machine, options) {
@@ -159,10 +141,7 @@ pub(crate) fn obtain(machine: &dyn Machine, options: SupplyOptions) -> Result<Wa
     }
     let Look { found, mut looked_at } = look;
     looked_at.extend(said);
-    found.ok_or_else(|| NoToolchain {
-        looked_at,
-        cures: cures(machine),
-    })
+    found.ok_or_else(|| NoToolchain { looked_at, cures: cures(machine) })
 }
 
 /// Looks only.
@@ -217,10 +196,7 @@ fn compilers(machine: &dyn Machine, looked_at: &mut Vec<String>) -> Vec<Compiler
             continue;
         }
         let Some(compiler) = compiler(machine, cargo, rustc) else {
-            looked_at.push(format!(
-                "{}: cargo and rustc are there, but rustc does not answer",
-                folder.display()
-            ));
+            looked_at.push(format!("{}: cargo and rustc are there, but rustc does not answer", folder.display()));
             continue;
         };
         if !seen.insert(machine.real_path(&compiler.sysroot)) {
@@ -245,20 +221,13 @@ fn compiler(machine: &dyn Machine, cargo: PathBuf, rustc: PathBuf) -> Option<Com
     let real = machine.is_file(&real_cargo) && machine.is_file(&real_rustc);
     let (cargo, rustc) = if real { (real_cargo, real_rustc) } else { (cargo, rustc) };
     let version = Version::find_in(&machine.answer(&rustc, &["--version"])?)?;
-    Some(Compiler {
-        cargo,
-        rustc,
-        sysroot,
-        version,
-    })
+    Some(Compiler { cargo, rustc, sysroot, version })
 }
 
 fn with_library(machine: &dyn Machine, compilers: &[Compiler], looked_at: &mut Vec<String>) -> Option<WasmToolchain> {
     for compiler in compilers {
         let folder = machine.answer(&compiler.rustc, &["--print", "target-libdir", "--target", TARGET]);
-        let names = folder
-            .map(|folder| machine.names_in(Path::new(folder.trim())))
-            .unwrap_or_default();
+        let names = folder.map(|folder| machine.names_in(Path::new(folder.trim()))).unwrap_or_default();
         if names.iter().any(|name| name.starts_with("libstd-")) {
             return Some(WasmToolchain::Installed(compiler.clone()));
         }
@@ -275,29 +244,18 @@ fn from_source(machine: &dyn Machine, compilers: &[Compiler], looked_at: &mut Ve
         return None;
     };
     let linker = wasm_linker(machine);
-    let libraries = WASI_LIBRARIES
-        .iter()
-        .map(Path::new)
-        .find(|folder| machine.is_file(&folder.join("libc.a")));
+    let libraries = WASI_LIBRARIES.iter().map(Path::new).find(|folder| machine.is_file(&folder.join("libc.a")));
     match (linker, libraries) {
-        (Some(linker), Some(libraries)) => Some(WasmToolchain::FromSource {
-            compiler: compiler.clone(),
-            linker,
-            libraries: libraries.to_owned(),
-        }),
+        (Some(linker), Some(libraries)) => {
+            Some(WasmToolchain::FromSource { compiler: compiler.clone(), linker, libraries: libraries.to_owned() })
+        }
         (linker, libraries) => {
             let missing = |found: bool, what: &str| {
-                if found {
-                    String::new()
-                } else {
-                    format!(", but no {what}")
-                }
+                if found { String::new() } else { format!(", but no {what}") }
             };
             let linker = missing(linker.is_some(), "wasm-ld");
             let libraries = missing(libraries.is_some(), "wasi-libc (/usr/lib/wasm32-wasi/libc.a)");
-            looked_at.push(format!(
-                "{compiler}: has the source of the standard library{linker}{libraries}"
-            ));
+            looked_at.push(format!("{compiler}: has the source of the standard library{linker}{libraries}"));
             None
         }
     }
@@ -308,10 +266,7 @@ fn rustup(machine: &dyn Machine, options: SupplyOptions) -> Result<PathBuf, Stri
     if options.offline {
         return Err("rustup: not asked, because of --offline".to_owned());
     }
-    if machine
-        .variable("RUSTUP_AUTO_INSTALL")
-        .is_some_and(|value| value == "0")
-    {
+    if machine.variable("RUSTUP_AUTO_INSTALL").is_some_and(|value| value == "0") {
         return Err("rustup: not asked, because RUSTUP_AUTO_INSTALL=0".to_owned());
     }
     find_program(machine, "rustup").ok_or_else(|| "rustup: not installed".to_owned())
@@ -354,62 +309,35 @@ mod tests {
     }
 
     fn with_linker(machine: FakeMachine) -> FakeMachine {
-        machine
-            .file("/usr/bin/wasm-ld-9")
-            .file("/usr/bin/wasm-ld-19")
-            .file("/usr/lib/wasm32-wasi/libc.a")
+        machine.file("/usr/bin/wasm-ld-9").file("/usr/bin/wasm-ld-19").file("/usr/lib/wasm32-wasi/libc.a")
     }
 
     #[test]
     fn a_prebuilt_module_comes_first() {
-        let machine = rustup_machine()
-            .file("/home/a/wasm/lib/libstd-1.rlib")
-            .file("/m/filter.wasm");
+        let machine = rustup_machine().file("/home/a/wasm/lib/libstd-1.rlib").file("/m/filter.wasm");
         let machine = machine.variable("FILTER_WASM", "/m/filter.wasm");
-        assert_eq!(
-            look(&machine).found,
-            Some(WasmToolchain::Prebuilt("/m/filter.wasm".into()))
-        );
+        assert_eq!(look(&machine).found, Some(WasmToolchain::Prebuilt("/m/filter.wasm".into())));
     }
 
     #[test]
     fn a_prebuilt_module_that_is_not_there_is_never_replaced() {
-        let machine = rustup_machine()
-            .file("/home/a/wasm/lib/libstd-1.rlib")
-            .variable(PREBUILT, "/m/filter.wasm");
+        let machine = rustup_machine().file("/home/a/wasm/lib/libstd-1.rlib").variable(PREBUILT, "/m/filter.wasm");
         let error = obtain(&machine, SupplyOptions::default()).unwrap_err().to_string();
-        assert!(
-            error.contains("FILTER_WASM: there is no file /m/filter.wasm"),
-            "{error}"
-        );
-        assert!(
-            error.ends_with("let FILTER_WASM name a built module, or unset it"),
-            "{error}"
-        );
+        assert!(error.contains("FILTER_WASM: there is no file /m/filter.wasm"), "{error}");
+        assert!(error.ends_with("let FILTER_WASM name a built module, or unset it"), "{error}");
     }
 
     #[test]
     fn an_installed_library_comes_before_its_source() {
         let machine = with_linker(with_debian(rustup_machine(), "rustc 1.96.0")).file("/home/a/wasm/lib/libstd-1.rlib");
-        let Some(WasmToolchain::Installed(compiler)) = look(&machine).found else {
-            panic!("not the installed one")
-        };
-        assert_eq!(
-            compiler.cargo,
-            Path::new(RUSTUP_SYSROOT).join("bin/cargo"),
-            "the real one, not rustup's stand-in"
-        );
+        let Some(WasmToolchain::Installed(compiler)) = look(&machine).found else { panic!("not the installed one") };
+        assert_eq!(compiler.cargo, Path::new(RUSTUP_SYSROOT).join("bin/cargo"), "the real one, not rustup's stand-in");
     }
 
     #[test]
     fn the_source_is_used_with_the_newest_linker() {
         let machine = with_linker(with_debian(rustup_machine(), "rustc 1.96.0"));
-        let Some(WasmToolchain::FromSource {
-            compiler,
-            linker,
-            libraries,
-        }) = look(&machine).found
-        else {
+        let Some(WasmToolchain::FromSource { compiler, linker, libraries }) = look(&machine).found else {
             panic!("not from source")
         };
         assert_eq!(compiler.rustc, Path::new("/usr/bin/rustc"));
@@ -425,50 +353,27 @@ mod tests {
 
     #[test]
     fn an_old_compiler_is_passed_over_by_name() {
-        let look = look(&with_linker(with_debian(
-            FakeMachine::with_path("/usr/bin"),
-            "rustc 1.63.0",
-        )));
+        let look = look(&with_linker(with_debian(FakeMachine::with_path("/usr/bin"), "rustc 1.63.0")));
         assert_eq!(look.found, None);
-        assert!(
-            look.looked_at
-                .iter()
-                .any(|line| line.contains("Rust 1.63.0 at /usr/bin/rustc: too old")),
-            "{look:?}"
-        );
+        assert!(look.looked_at.iter().any(|line| line.contains("Rust 1.63.0 at /usr/bin/rustc: too old")), "{look:?}");
     }
 
     #[test]
     fn a_missing_linker_is_named() {
         let look = look(&with_debian(FakeMachine::with_path("/usr/bin"), "rustc 1.96.0"));
         assert_eq!(look.found, None);
-        assert!(
-            look.looked_at
-                .iter()
-                .any(|line| line.contains("but no wasm-ld, but no wasi-libc")),
-            "{look:?}"
-        );
+        assert!(look.looked_at.iter().any(|line| line.contains("but no wasm-ld, but no wasi-libc")), "{look:?}");
     }
 
     #[test]
     fn nothing_is_fetched_where_that_is_forbidden() {
-        let forbidden = rustup_machine()
-            .file("/home/a/.cargo/bin/rustup")
-            .variable("RUSTUP_AUTO_INSTALL", "0");
+        let forbidden = rustup_machine().file("/home/a/.cargo/bin/rustup").variable("RUSTUP_AUTO_INSTALL", "0");
         let error = obtain(&forbidden, SupplyOptions::default()).unwrap_err().to_string();
         assert!(error.contains("RUSTUP_AUTO_INSTALL=0"), "{error}");
         assert!(error.contains("rustup target add wasm32-wasip1") && error.contains("apt-get install rustc-web"));
 
         let offline = rustup_machine().file("/home/a/.cargo/bin/rustup");
-        let error = obtain(
-            &offline,
-            SupplyOptions {
-                offline: true,
-                install: true,
-            },
-        )
-        .unwrap_err()
-        .to_string();
+        let error = obtain(&offline, SupplyOptions { offline: true, install: true }).unwrap_err().to_string();
         assert!(error.contains("because of --offline"), "{error}");
     }
 }

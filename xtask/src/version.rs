@@ -17,18 +17,14 @@ impl Version {
 
     /// The first thing in `text` that looks like `1.2` or `1.2.3`, whatever stands around it.
     pub(crate) fn find_in(text: &str) -> Option<Self> {
-        text.split(|character: char| !character.is_ascii_alphanumeric() && character != '.')
-            .find_map(Self::parse)
+        text.split(|character: char| !character.is_ascii_alphanumeric() && character != '.').find_map(Self::parse)
     }
 
     fn parse(word: &str) -> Option<Self> {
         let word = word.strip_prefix('v').unwrap_or(word);
         let mut numbers = word.split('.').map(|part| part.parse::<u32>().ok());
-        let version = Self {
-            major: numbers.next()??,
-            minor: numbers.next()??,
-            patch: numbers.next().unwrap_or(Some(0))?,
-        };
+        let version =
+            Self { major: numbers.next()??, minor: numbers.next()??, patch: numbers.next().unwrap_or(Some(0))? };
         numbers.next().is_none().then_some(version)
     }
 }
@@ -57,10 +53,7 @@ mod tests {
     fn reads_what_programs_print() {
         check("rustc 1.95.0 (59807616e 2026-04-14)", Some((1, 95, 0)));
         check("rustc 1.97.0-nightly (abc 2026-06-01)", Some((1, 97, 0)));
-        check(
-            "/x/envoy  version: 5bd7e3f6e/1.40.0/Clean/RELEASE/BoringSSL",
-            Some((1, 40, 0)),
-        );
+        check("/x/envoy  version: 5bd7e3f6e/1.40.0/Clean/RELEASE/BoringSSL", Some((1, 40, 0)));
         check("psql (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", Some((15, 18, 0)));
         check("Python 3.11.7", Some((3, 11, 7)));
         check("1.95", Some((1, 95, 0)));

@@ -171,7 +171,8 @@ struct Answer {
 /// One HTTP/1.1 call, written as it is: clients for people would tidy the path.
 async fn call(address: SocketAddr, headers: &[(String, String)]) -> Result<Answer> {
     let pseudo = |name: &str| headers.iter().find(|(header, _)| header == name).map_or("", |(_, value)| value.as_str());
-    let mut request = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", pseudo(":method"), pseudo(":path"), pseudo(":authority"));
+    let mut request =
+        format!("{} {} HTTP/1.1\r\nhost: {}\r\n", pseudo(":method"), pseudo(":path"), pseudo(":authority"));
     for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
         request.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -51,7 +51,9 @@ fn policy(case: &Case, now: Timestamp) -> Result<PolicySet> {
         let keys = std::slice::from_ref(&key);
         match (open(body, keys, &provider, policy.manifest(), now, &PureRust), publication.refused.as_deref()) {
             (Ok(opened), None) => policy = opened,
-            (Err(error), Some(code)) => ensure!(error.code() == code, "snapshot refused with `{}`: {error}", error.code()),
+            (Err(error), Some(code)) => {
+                ensure!(error.code() == code, "snapshot refused with `{}`: {error}", error.code())
+            }
             (Ok(_), Some(code)) => bail!("a snapshot was applied that should be refused with `{code}`"),
             (Err(error), None) => bail!("snapshot refused: {error}"),
         }

@@ -82,7 +82,11 @@ fn check(case: &Case, outcome: &Outcome) -> Result<()> {
         (Outcome::Continue { headers }, Expectation::Permit { headers: expected, .. }) => {
             for (name, value) in expected {
                 let got = headers.get(name);
-                ensure!(got.as_deref() == value.as_deref(), "the API gets `{name}: {}`", got.as_deref().unwrap_or("(none)"));
+                ensure!(
+                    got.as_deref() == value.as_deref(),
+                    "the API gets `{name}: {}`",
+                    got.as_deref().unwrap_or("(none)")
+                );
             }
             Ok(())
         }

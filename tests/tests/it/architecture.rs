@@ -58,7 +58,8 @@ fn only_one_file_of_the_filter_names_hostcalls() {
 fn only_authorize_makes_a_permit() {
     for room in ["policies", "filter", "control-plane"] {
         for file in files(&root().join(room).join("src"), ".rs") {
-            let makes_one = read(&file).lines().any(|line| line.contains("Permit {") && !line.contains("struct Permit {"));
+            let makes_one =
+                read(&file).lines().any(|line| line.contains("Permit {") && !line.contains("struct Permit {"));
             let makes_one = makes_one && !read(&file).lines().any(|line| line.trim() == "impl Permit {");
             assert_eq!(makes_one, file.ends_with("authorize.rs"), "{}", file.display());
         }
@@ -92,7 +93,11 @@ fn documents_name_only_files_that_are_there() {
     let made = BTreeSet::from(["portvakt.toml", "index.json"]);
     for document in files(&root(), ".md") {
         let text = read(&document);
-        let named = text.split('`').skip(1).step_by(2).chain(text.split("](").skip(1).filter_map(|link| link.split(')').next()));
+        let named = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .chain(text.split("](").skip(1).filter_map(|link| link.split(')').next()));
         for name in named.filter(|name| endings.iter().any(|ending| name.ends_with(ending))) {
             if name.contains(['<', '*', ' ', ':', '{']) || made.contains(name) {
                 continue;
@@ -129,7 +134,8 @@ fn the_gateway_to_copy_from_is_valid_in_envoy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("envoy.yaml");
     std::fs::write(&path, yaml.replace(module, &named("FILTER_WASM_PATH"))).unwrap();
-    let output = Command::new(named("ENVOY_BIN")).args(["--mode", "validate", "--config-path"]).arg(&path).output().unwrap();
+    let output =
+        Command::new(named("ENVOY_BIN")).args(["--mode", "validate", "--config-path"]).arg(&path).output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{log}");
     // The filter itself has accepted its configuration.

@@ -58,7 +58,11 @@ fn signature_that_cannot_be_checked() {
     impl VerifySignature for Broken {
         fn verify(&self, key: &VerificationKey, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
             // Snapshots verify; then the host fails.
-            if key.kid() == "snapshot" { PureRust.verify(key, message, signature) } else { Err(SignatureError::Unavailable) }
+            if key.kid() == "snapshot" {
+                PureRust.verify(key, message, signature)
+            } else {
+                Err(SignatureError::Unavailable)
+            }
         }
     }
     let case = cases::all().unwrap().into_iter().find(|case| case.name == "permit/direct_right").unwrap();

@@ -33,7 +33,9 @@ fn case(value: Value) -> Case {
 }
 
 fn permitted() -> Case {
-    case(json!({"proves": "-", "call": {"path": "/vat/310247049/returns", "token": {}}, "expect": {"deny": {"reason": "-", "status": 0}}}))
+    case(
+        json!({"proves": "-", "call": {"path": "/vat/310247049/returns", "token": {}}, "expect": {"deny": {"reason": "-", "status": 0}}}),
+    )
 }
 
 fn send(vm: &mut Vm, case: &Case) -> StreamId {
@@ -178,7 +180,11 @@ fn without_a_cluster_the_log_says_so() {
     let options = HostOptions { clusters: Some(std::collections::BTreeSet::new()), ..HostOptions::default() };
     let mut vm = ProxyHost::from_environment().unwrap().start(&configuration, options).unwrap();
     vm.advance(Duration::from_millis(100)).unwrap();
-    assert!(vm.logs().iter().any(|line| line.message.contains("is there a cluster `control-plane`?")), "{:?}", vm.logs());
+    assert!(
+        vm.logs().iter().any(|line| line.message.contains("is there a cluster `control-plane`?")),
+        "{:?}",
+        vm.logs()
+    );
 }
 
 #[test]
@@ -198,7 +204,8 @@ fn nothing_secret_is_in_a_log_or_a_reply() {
         assert!(!line.contains(signature) && !line.contains("Bearer cases") && !line.contains(key.as_str()), "{line}");
     }
     let denial = vm.logs().iter().find(|line| line.message.starts_with("denied")).unwrap();
-    for part in ["denial.reason=party_not_represented", "route=vat-returns", "party=310247057", "snapshot.version=1.1"] {
+    for part in ["denial.reason=party_not_represented", "route=vat-returns", "party=310247057", "snapshot.version=1.1"]
+    {
         assert!(denial.message.contains(part), "{}", denial.message);
     }
 }
