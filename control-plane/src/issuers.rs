@@ -7,12 +7,10 @@ mod fetch;
 mod refresh_keys;
 pub(crate) mod store;
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use anyhow::Context as _;
-use policies::Timestamp;
 use policies::token::{TrustedIssuer, VerificationKey};
-use tokio::sync::Mutex;
 
 use crate::config::IssuerConfig;
 use crate::store::Store;
@@ -22,24 +20,28 @@ pub(crate) use refresh_keys::{keep_fresh, refresh};
 /// The trusted issuers and the keys in use.
 #[derive(Debug)]
 pub(crate) struct Issuers {
-    configured: Vec<Configured>,
+    configured: Vec<Arc<Configured>>,
     trusted: RwLock<Arc<[TrustedIssuer]>>,
+    /// Held from the read to the taking into use, so that an older read is never used last.
+    reloading: tokio::sync::Mutex<()>,
     http: reqwest::Client,
 }
 
 #[derive(Debug)]
 struct Configured {
     config: IssuerConfig,
-    /// When its keys were last asked for; held while asking, so that one question is asked at a time.
-    asked_at: Mutex<Option<Timestamp>>,
+    /// One question is asked at a time.
+    last_look: Mutex<Option<refresh_keys::Look>>,
 }
 
 impl Issuers {
     /// Starts with the keys that the database knows.
     pub(crate) async fn open(configs: Vec<IssuerConfig>, store: &Store) -> anyhow::Result<Self> {
+        let configured = configs.into_iter().map(|config| Arc::new(Configured { config, last_look: Mutex::new(None) }));
         let issuers = Self {
-            configured: configs.into_iter().map(|config| Configured { config, asked_at: Mutex::new(None) }).collect(),
+            configured: configured.collect(),
             trusted: RwLock::new(Arc::new([])),
+            reloading: tokio::sync::Mutex::new(()),
             http: fetch::client().context("cannot make the HTTP client that fetches keys")?,
         };
         issuers.reload(store).await?;
@@ -59,6 +61,7 @@ impl Issuers {
 
     /// Takes the keys that the database knows into use.
     async fn reload(&self, store: &Store) -> anyhow::Result<()> {
+        let _one_at_a_time = self.reloading.lock().await;
         let mut connection = store.read().await?;
         let mut trusted = Vec::new();
         for config in self.configs() {
