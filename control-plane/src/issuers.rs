@@ -37,12 +37,14 @@ struct Configured {
 impl Issuers {
     /// Starts with the keys that the database knows.
     pub(crate) async fn open(configs: Vec<IssuerConfig>, store: &Store) -> anyhow::Result<Self> {
+        let http = fetch::client(configs.iter().map(|config| config.jwks_uri.as_str()))
+            .context("cannot make the HTTP client that fetches keys")?;
         let configured = configs.into_iter().map(|config| Arc::new(Configured { config, last_look: Mutex::new(None) }));
         let issuers = Self {
             configured: configured.collect(),
             trusted: RwLock::new(Arc::new([])),
             reloading: tokio::sync::Mutex::new(()),
-            http: fetch::client().context("cannot make the HTTP client that fetches keys")?,
+            http,
         };
         issuers.reload(store).await?;
         Ok(issuers)

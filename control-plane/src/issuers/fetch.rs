@@ -14,9 +14,15 @@ const KEYS_MAX: usize = 32;
 /// The members that say what a key is; certificates and the like stay out of snapshots.
 const KEY_MEMBERS: [&str; 9] = ["kid", "kty", "alg", "use", "n", "e", "crv", "x", "y"];
 
-/// A client that follows no redirects: keys come from where the operator said.
-pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()
+/// A client for these addresses that follows no redirects: keys come from where the operator said.
+pub(super) fn client<'a>(mut jwks_uris: impl Iterator<Item = &'a str>) -> anyhow::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none());
+    let is_http = |jwks_uri: &str| Url::parse(jwks_uri).is_ok_and(|url| url.scheme() == "http");
+    if jwks_uris.all(is_http) {
+        // Nothing to prove by certificate, so the machine need not have any.
+        return Ok(builder.tls_certs_only([]).build()?);
+    }
+    builder.build().context("is the package `ca-certificates` installed? a `jwks_uri` is https")
 }
 
 /// The keys published at `jwks_uri`, in order of their ids.
@@ -59,6 +65,14 @@ mod tests {
 
     use super::*;
     use crate::test_state::tokens;
+
+    #[tokio::test]
+    async fn without_https_no_certificates_are_needed_and_none_is_trusted() {
+        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+        let plain = client(["http://127.0.0.1:1/jwk"].into_iter()).unwrap();
+        assert!(plain.get("http://127.0.0.1:1/jwk").send().await.unwrap_err().is_connect());
+        client(std::iter::empty()).unwrap();
+    }
 
     #[test]
     fn only_usable_keys_are_kept_in_order_and_without_extras() {
