@@ -1,14 +1,14 @@
 //! The publisher: makes the snapshot of each provider agree with the database, and shows it.
 //!
 //! A commit wakes it; a look at the revision every second repairs a missed wake-up, and finds what time alone makes
-//! necessary. Whatever fails, the last published snapshot stands.
+//! necessary. Whatever fails, the last published snapshot stands; what does not lie in what is stored is tried again.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::body::Bytes;
 use policies::id::ProviderId;
-use policies::snapshot::{self, CompileErrors, Document, Manifest, SnapshotVersion};
+use policies::snapshot::{self, CompileErrors, Document, Manifest, SnapshotError, SnapshotVersion};
 use policies::token::PureRust;
 
 use super::build::{self, Callers};
@@ -19,6 +19,8 @@ use crate::state::{AppState, Ids};
 use crate::store::{Revision, Store};
 
 const REPAIR: Duration = Duration::from_secs(1);
+/// Longest wait between two tries; each failed one makes the wait longer by [`REPAIR`].
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// This database's epoch, drawn at its first start.
 pub(crate) async fn restore_epoch(store: &Store, ids: &dyn Ids) -> anyhow::Result<u64> {
@@ -56,33 +58,47 @@ pub(crate) async fn restore(state: &AppState) -> anyhow::Result<()> {
 /// Publishes until the service stops.
 pub(crate) async fn keep_published(state: AppState) {
     let mut revisions = state.store.revisions();
-    let mut failed = false;
+    let mut failed_builds: u32 = 0;
     loop {
         revisions.mark_unchanged();
         let built = match publish_all(&state).await {
-            Ok(revision) => {
-                failed = false;
+            Ok(Built::All(revision)) => {
+                failed_builds = 0;
                 state.publications.finish_build(revision);
                 Some(revision)
             }
+            // Reported per provider.
+            Ok(Built::Some) => {
+                failed_builds = failed_builds.saturating_add(1);
+                None
+            }
             Err(error) => {
-                if !failed {
+                if failed_builds == 0 {
                     tracing::error!("cannot build snapshots, the last published ones stand: {error:#}");
                 }
-                failed = true;
+                failed_builds = failed_builds.saturating_add(1);
                 None
             }
         };
+        let pause = (REPAIR * failed_builds.max(1)).min(RETRY_MAX);
         loop {
             tokio::select! {
                 biased;
                 () = state.stopped() => return,
                 changed = revisions.changed() => if changed.is_ok() { break },
                 () = state.publications.overtaken.notified() => break,
-                () = tokio::time::sleep(REPAIR) => if is_due(&state, built).await { break },
+                () = tokio::time::sleep(pause) => if is_due(&state, built).await { break },
             }
         }
     }
+}
+
+/// What became of a build of all providers.
+enum Built {
+    /// Each provider's snapshot agrees with this revision, or cannot be made from what is stored in it.
+    All(Revision),
+    /// Some failed for a reason that may pass: the disk, the database, the clock.
+    Some,
 }
 
 /// Whether there is something to do that nobody woke us for.
@@ -95,8 +111,8 @@ async fn is_due(state: &AppState, built: Option<Revision>) -> bool {
     built.is_none() || state.store.revision().await.ok() != built
 }
 
-/// Brings every provider's snapshot up to date; gives the revision that was built.
-async fn publish_all(state: &AppState) -> anyhow::Result<Revision> {
+/// Brings every provider's snapshot up to date.
+async fn publish_all(state: &AppState) -> anyhow::Result<Built> {
     let now = state.clock.now();
     let mut documents = Vec::new();
     let callers = {
@@ -108,6 +124,7 @@ async fn publish_all(state: &AppState) -> anyhow::Result<Revision> {
         }
         callers
     };
+    let mut is_whole = true;
     for (provider, document) in documents {
         let published = match document {
             Ok(document) => publish(state, document, callers.revision).await,
@@ -115,10 +132,13 @@ async fn publish_all(state: &AppState) -> anyhow::Result<Revision> {
         };
         match published {
             Ok(()) => state.publications.forget_failure(&provider),
-            Err(error) => report(state, &provider, &error),
+            Err(error) => {
+                is_whole &= is_in_what_is_stored(&error);
+                report(state, &provider, &error);
+            }
         }
     }
-    Ok(callers.revision)
+    Ok(if is_whole { Built::All(callers.revision) } else { Built::Some })
 }
 
 /// Publishes the document, unless the same is published already and need not be renewed.
@@ -190,8 +210,14 @@ fn accept(
     Ok(Published { manifest, body: shown })
 }
 
+/// Whether the same data would fail again, so that only a change can help.
+fn is_in_what_is_stored(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<CompileErrors>().is_some()
+        || matches!(error.downcast_ref::<SnapshotError>(), Some(SnapshotError::TooLarge))
+}
+
 fn report(state: &AppState, provider: &ProviderId, error: &anyhow::Error) {
-    let code = if error.downcast_ref::<CompileErrors>().is_some() { "snapshot_refused" } else { "build_failed" };
+    let code = if is_in_what_is_stored(error) { "snapshot_refused" } else { "build_failed" };
     let failure = PublishFailure { code: code.to_owned(), message: format!("{error:#}"), since: state.clock.now() };
     if state.publications.fail(provider, failure) {
         tracing::error!(provider = %provider, "published nothing, the last snapshot stands: {error:#}");
@@ -325,5 +351,42 @@ mod tests {
         let ready = test.get("/readyz", "").await.expect(200);
         assert_eq!(ready["publishFailures"], serde_json::json!({}));
         assert!(test.fetch(&gateway, None).await.version() > before.version());
+    }
+
+    /// Runs a statement that no slice has.
+    async fn execute(test: &TestState, sql: &'static str) {
+        let mut change = test.state.store.change().await.unwrap();
+        sqlx::query(sql).execute(change.connection()).await.unwrap();
+        change.commit_derived().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_withdrawal_that_could_not_be_written_is_published_without_another_change() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let id = test.approve().await;
+        let approved = test.fetch(&gateway, None).await;
+        execute(
+            &test,
+            "CREATE TRIGGER disk_full BEFORE UPDATE ON snapshot BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+        )
+        .await;
+        let mut built = test.state.publications.follow_built();
+        built.mark_unchanged();
+        let path = format!("{}/{id}", story::system_users_of_hansen());
+        test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
+        while test.get("/readyz", "").await.expect(200)["publishFailures"] == serde_json::json!({}) {
+            tokio::task::yield_now().await;
+        }
+        let ready = test.get("/readyz", "").await.expect(200);
+        assert_eq!(ready["publishFailures"]["regnskapsregisteret"]["code"], "build_failed");
+        assert!(!built.has_changed().unwrap());
+
+        execute(&test, "DROP TRIGGER disk_full").await;
+        let withdrawn = test.fetch(&gateway, Some(&approved.etag)).await;
+        let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
+        let Decision::Denial(denial) = decide(&test, withdrawn, &token) else { panic!("permitted after withdrawal") };
+        assert_eq!(denial.reason, DenialReason::SystemUserWithdrawn);
+        assert_eq!(test.get("/readyz", "").await.expect(200)["publishFailures"], serde_json::json!({}));
     }
 }
