@@ -1,4 +1,9 @@
-//! `PUT /portvakt/v1/parties`: parties and role assignments, added or brought up to date, all or none.
+//! `PUT /portvakt/v1/parties`: parties and role assignments, all or none.
+//!
+//! Parties are added or brought up to date. Of each organisation that the body names, in `parties` or in
+//! `roleAssignments`, the role assignments are replaced: who is not in the body has no role there any more.
+
+use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
@@ -46,6 +51,9 @@ pub(super) async fn handler(
     OwnJson(body): OwnJson<Body>,
 ) -> Result<Json<Value>, Problem> {
     let counts = json!({ "parties": body.parties.len(), "roleAssignments": body.role_assignments.len() });
+    let of_parties = body.parties.iter().map(|party| party.organization_number);
+    let of_roles = body.role_assignments.iter().map(|assignment| assignment.organization_number);
+    let named: BTreeSet<_> = of_parties.chain(of_roles).collect();
     let mut change = state.store.change().await?;
     for party in body.parties {
         let party = Party {
@@ -59,6 +67,9 @@ pub(super) async fn handler(
             return Err(Problem::new(codes::PARTY_CONFLICT).detail(which));
         }
         store::upsert(change.connection(), &party).await?;
+    }
+    for organization in named {
+        store::unassign_all(change.connection(), organization).await?;
     }
     for assignment in body.role_assignments {
         let organization = assignment.organization_number;
@@ -80,7 +91,7 @@ pub(super) async fn handler(
 mod tests {
     use serde_json::json;
 
-    use crate::test_state::{TestState, tokens};
+    use crate::test_state::{TestState, story, tokens};
 
     const PATH: &str = "/portvakt/v1/parties";
 
@@ -102,6 +113,25 @@ mod tests {
         }
         test.put(PATH, &test.operator(), &json!({ "parties": [party(3, 1, "310247049")] })).await.expect(200);
         test.put(PATH, &test.operator(), &json!({})).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn an_import_replaces_the_roles_of_the_organisations_that_it_names() {
+        let test = TestState::with_request().await;
+        let of_hansen = story::request_of_hansen(&test.request_id().await);
+        let (old, new) = (test.administrator_of_hansen(), tokens::User::new(7).token(&test));
+        let role = json!({ "userId": 7, "organizationNumber": "310247049", "role": "daglig-leder" });
+        test.put(PATH, &test.operator(), &json!({ "roleAssignments": [role] })).await.expect(200);
+        let approve = format!("{of_hansen}/approve");
+        test.send("POST", &approve, &old, None).await.expect_code(403, "AUTH-00066");
+        test.get(&of_hansen, &new).await.expect(200);
+        let bakeri = story::system_users_of_bakeri();
+        test.get(&bakeri, &test.administrator_of_bakeri()).await.expect(200);
+
+        let hansen = story::parties()["parties"][0].clone();
+        test.put(PATH, &test.operator(), &json!({ "parties": [hansen] })).await.expect(200);
+        test.send("POST", &approve, &new, None).await.expect_code(403, "AUTH-00066");
+        test.get(&bakeri, &test.administrator_of_bakeri()).await.expect(200);
     }
 
     #[tokio::test]

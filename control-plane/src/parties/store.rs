@@ -72,6 +72,18 @@ pub(super) async fn upsert(connection: &mut SqliteConnection, party: &Party) -> 
     Ok(())
 }
 
+/// Takes every role at the organisation away.
+pub(super) async fn unassign_all(
+    connection: &mut SqliteConnection,
+    organization: OrganizationNumber,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM role_assignment WHERE organization = ?")
+        .bind(organization.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn assign(connection: &mut SqliteConnection, assignment: &RoleAssignment) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT OR IGNORE INTO role_assignment (user_id, organization, role) VALUES (?, ?, ?)")
         .bind(assignment.user_id)
