@@ -5,11 +5,13 @@
 
 mod create_credential;
 mod list;
+mod list_credentials;
 mod poll_reports;
+mod revoke_credential;
 pub(crate) mod store;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get};
 
 use crate::state::AppState;
 
@@ -17,6 +19,10 @@ pub(crate) use poll_reports::{PollReport, PollReports};
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
-        .route("/portvakt/v1/providers/{provider}/gateway-credentials", post(create_credential::handler))
+        .route(
+            "/portvakt/v1/providers/{provider}/gateway-credentials",
+            get(list_credentials::handler).post(create_credential::handler),
+        )
+        .route("/portvakt/v1/providers/{provider}/gateway-credentials/{id}", delete(revoke_credential::handler))
         .route("/portvakt/v1/providers/{provider}/gateways", get(list::handler))
 }

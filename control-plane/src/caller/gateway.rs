@@ -18,6 +18,19 @@ pub(crate) struct Gateway {
     pub(crate) provider: ProviderId,
     /// The name of its credential.
     pub(crate) credential: String,
+    secret_sha256: String,
+}
+
+impl Gateway {
+    /// Checks again, after a wait, that the credential was not revoked meanwhile.
+    pub(crate) async fn check_again(&self, state: &AppState) -> Result<(), Problem> {
+        let mut connection = state.store.read().await?;
+        gateways::store::credential(&mut connection, &self.secret_sha256).await?.map(|_| ()).ok_or_else(refused)
+    }
+}
+
+fn refused() -> Problem {
+    Problem::new(codes::CREDENTIAL_INVALID).challenge("Bearer error=\"invalid_token\"")
 }
 
 #[derive(Deserialize)]
@@ -31,12 +44,10 @@ impl FromRequestParts<AppState> for Gateway {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let secret_sha256 = sha256_hex(bearer(&parts.headers)?.as_bytes());
         let mut connection = state.store.read().await?;
-        let credential = gateways::store::credential(&mut connection, &secret_sha256)
-            .await?
-            .ok_or_else(|| Problem::new(codes::CREDENTIAL_INVALID).challenge("Bearer error=\"invalid_token\""))?;
+        let credential = gateways::store::credential(&mut connection, &secret_sha256).await?.ok_or_else(refused)?;
         let PathOf(ProviderInPath { provider }) = PathOf::from_request_parts(parts, state).await?;
         if credential.provider == provider {
-            return Ok(Self { provider, credential: credential.name });
+            return Ok(Self { provider, credential: credential.name, secret_sha256 });
         }
         match resources::store::provider_organization(&mut connection, &provider).await? {
             Some(_) => Err(codes::CREDENTIAL_OTHER_PROVIDER.into()),

@@ -2,6 +2,7 @@
 
 use policies::Timestamp;
 use policies::id::ProviderId;
+use serde::Serialize;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
@@ -14,13 +15,23 @@ pub(crate) struct Credential {
     pub(crate) name: String,
 }
 
-/// The credential with this secret.
+/// A credential as operators see it: never its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListedCredential {
+    id: Uuid,
+    name: String,
+    created_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+}
+
+/// The credential with this secret, unless it was revoked.
 pub(crate) async fn credential(
     connection: &mut SqliteConnection,
     secret_sha256: &str,
 ) -> Result<Option<Credential>, sqlx::Error> {
     let row: Option<(String, String)> =
-        sqlx::query_as("SELECT provider, name FROM gateway_credential WHERE secret_sha256 = ?")
+        sqlx::query_as("SELECT provider, name FROM gateway_credential WHERE secret_sha256 = ? AND revoked_at IS NULL")
             .bind(secret_sha256)
             .fetch_optional(connection)
             .await?;
@@ -45,4 +56,44 @@ pub(super) async fn insert(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The provider's credentials, the oldest first.
+pub(super) async fn list(
+    connection: &mut SqliteConnection,
+    provider: &ProviderId,
+) -> Result<Vec<ListedCredential>, sqlx::Error> {
+    let rows: Vec<(String, String, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT id, name, created_at, revoked_at FROM gateway_credential WHERE provider = ? ORDER BY created_at, id",
+    )
+    .bind(provider.as_str())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(id, name, created_at, revoked_at)| {
+            Ok(ListedCredential {
+                id: decoded(id.parse())?,
+                name,
+                created_at: Timestamp::from_unix_millis(created_at),
+                revoked_at: revoked_at.map(Timestamp::from_unix_millis),
+            })
+        })
+        .collect()
+}
+
+/// Ends the credential, if it was not ended before; `false` when the provider has no such credential.
+pub(super) async fn revoke(
+    connection: &mut SqliteConnection,
+    provider: &ProviderId,
+    id: Uuid,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let revoked =
+        sqlx::query("UPDATE gateway_credential SET revoked_at = coalesce(revoked_at, ?) WHERE provider = ? AND id = ?")
+            .bind(now.unix_millis())
+            .bind(provider.as_str())
+            .bind(id.to_string())
+            .execute(connection)
+            .await?;
+    Ok(revoked.rows_affected() > 0)
 }

@@ -79,7 +79,7 @@ problem_codes! {
     VENDOR_NOT_OWNER = "vendor_not_owner", FORBIDDEN, "The system belongs to another vendor.";
     VENDOR_NOT_OWNER_OF_REQUESTED = "vendor_not_owner_of_requested", UNAUTHORIZED, "The system belongs to another vendor.";
     PROVIDER_NOT_OWNED = "provider_not_owned", FORBIDDEN, "The API provider is another organisation.";
-    CREDENTIAL_INVALID = "credential_invalid", UNAUTHORIZED, "The gateway credential is not known.";
+    CREDENTIAL_INVALID = "credential_invalid", UNAUTHORIZED, "The gateway credential is not known, or was revoked.";
     CREDENTIAL_OTHER_PROVIDER = "credential_other_provider", FORBIDDEN, "The gateway credential belongs to another API provider.";
 
     // Ours: the form of the call.
@@ -98,6 +98,7 @@ problem_codes! {
     PARTY_UNKNOWN = "party_unknown", BAD_REQUEST, "The organisation is not in the register of parties.";
     PARTY_CONFLICT = "party_conflict", CONFLICT, "The number already belongs to another party.";
     PROVIDER_UNKNOWN = "provider_unknown", NOT_FOUND, "There is no such API provider.";
+    CREDENTIAL_UNKNOWN = "credential_unknown", NOT_FOUND, "The API provider has no such gateway credential.";
     RESOURCE_UNKNOWN = "resource_unknown", NOT_FOUND, "The API provider has no such resource.";
     RESOURCE_OTHER_PROVIDER = "resource_other_provider", CONFLICT, "The resource id belongs to another API provider.";
     POLICY_INVALID = "policy_invalid", BAD_REQUEST, "The resource policy is not accepted.";

@@ -1,4 +1,6 @@
 //! `PUT /portvakt/v1/providers/{provider}`: an operator registers an API provider, or changes its organisation or name.
+//!
+//! Another organisation ends the credentials of the provider's gateways.
 
 use axum::Json;
 use axum::extract::State;
@@ -31,10 +33,11 @@ pub(super) async fn handler(
     let name = text("name", &body.name, NAME_CHARS_MAX)?;
     let mut change = state.store.change().await?;
     let is_new = store::provider_organization(change.connection(), &provider).await?.is_none();
-    store::upsert_provider(change.connection(), &provider, body.organization_number, &name).await?;
+    let now = state.clock.now();
+    store::upsert_provider(change.connection(), &provider, body.organization_number, &name, now).await?;
     let answer = json!({ "id": provider, "organizationNumber": body.organization_number, "name": name });
     let log = json!({ "provider": answer, "by": operator.organization });
-    change.commit(state.clock.now(), "provider_stored", log).await?;
+    change.commit(now, "provider_stored", log).await?;
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(answer)))
 }
 

@@ -1,5 +1,6 @@
 //! The tables of providers and resources.
 
+use policies::Timestamp;
 use policies::id::{OrganizationNumber, ProviderId, ResourceId};
 use policies::snapshot::RouteDocument;
 use serde_json::json;
@@ -40,14 +41,18 @@ pub(super) async fn upsert_provider(
     provider: &ProviderId,
     organization: OrganizationNumber,
     name: &str,
+    now: Timestamp,
 ) -> Result<(), sqlx::Error> {
+    // A change of the organisation revokes the gateways' credentials: a trigger, because those are another slice's.
     sqlx::query(
-        "INSERT INTO provider (id, organization, name) VALUES (?, ?, ?) \
-         ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, name = excluded.name",
+        "INSERT INTO provider (id, organization, name) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, name = excluded.name, \
+         changed_hands_at = CASE WHEN organization = excluded.organization THEN changed_hands_at ELSE ?4 END",
     )
     .bind(provider.as_str())
     .bind(organization.to_string())
     .bind(name)
+    .bind(now.unix_millis())
     .execute(connection)
     .await?;
     Ok(())

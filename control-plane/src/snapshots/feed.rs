@@ -46,7 +46,10 @@ pub(super) async fn handler(
         () = tokio::time::sleep(wait) => None,
     };
     match newer {
-        Some(snapshot) => Ok(whole(&snapshot)),
+        Some(snapshot) => {
+            gateway.check_again(&state).await?;
+            Ok(whole(&snapshot))
+        }
         None => unchanged(&state, publications.follow(&gateway.provider).borrow().as_deref()),
     }
 }
