@@ -1,15 +1,173 @@
-//! A resource's rights policy: XACML 3.0 as Altinn's Resource Registry stores it, read for system users.
+//! XACML 3.0: policies and policy sets, compiled and decided; and a resource's rights policy, read for system users.
 //!
-//! A system user gets a right in two ways: the policy names an access package that it holds, or the right was delegated
+//! The engine: [`parse()`] reads XML to a tree ([`ast`]), [`CompiledPolicy::compile`] checks it and makes a flat program under
+//! one of two [`Semantics`], [`CompiledPolicy::decide`] answers a [`request::Request`]. Requests and answers are read and
+//! written by [`json_profile`] and [`xml_context`]. Nothing is skipped: what is not understood is refused with its place.
+//! Nothing recurses on input, and a decision that needs too many steps is Indeterminate.
+//!
+//! [`ResourcePolicy`] is the part that gateways enforce today. A system user gets a right in two ways: the policy names an access package that it holds, or the right was delegated
 //! to it directly. So of each rule this reads the actions and the packages; subjects of other kinds (role codes, users,
 //! service owners) can never match a system user and grant it nothing. What cannot be expressed so, or not yet (conditions,
 //! policy sets, rules that deny, instance state), is refused with its line: a policy is never enforced in part.
 
+mod altinn;
+pub mod ast;
+mod combine;
+mod compile;
+mod evaluate;
+mod functions;
+pub mod json_profile;
+mod parse;
+mod program;
 mod reader;
+pub mod request;
+pub mod response;
+pub mod validity;
+pub mod value;
+mod xml;
+pub mod xml_context;
+
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeSet;
 
+pub use parse::parse;
+pub use xml::{XML_BYTES_MAX, XML_DEPTH_MAX};
+
+use crate::Timestamp;
 use crate::id::{AccessPackage, ActionId, ResourceId};
+use altinn::AltinnPolicy;
+use ast::PolicyDocument;
+use program::Program;
+use request::{Category, Context, Request};
+use response::{DecisionResult, Response, StatusCode};
+
+/// Steps that a decision may take, unless said otherwise.
+pub const FUEL_MAX: u64 = 2_000_000;
+
+/// How a policy is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Semantics {
+    /// As XACML 3.0 says.
+    Standard,
+    /// As Altinn's engine does.
+    Altinn,
+}
+
+/// What a decision depends on besides the policy and the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Environment {
+    /// The instant.
+    pub now: Timestamp,
+    /// Steps that a decision may take.
+    pub fuel_max: u64,
+}
+
+/// Why a policy is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}, line {line}: {message}; {cure}")]
+pub struct PolicyError {
+    /// Name of the file.
+    pub file: String,
+    /// Line in it, from 1.
+    pub line: u32,
+    /// Stable code.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub cure: &'static str,
+}
+
+/// A policy, or a policy set with all it refers to, ready to decide.
+#[derive(Debug, Clone)]
+pub struct CompiledPolicy {
+    form: Form,
+}
+
+/// What is decided with, one form for each [`Semantics`].
+#[derive(Debug, Clone)]
+enum Form {
+    Standard(Box<Program>),
+    Altinn(AltinnPolicy),
+}
+
+impl Environment {
+    /// At this instant, with the usual number of steps.
+    pub fn at(now: Timestamp) -> Self {
+        Self { now, fuel_max: FUEL_MAX }
+    }
+}
+
+impl CompiledPolicy {
+    /// Compiles a document. `others` are those that it may refer to.
+    pub fn compile(
+        root: &PolicyDocument,
+        others: &[PolicyDocument],
+        semantics: Semantics,
+    ) -> Result<Self, PolicyError> {
+        Ok(Self {
+            form: match semantics {
+                Semantics::Standard => Form::Standard(Box::new(compile::compile(root, others)?)),
+                Semantics::Altinn => Form::Altinn(altinn::compile(root)?),
+            },
+        })
+    }
+
+    /// How it reads policies.
+    pub fn semantics(&self) -> Semantics {
+        match self.form {
+            Form::Standard(_) => Semantics::Standard,
+            Form::Altinn(_) => Semantics::Altinn,
+        }
+    }
+
+    /// Decides. A request that cannot be read is answered with Indeterminate, never with an error.
+    pub fn decide(&self, request: &Request, environment: Environment) -> Response {
+        if request.combined_decision && self.semantics() == Semantics::Standard {
+            let message = "`CombinedDecision` is an optional feature that is not supported";
+            return Response::indeterminate(StatusCode::ProcessingError, message);
+        }
+        match request.decisions(self.semantics()) {
+            Err(error) => Response::indeterminate(StatusCode::SyntaxError, error.message),
+            Ok(decisions) => {
+                let results = decisions.iter().map(|categories| self.decide_one(categories, request, environment));
+                Response { results: results.collect() }
+            }
+        }
+    }
+
+    fn decide_one(&self, categories: &[&Category], request: &Request, environment: Environment) -> DecisionResult {
+        let program = match &self.form {
+            Form::Standard(program) => program,
+            Form::Altinn(policy) => return policy.decide(categories, environment.fuel_max),
+        };
+        let mut result = match Context::of(categories, environment.now) {
+            Ok(context) => evaluate::decide(program, &context, environment.fuel_max),
+            Err(error) => DecisionResult::indeterminate(StatusCode::SyntaxError, error.message),
+        };
+        result.categories = to_repeat(categories);
+        if !request.return_policy_ids {
+            result.policies.clear();
+        }
+        result
+    }
+}
+
+/// The attributes that the answer is to repeat.
+fn to_repeat(categories: &[&Category]) -> Vec<Category> {
+    let mut repeated = Vec::new();
+    for category in categories {
+        let attributes: Vec<_> = category.attributes.iter().filter(|one| one.include_in_result).cloned().collect();
+        if !attributes.is_empty() {
+            repeated.push(Category { attributes, ..(*category).clone() });
+        }
+    }
+    repeated
+}
 
 /// Longest policy that is read, in bytes.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;

@@ -1,0 +1,255 @@
+//! A decision request: attributes by category, as text. How it arrived is for [`super::json_profile`] and
+//! [`super::xml_context`]; which types its values have is decided by the semantics that read it.
+
+use std::collections::BTreeMap;
+
+use super::Semantics;
+use super::evaluate::{Failure, Operand};
+use super::value::{DataType, Value};
+use crate::Timestamp;
+
+/// Category of the environment, with the attributes that every decision has.
+pub(crate) const CATEGORY_ENVIRONMENT: &str = "urn:oasis:names:tc:xacml:3.0:attribute-category:environment";
+const CURRENT_TIME: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-time";
+const CURRENT_DATE: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-date";
+const CURRENT_DATE_TIME: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-dateTime";
+
+/// Longest request that is read, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 512 << 10;
+/// Most decisions that one request may ask for.
+pub const DECISIONS_MAX: usize = 256;
+/// Most values of all attributes together.
+pub const VALUES_MAX: usize = 20_000;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// Attributes by category. A category may come more than once, each for a decision of its own.
+    pub categories: Vec<Category>,
+    /// `MultiRequests`: ids of categories, a list for each decision.
+    pub references: Vec<Vec<String>>,
+    /// Whether the answer is to name the policies that applied.
+    pub return_policy_ids: bool,
+    /// Whether several decisions are to be one.
+    pub combined_decision: bool,
+}
+
+/// The attributes of one category.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Category {
+    /// Its URN.
+    pub category: String,
+    /// What `MultiRequests` knows it by.
+    pub id: Option<String>,
+    /// Its attributes.
+    pub attributes: Vec<RequestAttribute>,
+}
+
+/// An attribute with its values.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequestAttribute {
+    /// `AttributeId`
+    pub id: String,
+    /// `Issuer`
+    pub issuer: Option<String>,
+    /// Whether the answer is to repeat it.
+    pub include_in_result: bool,
+    /// Its values.
+    pub values: Vec<RequestValue>,
+}
+
+/// A value as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestValue {
+    /// Identifier of its type.
+    pub data_type: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RequestError {
+    /// Stable code.
+    pub code: &'static str,
+    /// What is wrong, and where.
+    pub message: String,
+}
+
+impl RequestError {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl Request {
+    /// The decisions asked for, each as a request of its own: by reference, or one for every choice among the
+    /// categories that come more than once (multiple decision profile, 2.3 and 2.4). Altinn makes no such choice.
+    pub fn decisions(&self, semantics: Semantics) -> Result<Vec<Vec<&Category>>, RequestError> {
+        let decisions = match semantics {
+            _ if !self.references.is_empty() => self.referenced()?,
+            Semantics::Standard => self.choices()?,
+            Semantics::Altinn => vec![self.categories.iter().collect()],
+        };
+        let values = self.categories.iter().flat_map(|category| &category.attributes).map(|one| one.values.len());
+        if values.sum::<usize>() > VALUES_MAX {
+            return Err(RequestError::new("too_many_values", format!("a request has at most {VALUES_MAX} values")));
+        }
+        Ok(decisions)
+    }
+
+    fn referenced(&self) -> Result<Vec<Vec<&Category>>, RequestError> {
+        if self.references.len() > DECISIONS_MAX {
+            return Err(too_many_decisions());
+        }
+        let mut by_id = BTreeMap::new();
+        for category in &self.categories {
+            if let Some(id) = &category.id
+                && by_id.insert(id.as_str(), category).is_some()
+            {
+                return Err(RequestError::new("category_id_twice", format!("two categories have the id `{id}`")));
+            }
+        }
+        let find = |id: &String| {
+            let unknown = || RequestError::new("reference_unknown", format!("no category has the id `{id}`"));
+            by_id.get(id.as_str()).copied().ok_or_else(unknown)
+        };
+        self.references.iter().map(|ids| ids.iter().map(find).collect()).collect()
+    }
+
+    fn choices(&self) -> Result<Vec<Vec<&Category>>, RequestError> {
+        let mut choices: Vec<Vec<&Category>> = vec![Vec::new()];
+        let mut seen: Vec<&str> = Vec::new();
+        for category in &self.categories {
+            if seen.contains(&category.category.as_str()) {
+                continue;
+            }
+            seen.push(&category.category);
+            let same: Vec<_> = self.categories.iter().filter(|other| other.category == category.category).collect();
+            if choices.len().saturating_mul(same.len()) > DECISIONS_MAX {
+                return Err(too_many_decisions());
+            }
+            choices = choices
+                .into_iter()
+                .flat_map(|choice| same.iter().map(move |one| [choice.as_slice(), &[*one]].concat()))
+                .collect();
+        }
+        Ok(choices)
+    }
+}
+
+fn too_many_decisions() -> RequestError {
+    RequestError::new("too_many_decisions", format!("a request asks for at most {DECISIONS_MAX} decisions"))
+}
+
+/// Typed values of one decision's attributes, as the standard reads them.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    by_category: BTreeMap<String, BTreeMap<String, Vec<ContextValue>>>,
+}
+
+#[derive(Debug)]
+struct ContextValue {
+    issuer: Option<String>,
+    value: Value,
+}
+
+impl Context {
+    /// Reads the values. A value that is not of its type, or of an unknown type, refuses the request.
+    pub(crate) fn of(categories: &[&Category], now: Timestamp) -> Result<Self, RequestError> {
+        let mut context = Self::default();
+        for category in categories {
+            for attribute in &category.attributes {
+                for sent in &attribute.values {
+                    let data_type = DataType::from_uri(&sent.data_type).ok_or_else(|| {
+                        let message =
+                            format!("attribute `{}` has the unknown data type `{}`", attribute.id, sent.data_type);
+                        RequestError::new("data_type_unknown", message)
+                    })?;
+                    let value = Value::parse(data_type, &sent.text).map_err(|error| {
+                        RequestError::new("value_invalid", format!("attribute `{}`: {error}", attribute.id))
+                    })?;
+                    context.add(&category.category, &attribute.id, attribute.issuer.clone(), value);
+                }
+            }
+        }
+        let names = [CURRENT_TIME, CURRENT_DATE, CURRENT_DATE_TIME];
+        for (id, value) in names.into_iter().zip(Value::of_instant(now)) {
+            // What the request says about the time is what holds for it.
+            if context.find(CATEGORY_ENVIRONMENT, id).is_empty() {
+                context.add(CATEGORY_ENVIRONMENT, id, None, value);
+            }
+        }
+        Ok(context)
+    }
+
+    /// Values of an attribute, as a designator selects them.
+    pub(crate) fn select(&self, category: &str, id: &str, data_type: DataType, issuer: Option<&str>) -> Operand {
+        let selected = self.find(category, id).iter().filter(|found| {
+            found.value.data_type() == data_type && (issuer.is_none() || found.issuer.as_deref() == issuer)
+        });
+        Operand::Bag(selected.map(|found| found.value.clone()).collect())
+    }
+
+    fn find(&self, category: &str, id: &str) -> &[ContextValue] {
+        self.by_category.get(category).and_then(|attributes| attributes.get(id)).map_or(&[], Vec::as_slice)
+    }
+
+    fn add(&mut self, category: &str, id: &str, issuer: Option<String>, value: Value) {
+        let attributes = self.by_category.entry(category.to_owned()).or_default();
+        attributes.entry(id.to_owned()).or_default().push(ContextValue { issuer, value });
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        Self::syntax(error.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn category(category: &str, id: &str) -> Category {
+        Category { category: category.to_owned(), id: Some(id.to_owned()), attributes: Vec::new() }
+    }
+
+    fn ids(request: &Request) -> Vec<String> {
+        let name = |choice: Vec<&Category>| choice.iter().filter_map(|one| one.id.clone()).collect::<String>();
+        request.decisions(Semantics::Standard).unwrap().into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn repeated_categories_ask_for_every_choice() {
+        let mut request = Request {
+            categories: vec![category("s", "a"), category("r", "1"), category("r", "2"), category("s", "b")],
+            ..Request::default()
+        };
+        assert_eq!(ids(&request), ["a1", "a2", "b1", "b2"]);
+        request.references = vec![vec!["a".into(), "2".into()], vec!["b".into()]];
+        assert_eq!(ids(&request), ["a2", "b"]);
+        request.references.push(vec!["c".into()]);
+        assert_eq!(request.decisions(Semantics::Standard).unwrap_err().code, "reference_unknown");
+        assert_eq!(ids(&Request::default()), [""]);
+    }
+
+    #[test]
+    fn how_much_may_be_asked_is_bounded() {
+        let many = |count: usize, of: &str| (0..count).map(|at| category(of, &at.to_string())).collect::<Vec<_>>();
+        let mut request = Request { categories: [many(20, "s"), many(20, "r")].concat(), ..Request::default() };
+        assert_eq!(request.decisions(Semantics::Standard).unwrap_err().code, "too_many_decisions");
+        request.categories = many(2, "s");
+        request.categories.push(category("r", "0"));
+        request.references = vec![vec!["0".to_owned()]];
+        assert_eq!(request.decisions(Semantics::Standard).unwrap_err().code, "category_id_twice");
+        let value = RequestValue { data_type: String::new(), text: String::new() };
+        let attribute = RequestAttribute { values: vec![value; VALUES_MAX + 1], ..RequestAttribute::default() };
+        request = Request {
+            categories: vec![Category { attributes: vec![attribute], ..category("s", "a") }],
+            ..Request::default()
+        };
+        assert_eq!(request.decisions(Semantics::Standard).unwrap_err().code, "too_many_values");
+    }
+}

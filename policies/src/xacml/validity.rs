@@ -1,0 +1,63 @@
+//! Whether a policy is valid for a resource of the Resource Registry: every rule names the resource, and no other
+//! (`pdp.md` has the origin; Altinn's `EnsureValidPolicy`).
+//!
+//! Not here: what is unwise but valid. That is for the linter.
+
+use super::PolicyError;
+use super::ast::{AllOf, AnyOf, Attribute, PolicyDocument, PolicyElement, Rule};
+use crate::id::ResourceId;
+use crate::urn;
+
+const APP_OWNER: &str = "urn:altinn:org";
+const APP: &str = "urn:altinn:app";
+
+/// Checks the policy of a resource.
+pub fn check_resource_policy(document: &PolicyDocument, resource: &ResourceId) -> Result<(), PolicyError> {
+    let refuse =
+        |line, code, message: String, cure| PolicyError { file: document.file.clone(), line, code, message, cure };
+    let policy = match &document.root {
+        PolicyElement::Policy(policy) => policy,
+        PolicyElement::PolicySet(set) => {
+            let message = "a resource has one policy, not a set".to_owned();
+            return Err(refuse(set.line, "feature_unsupported", message, "write one `Policy`"));
+        }
+    };
+    for rule in &policy.rules {
+        let named: Vec<_> = values(rule, urn::RESOURCE).collect();
+        if let Some(other) = named.iter().find(|name| !name.eq_ignore_ascii_case(resource.as_str())) {
+            let message = format!("rule `{}` is for the resource `{other}`, not `{resource}`", rule.id);
+            return Err(refuse(rule.line, "resource_other", message, "name the resource that the policy is for"));
+        }
+        if named.is_empty() && !names_app(rule, resource) {
+            let message = format!("rule `{}` is without reference to registry resource id `{resource}`", rule.id);
+            return Err(refuse(rule.line, "resource_missing", message, "name the resource in the rule's target"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a rule names the owner and the app that the resource's id is made of, and no others.
+fn names_app(rule: &Rule, resource: &ResourceId) -> bool {
+    let Some((owner, app)) = resource.as_str().strip_prefix("app_").and_then(|rest| rest.split_once('_')) else {
+        return false;
+    };
+    let all_are = |attribute, expected: &str| {
+        let mut named = values(rule, attribute).peekable();
+        named.peek().is_some() && named.all(|name| name.eq_ignore_ascii_case(expected))
+    };
+    all_are(APP_OWNER, owner) && all_are(APP, app)
+}
+
+/// What a rule's target says about an attribute of the resource.
+fn values<'a>(rule: &'a Rule, id: &'a str) -> impl Iterator<Item = &'a str> {
+    let matches = rule.target.0.iter().flat_map(|AnyOf(all_ofs)| all_ofs).flat_map(|AllOf(matches)| matches);
+    matches.filter_map(move |one| match &one.attribute {
+        Attribute::Designator(found) if found.category == urn::CATEGORY_RESOURCE && found.id == id => {
+            Some(one.literal.text.trim())
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
