@@ -160,6 +160,30 @@ impl TestState {
         test
     }
 
+    /// Stops, closes the database and copies it; [`TestState::restarted`] goes on.
+    pub(crate) async fn copy_of_database(&self) -> Vec<u8> {
+        self.stop();
+        self.state.store.close().await;
+        std::fs::read(self.database()).unwrap()
+    }
+
+    /// Stores a policy that nobody would accept, as an older version may have.
+    pub(crate) async fn spoil_policy(&self, resource: &str) {
+        let mut change = self.state.store.change().await.unwrap();
+        let update = sqlx::query("UPDATE resource SET policy = '<Old/>' WHERE id = ?").bind(resource);
+        update.execute(change.connection()).await.unwrap();
+        change.commit(self.clock.now(), "tested", json!({})).await.unwrap();
+    }
+
+    /// Puts a copy in the place of the closed database.
+    pub(crate) fn restore_database(&self, copy: &[u8]) {
+        std::fs::write(self.database(), copy).unwrap();
+    }
+
+    fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("portvakt.db")
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
     }

@@ -103,6 +103,7 @@ problem_codes! {
     RESOURCE_OTHER_PROVIDER = "resource_other_provider", CONFLICT, "The resource id belongs to another API provider.";
     POLICY_INVALID = "policy_invalid", BAD_REQUEST, "The resource policy is not accepted.";
     POLICY_REFUSED = "policy_refused", BAD_REQUEST, "With this resource policy the provider's snapshot would not be accepted by a gateway.";
+    POLICY_UNREADABLE = "policy_unreadable", CONFLICT, "A stored resource policy is not accepted any more; store it anew first.";
     ROUTES_INVALID = "routes_invalid", BAD_REQUEST, "The routes are not accepted.";
     SNAPSHOT_UNPUBLISHED = "snapshot_unpublished", SERVICE_UNAVAILABLE, "No snapshot is published for this API provider yet.";
 

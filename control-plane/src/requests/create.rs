@@ -170,7 +170,9 @@ async fn requested_rights(
         if !resource.delegable {
             return Err(refused().detail("the resource is not delegable"));
         }
-        let actions = resource.actions().map_err(Problem::internal)?;
+        let actions = resource.actions().map_err(|error| {
+            refused().detail(format!("the resource's stored policy is not accepted any more, line {}", error.line))
+        })?;
         let is_known = match &right.action {
             Some(action) => actions.contains(action),
             None => !actions.is_empty(),

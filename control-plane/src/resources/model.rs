@@ -1,6 +1,7 @@
 //! A provider's resources and routes, and the part of its snapshot that follows from them.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use policies::id::{ActionId, ProviderId, ResourceId};
 use policies::snapshot::{CompileErrors, Document, ResourceDocument, RouteDocument, RuleDocument, compile};
@@ -42,6 +43,23 @@ impl Resource {
     }
 }
 
+/// Obligation of a resource whose policy cannot be read. No gateway knows it, so every call is refused.
+const POLICY_UNREADABLE: &str = "urn:portvakt:obligation:policy-unreadable";
+
+/// A policy that was accepted when it was stored, and that this version no longer reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnreadablePolicy {
+    pub(crate) resource: ResourceId,
+    pub(crate) error: XacmlError,
+}
+
+impl fmt::Display for UnreadablePolicy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { resource, error } = self;
+        write!(formatter, "the stored policy of `{resource}` is not accepted any more, line {}: {error}", error.line)
+    }
+}
+
 /// All that a provider has said about its API.
 #[derive(Debug, Clone)]
 pub(crate) struct Catalogue {
@@ -51,32 +69,49 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// The provider's snapshot document, without callers: no issuers, systems or system users.
-    pub(crate) fn document(&self) -> Result<Document, XacmlError> {
-        let resources = self.resources.iter().filter_map(|resource| resource.document().transpose());
-        Ok(Document {
+    /// The provider's snapshot document, without callers: no issuers, systems or system users. A resource whose policy
+    /// cannot be read is there and refuses every call: left out, its routes would leave their calls to other routes.
+    pub(crate) fn document(&self) -> (Document, Vec<UnreadablePolicy>) {
+        let mut resources = Vec::new();
+        let mut unreadable = Vec::new();
+        for resource in &self.resources {
+            match resource.document() {
+                Ok(document) => resources.extend(document),
+                Err(error) => {
+                    resources.push(self.refusing(&resource.id));
+                    unreadable.push(UnreadablePolicy { resource: resource.id.clone(), error });
+                }
+            }
+        }
+        let document = Document {
             provider: self.provider.clone(),
             issuers: Vec::new(),
-            resources: resources.collect::<Result<_, _>>()?,
+            resources,
             routes: self.routes.clone(),
             systems: Vec::new(),
             system_users: Vec::new(),
             withdrawn_system_users: BTreeSet::new(),
-        })
+        };
+        (document, unreadable)
     }
 
-    /// Whether the enforcing code accepts resources and routes as they stand.
-    pub(crate) fn check(&self) -> Result<(), CatalogueError> {
-        compile(&self.document()?)?;
-        Ok(())
+    /// Whether the enforcing code accepts resources and routes as they stand; gives the policies that cannot be read.
+    pub(crate) fn check(&self) -> Result<Vec<UnreadablePolicy>, CompileErrors> {
+        let (document, unreadable) = self.document();
+        compile(&document)?;
+        Ok(unreadable)
     }
-}
 
-/// Resources or routes that gateways would not accept.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CatalogueError {
-    #[error(transparent)]
-    Policy(#[from] XacmlError),
-    #[error(transparent)]
-    Compile(#[from] CompileErrors),
+    /// Stands for a resource whose policy cannot be read: it has the actions that routes name, and refuses every call.
+    fn refusing(&self, id: &ResourceId) -> ResourceDocument {
+        let routes = self.routes.iter().filter(|route| route.resource == *id);
+        let actions: BTreeSet<ActionId> = routes.map(|route| route.action.clone()).collect();
+        let rule = (!actions.is_empty()).then_some(RuleDocument { actions, access_packages: BTreeSet::new() });
+        ResourceDocument {
+            id: id.clone(),
+            rules: rule.into_iter().collect(),
+            minimum_authentication_level: 0,
+            unknown_obligations: BTreeSet::from([POLICY_UNREADABLE.to_owned()]),
+        }
+    }
 }

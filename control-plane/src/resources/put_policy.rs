@@ -5,7 +5,6 @@ use axum::extract::{FromRequest, Request, State};
 use policies::xacml::ResourcePolicy;
 use serde_json::{Value, json};
 
-use super::model::CatalogueError;
 use super::put_resource::ResourceInPath;
 use super::store;
 use crate::caller::ResourceOwner;
@@ -50,11 +49,9 @@ pub(super) async fn handler(
         .filter(|resource| resource.provider == owner.provider)
         .ok_or(codes::RESOURCE_UNKNOWN)?;
     store::replace_policy(change.connection(), &id, &xml).await?;
-    match store::catalogue(change.connection(), &owner.provider).await?.check() {
-        Ok(()) => {}
-        Err(CatalogueError::Compile(errors)) => return Err(super::put_routes::refused(codes::POLICY_REFUSED, &errors)),
-        Err(CatalogueError::Policy(error)) => return Err(Problem::internal(error)),
-    }
+    // Another resource's policy that cannot be read any more is no reason to refuse this one.
+    let catalogue = store::catalogue(change.connection(), &owner.provider).await?;
+    catalogue.check().map_err(|errors| super::put_routes::refused(codes::POLICY_REFUSED, &errors))?;
     let answer = json!({
         "resource": id,
         "actions": policy.actions(),

@@ -6,7 +6,7 @@ use policies::snapshot::{CompileErrors, RouteDocument};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::model::CatalogueError;
+use super::model::UnreadablePolicy;
 use super::store;
 use crate::caller::ResourceOwner;
 use crate::json::OwnJson;
@@ -26,10 +26,16 @@ pub(super) async fn handler(
 ) -> Result<Json<Value>, Problem> {
     let mut change = state.store.change().await?;
     store::replace_routes(change.connection(), &owner.provider, &body.routes).await?;
-    match store::catalogue(change.connection(), &owner.provider).await?.check() {
-        Ok(()) => {}
-        Err(CatalogueError::Compile(errors)) => return Err(refused(codes::ROUTES_INVALID, &errors)),
-        Err(CatalogueError::Policy(error)) => return Err(Problem::internal(error)),
+    let catalogue = store::catalogue(change.connection(), &owner.provider).await?;
+    let unreadable = catalogue.check().map_err(|errors| refused(codes::ROUTES_INVALID, &errors))?;
+    // Whether such a resource has the action that a route names cannot be known.
+    let is_named = |policy: &&UnreadablePolicy| body.routes.iter().any(|route| route.resource == policy.resource);
+    if let Some(policy) = unreadable.iter().find(is_named) {
+        return Err(Problem::new(codes::POLICY_UNREADABLE)
+            .detail(policy.to_string())
+            .member("resource", policy.resource.as_str())
+            .member("line", policy.error.line)
+            .member("reason", policy.error.code));
     }
     let log = json!({ "provider": owner.provider, "routes": body.routes.len(), "by": owner.organization });
     change.commit(state.clock.now(), "routes_replaced", log).await?;
@@ -58,6 +64,27 @@ mod tests {
         let answer = test.put(story::ROUTES, &test.resource_owner(), &story::routes()).await.expect(200);
         assert_eq!(answer, json!({ "routes": 2 }));
         test.put(story::ROUTES, &test.resource_owner(), &json!({ "routes": [] })).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_cannot_be_read_any_more_blocks_only_its_own_routes() {
+        let test = TestState::with_request().await;
+        test.spoil_policy("vat").await;
+        let owner = test.resource_owner();
+        let answer = test.put(story::ROUTES, &owner, &story::routes()).await;
+        assert_eq!((&answer.json["resource"], answer.json["line"].is_u64()), (&json!("vat"), true), "{}", answer.json);
+        answer.expect_code(409, "policy_unreadable");
+        let other = json!({ "routes": [story::routes()["routes"][1]] });
+        test.put(story::ROUTES, &owner, &other).await.expect(200);
+        let policy = |resource| format!("{}/policy", story::resource(resource));
+        let accounts = story::policy("annual-accounts", &["read"], &[story::PACKAGE]);
+        test.put_xml(&policy("annual-accounts"), &owner, &accounts).await.expect(200);
+        let mut request = story::request();
+        request["externalRef"] = json!("other");
+        test.post(story::REQUESTS, &test.vendor(), &request).await.expect_code(400, "AUTH-00001");
+        test.put_xml(&policy("vat"), &owner, &story::policy("vat", &["read"], &[])).await.expect(200);
+        test.put(story::ROUTES, &owner, &story::routes()).await.expect(200);
+        test.post(story::REQUESTS, &test.vendor(), &request).await.expect(201);
     }
 
     #[tokio::test]

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context as _;
 use policies::Timestamp;
 use policies::id::{AccessPackage, ActionId, ProviderId, ResourceId, SystemId, SystemUserId};
 use policies::right::Right;
@@ -17,6 +16,7 @@ use sqlx::SqliteConnection;
 
 use crate::config::IssuerKindConfig;
 use crate::issuers::{self, Issuers};
+use crate::resources::model::UnreadablePolicy;
 use crate::store::{self, Revision};
 use crate::system_users::model::{Delegation, SystemUser};
 use crate::systems::store::SystemClients;
@@ -51,15 +51,17 @@ impl Callers {
     }
 }
 
-/// The provider's document.
+/// The provider's document, and the policies that cannot be read: nobody holds a right on their resources.
 pub(super) async fn document(
     connection: &mut SqliteConnection,
     provider: &ProviderId,
     callers: &Callers,
-) -> anyhow::Result<Document> {
+) -> Result<(Document, Vec<UnreadablePolicy>), sqlx::Error> {
     let catalogue = resources::store::catalogue(connection, provider).await?;
-    let mut document = catalogue.document().context("a stored policy is not accepted any more")?;
-    let relevant = Relevant::of(&document.resources);
+    let (mut document, unreadable) = catalogue.document();
+    let is_readable =
+        |resource: &&ResourceDocument| unreadable.iter().all(|unreadable| unreadable.resource != resource.id);
+    let relevant = Relevant::of(document.resources.iter().filter(is_readable));
     let mut used_systems = BTreeSet::new();
     for user in &callers.system_users {
         let held = callers.delegations.get(&user.id).into_iter().flatten();
@@ -90,7 +92,7 @@ pub(super) async fn document(
         })
         .collect();
     document.issuers = callers.issuers.clone();
-    Ok(document)
+    Ok((document, unreadable))
 }
 
 /// What a provider's resources make of delegations.
@@ -101,12 +103,12 @@ struct Relevant {
 }
 
 impl Relevant {
-    fn of(resources: &[ResourceDocument]) -> Self {
-        let actions = resources.iter().map(|resource| {
+    fn of<'a>(resources: impl Iterator<Item = &'a ResourceDocument> + Clone) -> Self {
+        let actions = resources.clone().map(|resource| {
             let actions = resource.rules.iter().flat_map(|rule| rule.actions.iter().cloned());
             (resource.id.clone(), actions.collect())
         });
-        let rules = resources.iter().flat_map(|resource| &resource.rules);
+        let rules = resources.flat_map(|resource| &resource.rules);
         Self {
             actions: actions.collect(),
             access_packages: rules.flat_map(|rule| rule.access_packages.iter().cloned()).collect(),
@@ -251,6 +253,28 @@ mod tests {
         test.clock.advance_seconds(7 * 86_400);
         test.touch().await;
         assert_eq!(denial(&test, &gateway, "GET", VAT).await, Some(DenialReason::SystemUserUnknown));
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_cannot_be_read_refuses_its_calls_and_stops_nothing_else() {
+        let test = TestState::with_request().await;
+        let id = test.approve().await;
+        let gateway = test.gateway().await;
+        test.spoil_policy("vat").await;
+        assert_eq!(denial(&test, &gateway, "GET", VAT).await, Some(DenialReason::RightMissing));
+        assert_eq!(denial(&test, &gateway, "GET", ACCOUNTS).await, None);
+        let ready = test.get("/readyz", "").await.expect(200);
+        let failure = &ready["publishFailures"]["regnskapsregisteret"];
+        assert_eq!(failure["code"], "policy_unreadable");
+        assert!(failure["message"].as_str().unwrap().contains("`vat`"), "{failure}");
+
+        let path = format!("{}/{id}", story::system_users_of_hansen());
+        test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
+        assert_eq!(denial(&test, &gateway, "GET", ACCOUNTS).await, Some(DenialReason::SystemUserWithdrawn));
+        let policy = format!("{}/policy", story::resource("vat"));
+        test.put_xml(&policy, &test.resource_owner(), &story::policy("vat", &["read"], &[])).await.expect(200);
+        test.built().await;
+        assert_eq!(test.get("/readyz", "").await.expect(200)["publishFailures"], json!({}));
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ impl Published {
     }
 }
 
-/// Why a provider's last build was not published.
+/// Why a provider's last build was not published, or refuses more than it was meant to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PublishFailure {
@@ -98,7 +98,6 @@ impl Publications {
     /// Shows a snapshot to all who follow.
     pub(super) fn announce(&self, published: Published) {
         let provider = published.manifest.provider.clone();
-        self.forget_failure(&provider);
         self.exceed(&provider, published.version().version);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         current.entry(provider).or_default().send_replace(Some(Arc::new(published)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::body::Bytes;
+use policies::Timestamp;
 use policies::id::ProviderId;
 use policies::snapshot::{self, CompileErrors, Document, Manifest, SnapshotError, SnapshotVersion};
 use policies::token::PureRust;
@@ -15,6 +16,7 @@ use super::build::{self, Callers};
 use super::publications::{Publications, PublishFailure, Published};
 use super::store;
 use crate::resources;
+use crate::resources::model::UnreadablePolicy;
 use crate::state::{AppState, Ids};
 use crate::store::{Revision, Store};
 
@@ -127,11 +129,12 @@ async fn publish_all(state: &AppState) -> anyhow::Result<Built> {
     let mut is_whole = true;
     for (provider, document) in documents {
         let published = match document {
-            Ok(document) => publish(state, document, callers.revision).await,
-            Err(error) => Err(error),
+            Ok((document, unreadable)) => publish(state, document, callers.revision).await.map(|()| unreadable),
+            Err(error) => Err(error.into()),
         };
         match published {
-            Ok(()) => state.publications.forget_failure(&provider),
+            Ok(unreadable) if unreadable.is_empty() => state.publications.forget_failure(&provider),
+            Ok(unreadable) => report_unreadable(state, &provider, &unreadable),
             Err(error) => {
                 is_whole &= is_in_what_is_stored(&error);
                 report(state, &provider, &error);
@@ -173,7 +176,7 @@ fn seal(state: &AppState, document: &Document, revision: Revision) -> anyhow::Re
     let key = publications.signing_key();
     let manifest = Manifest::new(
         document.provider.clone(),
-        SnapshotVersion { epoch: publications.epoch(), version: last_version + 1 },
+        SnapshotVersion { epoch: publications.epoch(), version: next_version(last_version, now) },
         current.as_ref().map_or(0, |current| current.version().version),
         revision.as_u64(),
         now,
@@ -193,6 +196,12 @@ fn seal(state: &AppState, document: &Document, revision: Revision) -> anyhow::Re
     accept(publications, body, &document.provider, current, state)
         .map(Some)
         .context("a gateway would not accept the snapshot")
+}
+
+/// Above the last one, and at least the seconds since 1970: a database restored from an older copy does not know the
+/// last versions, and must not give them to something else.
+fn next_version(last_version: u64, now: Timestamp) -> u64 {
+    last_version.saturating_add(1).max(u64::try_from(now.unix_seconds()).unwrap_or(0))
 }
 
 /// Opens a body as a gateway would.
@@ -216,6 +225,14 @@ fn is_in_what_is_stored(error: &anyhow::Error) -> bool {
         || matches!(error.downcast_ref::<SnapshotError>(), Some(SnapshotError::TooLarge))
 }
 
+fn report_unreadable(state: &AppState, provider: &ProviderId, unreadable: &[UnreadablePolicy]) {
+    let message = unreadable.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let failure = PublishFailure { code: "policy_unreadable".to_owned(), message, since: state.clock.now() };
+    if state.publications.fail(provider, failure.clone()) {
+        tracing::error!(provider = %provider, "refusing every call to some resources: {}", failure.message);
+    }
+}
+
 fn report(state: &AppState, provider: &ProviderId, error: &anyhow::Error) {
     let code = if is_in_what_is_stored(error) { "snapshot_refused" } else { "build_failed" };
     let failure = PublishFailure { code: code.to_owned(), message: format!("{error:#}"), since: state.clock.now() };
@@ -226,9 +243,9 @@ fn report(state: &AppState, provider: &ProviderId, error: &anyhow::Error) {
 
 #[cfg(test)]
 mod tests {
-    use policies::snapshot::SnapshotVersion;
-    use policies::{ApiCall, Decision, DenialReason, authorize, token::PureRust};
+    use policies::{ApiCall, Decision, DenialReason, authorize};
 
+    use super::*;
     use crate::state::Clock as _;
     use crate::test_state::{Fetched, TestState, story, tokens};
 
@@ -291,7 +308,8 @@ mod tests {
         test.clock.advance_seconds(1);
         test.touch().await;
         let renewed = test.fetch(&gateway, None).await;
-        assert_eq!(renewed.version().version, before.version().version + 1);
+        assert!(renewed.version() > before.version());
+        assert_eq!(renewed.version().version, test.clock.now().unix_seconds().unsigned_abs());
     }
 
     #[tokio::test]
@@ -327,6 +345,35 @@ mod tests {
         assert_eq!(after.version(), SnapshotVersion { version: ahead.version + 1, ..before });
         let other_epoch = SnapshotVersion { epoch: before.epoch + 1, version: 1_000 };
         assert_eq!(test.fetch(&gateway, Some(&format!("\"{other_epoch}\""))).await, test.fetch(&gateway, None).await);
+    }
+
+    #[test]
+    fn versions_grow_with_the_clock_and_never_stand_still() {
+        let at = Timestamp::from_unix_seconds;
+        assert_eq!(next_version(0, at(1_795_348_800)), 1_795_348_800);
+        assert_eq!(next_version(1_795_348_800, at(1_795_348_800)), 1_795_348_801);
+        assert_eq!(next_version(1_795_348_800, at(-1)), 1_795_348_801);
+    }
+
+    #[tokio::test]
+    async fn a_restored_copy_gives_no_version_to_something_else() {
+        let test = TestState::with_request().await;
+        let gateway = test.gateway().await;
+        let copied = test.fetch(&gateway, None).await;
+        let copy = test.copy_of_database().await;
+        let test = test.restarted().await;
+        test.clock.advance_seconds(10);
+        test.approve().await;
+        let lost = test.fetch(&gateway, Some(&copied.etag)).await;
+
+        test.copy_of_database().await;
+        test.restore_database(&copy);
+        test.clock.advance_seconds(10);
+        let test = test.restarted().await;
+        assert_eq!(test.fetch(&gateway, None).await, copied);
+        test.put(story::ROUTES, &test.resource_owner(), &serde_json::json!({ "routes": [] })).await.expect(200);
+        let next = test.fetch(&gateway, Some(&copied.etag)).await;
+        assert!(next.version() > lost.version(), "{} {}", next.etag, lost.etag);
     }
 
     #[tokio::test]
