@@ -1,6 +1,6 @@
 //! One HTTP request: read, decided, and let through or refused.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicyTrouble, authorize};
@@ -12,26 +12,30 @@ use crate::identity::{self, ClientHeaders};
 use crate::reply;
 use crate::root::Worker;
 
-/// What has become of the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// Its headers have not come.
-    New,
-    /// It waits for the first snapshot, or has been refused: nothing of it goes on.
-    Stopped,
-    /// It was permitted.
-    Passed,
+/// Whether a request may go on: only once it was permitted, at once or after it waited.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Passage(Rc<Cell<bool>>);
+
+impl Passage {
+    pub(crate) fn open(&self) {
+        self.0.set(true);
+    }
+
+    /// What the host is told about a part of the request.
+    fn action(&self) -> types::Action {
+        if self.0.get() { types::Action::Continue } else { types::Action::Pause }
+    }
 }
 
 pub(crate) struct Call {
     context_id: u32,
     worker: Rc<RefCell<Worker>>,
-    progress: Progress,
+    passage: Passage,
 }
 
 impl Call {
     pub(crate) fn new(context_id: u32, worker: Rc<RefCell<Worker>>) -> Self {
-        Self { context_id, worker, progress: Progress::New }
+        Self { context_id, worker, passage: Passage::default() }
     }
 }
 
@@ -42,39 +46,39 @@ impl HttpContext for Call {
         let headers = host::request_headers();
         let client_headers = ClientHeaders::read(&headers);
         let call = ApiCall::parse(headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
+        let header_bytes = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         drop(headers);
         let worker = &mut *self.worker.borrow_mut();
         let passed = match call {
             Err(error) => worker.refuse(&Denial::new(error.into()), &client_headers),
             Ok(call) if worker.feed.is_ready() => worker.decide(&call, &client_headers),
-            Ok(call) => match worker.hold(self.context_id, call, client_headers) {
+            Ok(call) => match worker.hold(self.context_id, call, client_headers, header_bytes, self.passage.clone()) {
                 Ok(()) => false,
                 Err(client_headers) => worker.refuse(&Denial::new(PolicyTrouble::Missing.into()), &client_headers),
             },
         };
         if passed {
-            self.progress = Progress::Passed;
-            types::Action::Continue
-        } else {
-            self.progress = Progress::Stopped;
-            types::Action::Pause
+            self.passage.open();
         }
+        self.passage.action()
     }
 
-    // A host that hands on the body of a stopped request must not thereby hand on the request.
+    // A host that hands on the rest of a stopped request must not thereby hand on the request.
     fn on_http_request_body(&mut self, _: usize, _: bool) -> types::Action {
-        match self.progress {
-            Progress::Passed => types::Action::Continue,
-            Progress::New => types::Action::Pause,
-            Progress::Stopped if self.worker.borrow().was_released(self.context_id) => types::Action::Continue,
-            Progress::Stopped => types::Action::Pause,
+        self.passage.action()
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> types::Action {
+        for name in identity::forged(&host::request_trailers()) {
+            host::remove_request_trailer(&name);
         }
+        self.passage.action()
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        // Another borrow would mean that the host ends a stream inside our own call; the stream is then ours to forget
+        // Another borrow would mean that the host ends a stream inside our own call; a call that waits is then forgotten
         // when its time is over.
         if let Ok(mut worker) = self.worker.try_borrow_mut() {
             worker.forget(self.context_id);
@@ -94,7 +98,7 @@ impl Worker {
 
     /// Prepares the call for the API behind. A call whose headers cannot be cleaned does not go through.
     fn pass(&mut self, permit: &Permit, client_headers: &ClientHeaders) -> bool {
-        self.telemetry.permitted(permit, self.feed.version());
+        self.telemetry.permitted(permit, self.feed.version(), client_headers.support_id.as_deref());
         let mut clean = client_headers.forged.iter().all(|name| host::remove_request_header(name));
         if let Basis::Right(held) = permit.basis() {
             clean &= identity::headers(held).iter().all(|(name, value)| host::set_request_header(name, value));
@@ -109,12 +113,13 @@ impl Worker {
     /// Answers in place of the API; always `false`.
     pub(crate) fn refuse(&mut self, denial: &Denial, client_headers: &ClientHeaders) -> bool {
         let support_id = client_headers.support_id.as_deref();
-        self.telemetry.denied(denial, self.feed.version(), support_id);
         let reply = reply::refuse(denial, &self.config, support_id);
         let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        // The answer first: whatever goes wrong with counting, the call stays stopped.
         if !host::send_reply(reply.status, headers, &reply.body) {
             log::error!("the host did not take a refusal; the call stays stopped");
         }
+        self.telemetry.denied(denial, self.feed.version(), support_id);
         false
     }
 }

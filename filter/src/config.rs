@@ -9,8 +9,7 @@ const CONFIG_BYTES_MAX: usize = 64 * 1024;
 /// Most snapshot keys: one in use, and one for rotation.
 const SNAPSHOT_KEYS_MAX: usize = 2;
 
-/// What an operator configures.
-#[derive(Debug)]
+/// What an operator configures. Not printable: it holds the credential.
 pub(crate) struct Config {
     pub(crate) provider: ProviderId,
     pub(crate) gateway: String,
@@ -23,7 +22,7 @@ pub(crate) struct Config {
 }
 
 /// Where snapshots come from.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ControlPlane {
     /// Name of the cluster in the gateway's configuration.
@@ -118,7 +117,7 @@ impl Config {
             return Err(ConfigError::TooLong);
         }
         let document: ConfigDocument =
-            serde_json::from_slice(bytes).map_err(|error| ConfigError::Json(error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| ConfigError::Json(without_values(&error)))?;
         document.check()?;
         let keys = document.snapshot_keys.iter().enumerate().map(|(position, pem)| {
             SnapshotKey::from_public_key_pem(pem).map_err(|_| ConfigError::SnapshotKey { position })
@@ -134,6 +133,15 @@ impl Config {
             resource_metadata: document.resource_metadata,
         })
     }
+}
+
+/// The mistake without what was written there: it may be the credential.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("invalid type") || text.starts_with("invalid value") {
+        return format!("a value of the wrong type at line {} column {}", error.line(), error.column());
+    }
+    text
 }
 
 impl ConfigDocument {
@@ -170,7 +178,8 @@ impl ConfigDocument {
                 "staleness.denySeconds",
                 "longer than `controlPlane.waitSeconds`, or every quiet hour would refuse",
             ),
-            (self.hold.calls_max <= 100_000, "hold.callsMax", "at most 100000"),
+            (self.staleness.deny_seconds <= 86_400, "staleness.denySeconds", "at most 86400, a day"),
+            (self.hold.calls_max <= 10_000, "hold.callsMax", "at most 10000"),
             (self.hold.milliseconds_max <= 60_000, "hold.millisecondsMax", "at most 60000"),
             (quotable(&self.realm), "realm", "printable ASCII without quotes"),
             (self.resource_metadata.as_deref().is_none_or(quotable), "resourceMetadata", "a URL"),
@@ -224,6 +233,8 @@ pub(crate) mod tests {
         check(|config| config["controlPlane"]["credential"] = json!("a\nb"), "controlPlane.credential");
         check(|config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 1}), "staleness");
         check(|config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 20}), "staleness.denySeconds");
+        check(|config| config["staleness"] = json!({"denySeconds": 86_401}), "staleness.denySeconds");
+        check(|config| config["controlPlane"]["credential"] = json!(["s3cret"]), "line 1 column");
         check(|config| config["realm"] = json!("a\"b"), "realm");
         check(|config| config["hold"] = json!({"millisecondsMax": 60_001}), "hold.millisecondsMax");
         check(|config| drop(config.as_object_mut().unwrap().remove("provider")), "provider");

@@ -19,6 +19,8 @@ const BACK_OFF_MILLIS_MAX: i64 = 10_000;
 const QUIET_MILLIS_MIN: i64 = 500;
 /// Longest `Retry-After` that is honoured, in seconds.
 const RETRY_AFTER_SECONDS_MAX: i64 = 60;
+/// How far the clock may jump back before the policy's age counts as unknown, in milliseconds.
+const CLOCK_BACK_MILLIS_MAX: i64 = 10_000;
 /// How much longer than the control plane's wait a poll may take, in seconds.
 const POLL_GRACE_SECONDS: u64 = 10;
 
@@ -96,7 +98,12 @@ impl Feed {
     pub(crate) fn policy(&self, now: Timestamp) -> &PolicySet {
         match self.last_success {
             None => &self.missing,
-            Some(last) if now.millis_since(last) > self.deny_millis => &self.stale,
+            // A clock that was set back makes the age unknown, and unknown is too old.
+            Some(last)
+                if now.millis_since(last) > self.deny_millis || last.millis_since(now) > CLOCK_BACK_MILLIS_MAX =>
+            {
+                &self.stale
+            }
             Some(_) => &self.policy,
         }
     }
@@ -123,7 +130,9 @@ impl Feed {
 
     /// The poll to send now, if one is due. It counts as under way until [`Self::replied`].
     pub(crate) fn poll(&mut self, now: Timestamp) -> Option<Poll> {
-        if self.polled_at.is_some() || now < self.next_poll {
+        // A wait longer than any that is ever set means that the clock was set back.
+        let wait = self.next_poll.millis_since(now);
+        if self.polled_at.is_some() || (1..=RETRY_AFTER_SECONDS_MAX * 1000).contains(&wait) {
             return None;
         }
         self.polled_at = Some(now);
@@ -148,6 +157,8 @@ impl Feed {
                         self.policy = policy;
                         self.version().map_or(Outcome::Failed { status: Some(200) }, Outcome::Applied)
                     }
+                    // A control plane, or a proxy before it, that does not heed what was asked for.
+                    Err(SnapshotError::InForce) => Outcome::Unchanged,
                     Err(error) => Outcome::Refused(error),
                 }
             }

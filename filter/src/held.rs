@@ -4,13 +4,19 @@ use std::collections::BTreeMap;
 
 use policies::{ApiCall, Timestamp};
 
+use crate::call::Passage;
 use crate::config::Hold;
 use crate::identity::ClientHeaders;
+
+/// Most bytes of headers that wait in one worker.
+const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// A call, and what is needed to answer it later.
 pub(crate) struct HeldCall {
     pub(crate) call: ApiCall,
     pub(crate) client_headers: ClientHeaders,
+    pub(crate) passage: Passage,
+    header_bytes: usize,
     deadline: Timestamp,
 }
 
@@ -30,13 +36,16 @@ impl HeldCalls {
         context_id: u32,
         call: ApiCall,
         client_headers: ClientHeaders,
+        header_bytes: usize,
+        passage: Passage,
         now: Timestamp,
     ) -> Result<(), ClientHeaders> {
-        if self.calls.len() >= self.limits.calls_max {
+        let bytes: usize = self.calls.values().map(|held| held.header_bytes).sum();
+        if self.calls.len() >= self.limits.calls_max || bytes + header_bytes > HELD_BYTES_MAX {
             return Err(client_headers);
         }
         let deadline = now.plus_millis(i64::from(self.limits.milliseconds_max));
-        self.calls.insert(context_id, HeldCall { call, client_headers, deadline });
+        self.calls.insert(context_id, HeldCall { call, client_headers, passage, header_bytes, deadline });
         Ok(())
     }
 
@@ -50,9 +59,11 @@ impl HeldCalls {
         std::mem::take(&mut self.calls).into_iter().collect()
     }
 
-    /// The calls whose time is over.
+    /// The calls whose time is over, also when the clock was set back meanwhile.
     pub(crate) fn take_expired(&mut self, now: Timestamp) -> Vec<(u32, HeldCall)> {
-        self.calls.extract_if(.., |_, held| now >= held.deadline).collect()
+        let longest = i64::from(self.limits.milliseconds_max);
+        let over = |held: &HeldCall| now >= held.deadline || held.deadline.millis_since(now) > longest;
+        self.calls.extract_if(.., |_, held| over(held)).collect()
     }
 }
 
@@ -68,13 +79,19 @@ mod tests {
         };
         let now = Timestamp::from_unix_seconds(1);
         let mut held = HeldCalls::new(Hold { calls_max: 2, milliseconds_max: 100 });
-        assert!(held.hold(1, call(), ClientHeaders::default(), now).is_ok());
-        assert!(held.hold(2, call(), ClientHeaders::default(), now.plus_millis(50)).is_ok());
-        assert!(held.hold(3, call(), ClientHeaders::default(), now).is_err());
+        let hold = |held: &mut HeldCalls, id, bytes, now| {
+            held.hold(id, call(), ClientHeaders::default(), bytes, Passage::default(), now).is_ok()
+        };
+        assert!(hold(&mut held, 1, HELD_BYTES_MAX - 10, now));
+        assert!(!hold(&mut held, 2, 11, now));
+        assert!(hold(&mut held, 2, 10, now.plus_millis(50)));
+        assert!(!hold(&mut held, 3, 0, now));
         assert!(held.take_expired(now.plus_millis(99)).is_empty());
         let expired: Vec<u32> = held.take_expired(now.plus_millis(100)).into_iter().map(|(id, _)| id).collect();
         assert_eq!(expired, [1]);
         held.forget(2);
         assert!(held.take_all().is_empty());
+        assert!(hold(&mut held, 4, 0, now));
+        assert_eq!(held.take_expired(now.plus_millis(-1)).len(), 1, "the clock was set back");
     }
 }

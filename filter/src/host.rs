@@ -1,22 +1,23 @@
 //! The host: the one file that names hostcalls.
 //!
-//! A hostcall that fails is told to the caller as a value; nothing here decides anything.
+//! What the SDK tells of a failed hostcall is told to the caller as a value; nothing here decides anything. On a status
+//! that it does not expect, the SDK (0.2.5) traps instead: the call at hand is then refused by the host, and the next one
+//! gets a new VM.
 
 use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
 
-use log::LevelFilter;
 use policies::Timestamp;
 use policies::token::{Algorithm, PureRust, SignatureError, VerificationKey, VerifySignature, es256_der};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 
-pub(crate) fn log_from_info() {
-    proxy_wasm::set_log_level(LogLevel::Info);
-    debug_assert!(log::max_level() >= LevelFilter::Info);
+/// Takes the host's log level, so that a line that nobody will see costs no hostcall.
+pub(crate) fn log_as_the_host_does() {
+    proxy_wasm::set_log_level(hostcalls::get_log_level().unwrap_or(LogLevel::Info));
 }
 
-/// The host's clock. A host that has none stands in 1970, where every token is not valid yet.
+/// The host's clock. One that cannot be read stands in 1970, where every token is not valid yet.
 pub(crate) fn now() -> Timestamp {
     let since_1970 = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let millis = since_1970.and_then(|duration| i64::try_from(duration.as_millis()).ok());
@@ -58,6 +59,15 @@ pub(crate) fn remove_request_header(name: &str) -> bool {
     hostcalls::remove_map_value(MapType::HttpRequestHeaders, name).is_ok()
 }
 
+/// Every trailer of the request.
+pub(crate) fn request_trailers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default()
+}
+
+pub(crate) fn remove_request_trailer(name: &str) -> bool {
+    hostcalls::remove_map_value(MapType::HttpRequestTrailers, name).is_ok()
+}
+
 pub(crate) fn resume_request() -> bool {
     hostcalls::resume_http_request().is_ok()
 }
@@ -73,7 +83,7 @@ pub(crate) fn enter_context(context_id: u32) -> bool {
 
 /// A property that access logs can show as `%FILTER_STATE(wasm.portvakt.reason:PLAIN)%`.
 pub(crate) fn set_reason(code: &str) {
-    // Best effort: a host without properties still replies with the code.
+    // Best effort: the reply has the code too.
     let _ = hostcalls::set_property(vec!["portvakt.reason"], Some(code.as_bytes()));
 }
 

@@ -1,7 +1,7 @@
 //! What the API behind is told of the caller, and that nobody but this filter can tell it.
 //!
-//! Every header that begins with `x-systemuser-`, in any letter case and with `_` for `-`, is ours: what a client sent is
-//! removed from every call that goes through, whatever it was permitted for.
+//! Every header or trailer that begins with `x-systemuser-`, in any letter case and with any punctuation for `-`, is ours:
+//! what a client sent is removed from every call that goes through, whatever it was permitted for.
 
 use policies::RightHeld;
 
@@ -21,7 +21,7 @@ pub(crate) struct ClientHeaders {
 
 impl ClientHeaders {
     pub(crate) fn read(headers: &[(String, Vec<u8>)]) -> Self {
-        let forged = headers.iter().map(|(name, _)| name).filter(|name| is_ours(name)).cloned().collect();
+        let forged = forged(headers);
         let support_id = headers.iter().find(|(name, _)| name == "x-request-id").and_then(|(_, value)| {
             let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
             let fits = !value.is_empty() && value.len() <= SUPPORT_ID_BYTES_MAX && value.iter().all(plain);
@@ -31,9 +31,15 @@ impl ClientHeaders {
     }
 }
 
+/// The names that only this filter may send.
+pub(crate) fn forged(headers: &[(String, Vec<u8>)]) -> Vec<String> {
+    headers.iter().map(|(name, _)| name).filter(|name| is_ours(name)).cloned().collect()
+}
+
+/// Some servers turn everything but letters and digits in a name into one character (CGI, RFC 3875 section 4.1.18).
 fn is_ours(name: &str) -> bool {
     name.bytes()
-        .map(|byte| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() })
+        .map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' })
         .zip(PREFIX.bytes())
         .filter(|(sent, ours)| sent == ours)
         .count()
@@ -63,8 +69,14 @@ mod tests {
 
     #[test]
     fn every_spelling_is_ours() {
-        let ours =
-            ["x-systemuser-id", "X-SystemUser-ID", "x_systemuser_id", "X-Systemuser_party", "x-systemuser-anything"];
+        let ours = [
+            "x-systemuser-id",
+            "X-SystemUser-ID",
+            "x_systemuser_id",
+            "X-Systemuser_party",
+            "x.systemuser!id",
+            "x-systemuser-anything",
+        ];
         assert_eq!(read(&ours), ours);
         assert!(read(&["x-systemuser", "systemuser-id", "ax-systemuser-id", "x-request-id", ""]).is_empty());
     }

@@ -1,7 +1,6 @@
 //! One worker's life: configuration, ticks, the feed's replies, and the calls that wait for the first snapshot.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use policies::ApiCall;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use crate::call::Call;
+use crate::call::{Call, Passage};
 use crate::config::Config;
 use crate::feed::{Feed, Outcome, Reply};
 use crate::held::{HeldCall, HeldCalls};
@@ -34,8 +33,6 @@ pub(crate) struct Worker {
     pub(crate) signatures: HostSignatures,
     pub(crate) telemetry: Telemetry,
     held: HeldCalls,
-    /// Calls that waited and were then let through, until their stream ends.
-    released: BTreeSet<u32>,
     poll_token: Option<u32>,
     warned: bool,
 }
@@ -53,14 +50,10 @@ impl Root {
             if !host::enter_context(context_id) {
                 continue;
             }
-            let passed = {
-                let worker = &mut *worker.borrow_mut();
-                let passed = worker.decide(&held.call, &held.client_headers);
-                if passed {
-                    worker.released.insert(context_id);
-                }
-                passed
-            };
+            let passed = worker.borrow_mut().decide(&held.call, &held.client_headers);
+            if passed {
+                held.passage.open();
+            }
             if passed && !host::resume_request() {
                 log::error!("the host did not resume a call that was permitted");
             }
@@ -98,6 +91,7 @@ impl RootContext for Root {
                     log::error!("the host has no timer; the filter cannot follow the control plane");
                     return false;
                 }
+                host::log_as_the_host_does();
                 log::info!("configured provider={} gateway={}", config.provider, config.gateway);
                 self.worker = Some(Rc::new(RefCell::new(Worker::new(config))));
                 true
@@ -141,7 +135,6 @@ impl Worker {
             signatures: HostSignatures::default(),
             telemetry: Telemetry::default(),
             held: HeldCalls::new(config.hold),
-            released: BTreeSet::new(),
             poll_token: None,
             warned: false,
             config,
@@ -154,20 +147,17 @@ impl Worker {
         context_id: u32,
         call: ApiCall,
         client_headers: ClientHeaders,
+        header_bytes: usize,
+        passage: Passage,
     ) -> Result<(), ClientHeaders> {
+        self.held.hold(context_id, call, client_headers, header_bytes, passage, host::now())?;
         self.telemetry.held();
-        self.held.hold(context_id, call, client_headers, host::now())
-    }
-
-    /// The call waited and was let through.
-    pub(crate) fn was_released(&self, context_id: u32) -> bool {
-        self.released.contains(&context_id)
+        Ok(())
     }
 
     /// The stream has ended.
     pub(crate) fn forget(&mut self, context_id: u32) {
         self.held.forget(context_id);
-        self.released.remove(&context_id);
     }
 
     fn poll(&mut self) {

@@ -1,4 +1,4 @@
-//! What operators see: one line per denial, counters with stable names, and the version in force.
+//! What operators see: one line per denial (and per permit, at level debug), counters with stable names, and the version in force.
 //!
 //! Never a token, a key or a body. Metric names are in the room's README; Envoy shows them under `wasmcustom.`.
 
@@ -16,12 +16,12 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    pub(crate) fn permitted(&mut self, permit: &Permit, version: Option<SnapshotVersion>) {
+    pub(crate) fn permitted(&mut self, permit: &Permit, version: Option<SnapshotVersion>, support_id: Option<&str>) {
         self.count("portvakt.permitted");
         match permit.basis() {
             Basis::Shadow(denial) => {
                 self.count("portvakt.shadow_denied");
-                log_denial("would be denied (shadow)", denial, version, None);
+                log_denial("would be denied (shadow)", denial, version, support_id);
             }
             basis => {
                 log::debug!("permitted route={} basis={basis:?} snapshot={}", permit.route(), version_text(version))

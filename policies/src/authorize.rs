@@ -6,7 +6,7 @@
 //! the next step's argument.
 
 use crate::Timestamp;
-use crate::call::{ApiCall, Credentials};
+use crate::call::{ApiCall, CallError, Credentials};
 use crate::decision::{Basis, Decision, Denial, DenialReason, Permit, RightHeld};
 use crate::id::{AccessPackage, ActionId, MaskinportenClientId, OrganizationNumber, ResourceId, SystemId};
 use crate::policy_set::PolicySet;
@@ -25,8 +25,9 @@ pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures:
         Ok(image) => image,
         Err(trouble) => return deny(trouble),
     };
-    let Some(route) = image.routes().iter().find(|route| route.matches(call)) else {
-        return deny(DenialReason::NoRoute);
+    let route = match find_route(image, call) {
+        Ok(route) => route,
+        Err(reason) => return deny(reason),
     };
     let basis = match route.mode {
         Mode::Off => Basis::RouteOff,
@@ -39,6 +40,18 @@ pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures:
         }
     };
     Decision::Permit(Box::new(Permit { route: route.name.clone(), basis }))
+}
+
+/// The most specific route that takes the call. Where a still more specific one would take it on a server that ignores
+/// letter case or a trailing slash, it is not clear which right the call needs.
+fn find_route<'image>(image: &'image Image, call: &ApiCall) -> Result<&'image ApiRoute, DenialReason> {
+    let routes = image.routes();
+    let position = routes.iter().position(|route| route.matches(call)).ok_or(DenialReason::NoRoute)?;
+    let (more_specific, rest) = routes.split_at(position);
+    if more_specific.iter().any(|route| route.nearly_matches(call)) {
+        return Err(CallError::PathAmbiguous.into());
+    }
+    rest.first().ok_or(DenialReason::NoRoute)
 }
 
 fn deny(reason: impl Into<DenialReason>) -> Decision {
@@ -77,7 +90,10 @@ fn decide(
     })?;
     let access_package = match held {
         HeldThrough::Direct => None,
-        HeldThrough::AccessPackage(name) => AccessPackage::from_name(name).ok(),
+        // A loaded image has checked the name.
+        HeldThrough::AccessPackage(name) => {
+            Some(AccessPackage::from_name(name).map_err(|_| asked.denial(DenialReason::RightMissing, Some(party)))?)
+        }
     };
     // A loaded image has a right for every route.
     let right = asked.right.clone().ok_or_else(|| asked.denial(DenialReason::RightMissing, Some(party)))?;
@@ -113,7 +129,7 @@ fn verified_token(
     signatures: &dyn VerifySignature,
 ) -> Result<VerifiedToken, DenialReason> {
     match call.credentials() {
-        Credentials::None => Err(DenialReason::TokenMissing),
+        Credentials::None | Credentials::Other => Err(DenialReason::TokenMissing),
         Credentials::Repeated => Err(DenialReason::CredentialsRepeated),
         Credentials::Bearer(token) => Ok(token::verify(token, image.issuers(), now, signatures)?),
     }

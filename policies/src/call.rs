@@ -22,6 +22,9 @@ pub enum CallError {
     /// bytes that are not UTF-8.
     #[error("the path can be read in more than one way")]
     PathAmbiguous,
+    /// A header asks the server to take the call for another method or path.
+    #[error("a header asks for another method or path than the call has")]
+    Overridden,
 }
 
 impl CallError {
@@ -30,18 +33,21 @@ impl CallError {
         match self {
             Self::Malformed => "call_malformed",
             Self::PathAmbiguous => "path_ambiguous",
+            Self::Overridden => "call_overridden",
         }
     }
 }
 
 /// What a call presents to say who it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Credentials {
-    /// No bearer token.
+    /// None.
     None,
+    /// One that is no bearer token.
+    Other,
     /// One bearer token (RFC 6750 section 2.1).
     Bearer(String),
-    /// More than one.
+    /// More than one credential, of whatever scheme.
     Repeated,
 }
 
@@ -73,6 +79,9 @@ impl ApiCall {
                 ":path" => &mut path,
                 _ => {
                     let name = name.to_ascii_lowercase();
+                    if OVERRIDING_HEADERS.contains(&plain_name(&name).as_str()) {
+                        return Err(CallError::Overridden);
+                    }
                     if name == "authorization" {
                         credentials = credentials.and(value);
                     } else {
@@ -114,21 +123,52 @@ impl ApiCall {
         &self.credentials
     }
 
-    /// The one value of a header; `Err` when it came more than once.
+    /// The one value of a header; `Err` when it came more than once, or under a name that some servers take for it.
     pub(crate) fn header(&self, name: &str) -> Result<Option<&str>, Repeated> {
-        one(self.headers.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_str()))
+        let plain = plain_name(name);
+        match one(self.headers.iter().filter(|(header, _)| plain_name(header) == plain))? {
+            Some((header, value)) if header == name => Ok(Some(value)),
+            Some(_) => Err(Repeated),
+            None => Ok(None),
+        }
     }
 
-    /// The one value of a query parameter, decoded; `Err` when it came more than once.
+    /// The one value of a query parameter, decoded; `Err` when it came more than once, or the query can be read in more
+    /// than one way: servers differ on `;`, on letter case, and on `name[]`.
     pub(crate) fn query_parameter(&self, name: &str) -> Result<Option<String>, Repeated> {
-        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let decoded = |text: &str| percent_decode(&text.replace('+', " "));
-        one(pairs.filter(|(key, _)| decoded(key).as_deref() == Some(name)).map(|(_, value)| value))
-            .map(|value| value.map(|value| decoded(value).unwrap_or_default()))
+        if self.query.contains(';') {
+            return Err(Repeated);
+        }
+        let mut found = None;
+        for pair in self.query.split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decoded = |text: &str| percent_decode(&text.replace('+', " ")).ok_or(Repeated);
+            let key = decoded(key)?;
+            let plain_key = key.split('[').next().unwrap_or("");
+            if !plain_key.eq_ignore_ascii_case(name) {
+                continue;
+            }
+            if key != name || found.is_some() {
+                return Err(Repeated);
+            }
+            found = Some(decoded(value)?);
+        }
+        Ok(found)
     }
 }
 
-/// A value that may come once came more than once.
+/// Headers by which some servers let a caller choose another method or path.
+const OVERRIDING_HEADERS: [&str; 5] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// A header's name as servers see it that turn everything but letters and digits into one character (CGI, RFC 3875
+/// section 4.1.18).
+fn plain_name(name: &str) -> String {
+    let plain = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    name.bytes().map(|byte| char::from(plain(byte))).collect()
+}
+
+/// A value that may come once came more than once, or in more than one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Repeated;
 
@@ -143,13 +183,24 @@ impl Credentials {
         if self != Self::None || value.contains(&b',') {
             return Self::Repeated;
         }
-        let Some((scheme, token)) = std::str::from_utf8(value).ok().and_then(|value| value.split_once(' ')) else {
-            return Self::None;
-        };
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Self::None;
+        match std::str::from_utf8(value).ok().and_then(|value| value.split_once(' ')) {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                Self::Bearer(token.trim_matches(' ').to_owned())
+            }
+            _ => Self::Other,
         }
-        Self::Bearer(token.trim_matches(' ').to_owned())
+    }
+}
+
+// Hand-written because a token is never printed.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::None => "None",
+            Self::Other => "Other",
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Repeated => "Repeated",
+        })
     }
 }
 
@@ -191,7 +242,7 @@ fn canonical_segment(part: &str) -> Result<String, CallError> {
     let decoded = percent_decode(part).ok_or(CallError::PathAmbiguous)?;
     // An encoded separator or dot changes the path's shape when decoded; an encoded `%` may be decoded twice.
     let encoded = part.to_ascii_lowercase();
-    let reshaping = ["%2f", "%5c", "%2e", "%25", "%3b"].iter().any(|code| encoded.contains(code));
+    let reshaping = ["%2f", "%5c", "%2e", "%25", "%3b", "%3f", "%23"].iter().any(|code| encoded.contains(code));
     if reshaping || decoded.chars().any(char::is_control) || decoded == "." || decoded == ".." {
         return Err(CallError::PathAmbiguous);
     }
@@ -261,6 +312,8 @@ mod tests {
             "/api/%252e%252e/admin",
             "/api/%c0%ae%c0%ae/admin",
             "/api/%00",
+            "/api/x%3Fq",
+            "/api/x%23f",
             "/api/%0a",
             "/api/%",
             "/api/%2",
@@ -288,8 +341,11 @@ mod tests {
         }
         assert_eq!(credentials(&[("Authorization", "Bearer t.o.k")]), bearer);
         for value in ["Basic eDp5", "Bearer", "t.o.k", "DPoP t.o.k", ""] {
-            assert_eq!(credentials(&[("authorization", value)]), Credentials::None, "{value}");
+            assert_eq!(credentials(&[("authorization", value)]), Credentials::Other, "{value}");
         }
+        assert_eq!(credentials(&[]), Credentials::None);
+        let two_schemes = [("authorization", "Basic eDp5"), ("authorization", "Bearer a")];
+        assert_eq!(credentials(&two_schemes), Credentials::Repeated);
         assert_eq!(credentials(&[("authorization", "Bearer a,Bearer b")]), Credentials::Repeated);
         let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
         assert_eq!(credentials(&twice), Credentials::Repeated);
@@ -331,5 +387,41 @@ mod tests {
         assert_eq!(call.query_parameter("c"), Ok(None));
         assert_eq!(call.header("x-party"), Ok(Some("1")));
         assert_eq!(call.header("x-twice"), Err(Repeated));
+        assert_eq!(call.header("x-none"), Ok(None));
+    }
+
+    #[test]
+    fn what_some_servers_take_for_the_parameter_is_counted() {
+        let query = |query: &str| call(&format!("/?{query}"), &[]).unwrap().query_parameter("party");
+        for ambiguous in [
+            "PARTY=1&party=2",
+            "PARTY=1",
+            "party[]=1&party=2",
+            "party[0]=1",
+            "x=1;party=2&party=3",
+            "%zz=1&party=2",
+            "party=%zz",
+        ] {
+            assert_eq!(query(ambiguous), Err(Repeated), "{ambiguous}");
+        }
+        assert_eq!(query("partyx=1&party=2"), Ok(Some("2".to_owned())));
+        for headers in [&[("x-party", "1"), ("x_party", "2")][..], &[("x.party", "2")], &[("x_party", "1")]] {
+            assert_eq!(call("/", headers).unwrap().header("x-party"), Err(Repeated), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn overriding_headers_are_refused() {
+        for name in ["X-HTTP-Method-Override", "x_http_method", "X-Original-URL", "x-rewrite-url", "X-Method-Override"]
+        {
+            assert_eq!(call("/", &[(name, "x")]), Err(CallError::Overridden), "{name}");
+        }
+        assert!(call("/", &[("x-original-host", "x")]).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_never_printed() {
+        let printed = format!("{:?}", call("/", &[("authorization", "Bearer s.e.cret")]).unwrap());
+        assert!(!printed.contains("cret"), "{printed}");
     }
 }

@@ -133,8 +133,8 @@ pub enum DenialReason {
     /// The call cannot be read in one way.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The call presents more than one token.
-    #[error("the call presents more than one bearer token")]
+    /// The call presents more than one credential.
+    #[error("the call presents more than one credential")]
     CredentialsRepeated,
     /// No policy can be used.
     #[error(transparent)]
@@ -263,8 +263,9 @@ impl DenialReason {
 
     /// Every reason, for metrics, tables and coverage checks.
     pub fn all() -> impl Iterator<Item = Self> {
-        const OTHERS: [DenialReason; 24] = [
+        const OTHERS: [DenialReason; 25] = [
             DenialReason::Call(CallError::Malformed),
+            DenialReason::Call(CallError::Overridden),
             DenialReason::Call(CallError::PathAmbiguous),
             DenialReason::CredentialsRepeated,
             DenialReason::Policy(PolicyTrouble::Missing),
@@ -304,7 +305,7 @@ mod tests {
         let codes: Vec<_> = DenialReason::all().map(DenialReason::code).collect();
         let unique: BTreeSet<_> = codes.iter().collect();
         assert_eq!(unique.len(), codes.len());
-        assert_eq!(codes.len(), 39);
+        assert_eq!(codes.len(), 40);
         assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     }
 

@@ -123,7 +123,7 @@ impl OrganizationNumber {
     /// The number from its value, `None` when its check digit is wrong or it has more than nine digits.
     pub fn from_u32(number: u32) -> Option<Self> {
         const WEIGHTS: [u32; 8] = [2, 3, 4, 5, 6, 7, 2, 3];
-        if number >= 1_000_000_000 {
+        if number == 0 || number >= 1_000_000_000 {
             return None;
         }
         let mut rest = number / 10;
@@ -411,6 +411,7 @@ mod tests {
             ("3102470300", "id_form"),
             ("31024703x", "id_form"),
             ("٣١٠٢٤٧٠٣٠", "id_form"),
+            ("000000000", "organization_number_check_digit"),
             ("", "id_empty"),
         ] {
             assert_eq!(OrganizationNumber::parse(wrong).unwrap_err().code(), code, "{wrong}");

@@ -2,7 +2,7 @@
 //!
 //! Nothing here does anything but compute. The instant, the keys and the policy are arguments; there is no clock, file,
 //! socket, environment or randomness, no feature and no `cfg`. The same input gives the same decision in every host:
-//! natively, in a gateway, in wasmtime, in a browser.
+//! natively, in a gateway, in wasmtime.
 //!
 //! Where to look:
 //!

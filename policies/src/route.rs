@@ -24,12 +24,24 @@ pub(crate) struct ApiRoute {
 impl ApiRoute {
     /// The call is this route's.
     pub(crate) fn matches(&self, call: &ApiCall) -> bool {
-        self.methods.contains(call.method())
+        self.methods.intersects(call.method())
             && self.host.as_deref().is_none_or(|host| host == call.host())
-            && self.matches_path(call.segments())
+            && self.matches_path(call.segments(), |literal, part| literal == part)
     }
 
-    fn matches_path(&self, path: &[String]) -> bool {
+    /// A lenient server would take the call for this route's: one that ignores letter case and a trailing slash.
+    pub(crate) fn nearly_matches(&self, call: &ApiCall) -> bool {
+        let path = call.segments();
+        let path = match path.split_last() {
+            Some((last, rest)) if last.is_empty() && !rest.is_empty() => rest,
+            _ => path,
+        };
+        self.methods.intersects(call.method())
+            && self.host.as_deref().is_none_or(|host| host == call.host())
+            && self.matches_path(path, |literal, part| literal.eq_ignore_ascii_case(part))
+    }
+
+    fn matches_path(&self, path: &[String], same: impl Fn(&str, &str) -> bool) -> bool {
         let (fixed, rest) = match self.segments.split_last() {
             Some((Segment::Rest, fixed)) => (fixed, true),
             _ => (self.segments.as_slice(), false),
@@ -37,7 +49,7 @@ impl ApiRoute {
         let long_enough = if rest { path.len() >= fixed.len() } else { path.len() == fixed.len() };
         long_enough
             && fixed.iter().zip(path).all(|(segment, part)| match segment {
-                Segment::Literal(literal) => literal == part,
+                Segment::Literal(literal) => same(literal, part),
                 Segment::Parameter(_) => !part.is_empty(),
                 Segment::Rest => false,
             })
@@ -155,8 +167,9 @@ impl Methods {
         Self(self.0 | other.0)
     }
 
-    pub(crate) fn contains(self, method: Self) -> bool {
-        self.0 & method.0 != 0
+    /// The sets have a method in common.
+    pub(crate) fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     pub(crate) fn is_empty(self) -> bool {
@@ -236,8 +249,8 @@ mod tests {
     fn methods_are_exact() {
         assert!(Methods::of("get").is_empty());
         assert!(Methods::of("TRACE").is_empty());
-        assert!(Methods::of("GET").with(Methods::of("PUT")).contains(Methods::of("PUT")));
-        assert!(!Methods::of("GET").contains(Methods::of("HEAD")));
-        assert!(!Methods::of("GET").contains(Methods::of("BREW")));
+        assert!(Methods::of("GET").with(Methods::of("PUT")).intersects(Methods::of("PUT")));
+        assert!(!Methods::of("GET").intersects(Methods::of("HEAD")));
+        assert!(!Methods::of("GET").intersects(Methods::of("BREW")));
     }
 }

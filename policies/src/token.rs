@@ -240,7 +240,7 @@ pub fn verify(
             IssuerKind::Maskinporten => issuer.authentication_level,
             IssuerKind::Altinn => claims.authentication_level()?,
         },
-        caller: claims.caller()?,
+        caller: claims.caller(issuer.kind)?,
         expires,
     };
     signatures.verify(key, jwt.signing_input.as_bytes(), &jwt.signature).map_err(|error| match error {

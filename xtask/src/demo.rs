@@ -22,10 +22,10 @@ pub(crate) struct DemoOptions {
     /// Keep the data folder of the demo afterwards
     #[arg(long)]
     keep: bool,
-    /// Port of the gateway (default: a free one)
+    /// Port of the gateway (default: 10080, a free one with --check)
     #[arg(long, value_name = "PORT")]
     gateway_port: Option<u16>,
-    /// Port of the control plane (default: a free one)
+    /// Port of the control plane (default: 10081, a free one with --check)
     #[arg(long, value_name = "PORT")]
     control_plane_port: Option<u16>,
     #[command(flatten)]

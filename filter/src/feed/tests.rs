@@ -92,3 +92,17 @@ fn a_poll_that_was_not_sent_is_tried_again() {
     feed.not_sent(start());
     assert!(wait(&mut feed, start()) >= 100);
 }
+
+#[test]
+fn a_clock_that_is_set_back_stops_neither_polls_nor_staleness() {
+    let mut feed = feed(start());
+    feed.poll(start()).unwrap();
+    feed.replied(reply(Some(503)), start(), &PureRust);
+    assert!(feed.poll(start().plus_millis(50)).is_none());
+    assert!(feed.poll(start().plus_seconds(-7200)).is_some());
+    feed.last_success = Some(start());
+    let trouble = |feed: &Feed, now| format!("{:?}", feed.policy(now));
+    assert!(!trouble(&feed, start().plus_seconds(-9)).contains("Stale"));
+    assert!(trouble(&feed, start().plus_seconds(-11)).contains("Stale"));
+    assert!(trouble(&feed, start().plus_seconds(901)).contains("Stale"));
+}

@@ -106,6 +106,9 @@ impl Compiler<'_> {
                 );
             }
         }
+        if issuers.len() > super::image::check::ISSUERS_MAX {
+            self.error("/issuers".to_owned(), "too_many_issuers", "a snapshot holds at most 64 issuers");
+        }
         let (mut records, mut key_records, mut key_bytes) = (Vec::new(), Vec::new(), Vec::new());
         for (position, issuer) in issuers {
             let path = format!("/issuers/{position}");
@@ -132,6 +135,9 @@ impl Compiler<'_> {
                 reserved: U16::ZERO,
                 keys: run(first, key_records.len() - first),
             });
+        }
+        if key_records.len() > super::image::check::KEYS_MAX {
+            self.error("/issuers".to_owned(), "too_many_keys", "a snapshot holds at most 1024 keys");
         }
         self.writer.records(Section::Issuers, &records);
         self.writer.records(Section::Keys, &key_records);
@@ -188,7 +194,15 @@ impl Compiler<'_> {
         rights.extend(delegated.filter(|right| obligations_of.contains_key(&right.resource)).cloned());
         let mut records = Vec::new();
         for right in &rights {
-            let obligations = obligations_of.get(&right.resource).copied().unwrap_or(run(0, 0));
+            // Every right's resource is in the table; one that is not would lose its obligations.
+            let Some(obligations) = obligations_of.get(&right.resource).copied() else {
+                self.error(
+                    "/resources".to_owned(),
+                    "resource_unknown",
+                    format!("the resource of `{right}` is not there"),
+                );
+                continue;
+            };
             records.push(RightRecord {
                 resource: self.strings.intern(right.resource.as_str()),
                 action: self.strings.intern(right.action.as_str()),

@@ -20,8 +20,12 @@ use super::image::{Image, ImageError};
 
 /// Length of every chunk but the last, in bytes.
 pub const CHUNK_BYTES: usize = 1 << 20;
-/// Longest body that is read, in bytes.
-pub const SNAPSHOT_BYTES_MAX: usize = 256 << 20;
+/// Longest body that is read, in bytes: what Envoy hands to a filter in one piece (`http.async_response_buffer_limit`).
+pub const SNAPSHOT_BYTES_MAX: usize = 32 << 20;
+/// How far the clocks of gateway and control plane may differ, in seconds.
+const CLOCK_DIFFERENCE_SECONDS_MAX: i64 = 300;
+/// Longest time from signing to the end, in seconds.
+const VALIDITY_SECONDS_MAX: i64 = 31 * 24 * 3600;
 
 const MAGIC: [u8; 8] = *b"PVMANIF\0";
 const FORMAT: u16 = 1;
@@ -61,7 +65,7 @@ impl FromStr for SnapshotVersion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// Longer than [`SNAPSHOT_BYTES_MAX`].
-    #[error("the snapshot is longer than 256 MiB")]
+    #[error("the snapshot is longer than 32 MiB")]
     TooLarge,
     /// Cut short, or too long for what it says of itself.
     #[error("the snapshot's length is not what its manifest says")]
@@ -90,6 +94,12 @@ pub enum SnapshotError {
     /// `not_after` has passed.
     #[error("the snapshot has expired")]
     Expired,
+    /// Signed in the future, or for longer than a month.
+    #[error("the snapshot's times cannot be: signed in the future, or for longer than 31 days")]
+    Times,
+    /// The very one in force.
+    #[error("the snapshot is the one in force")]
+    InForce,
     /// Not newer than the one in force.
     #[error("the snapshot is not newer than the one in force")]
     NotNewer,
@@ -118,6 +128,8 @@ impl SnapshotError {
             Self::Signature => "snapshot_signature",
             Self::SignatureUnchecked => "snapshot_signature_unchecked",
             Self::Expired => "snapshot_expired",
+            Self::Times => "snapshot_times",
+            Self::InForce => "snapshot_in_force",
             Self::NotNewer => "snapshot_not_newer",
             Self::Hash => "snapshot_hash",
             Self::Image(_) => "snapshot_image",
@@ -201,7 +213,6 @@ struct ManifestRecord {
     reserved: U32,
 }
 
-/// What a manifest says beside the image it describes.
 impl Manifest {
     /// Describes an image.
     #[expect(clippy::too_many_arguments, reason = "each is a field of the signed record; a builder would hide one")]
@@ -331,8 +342,14 @@ pub fn open(
     if now >= manifest.not_after {
         return Err(SnapshotError::Expired);
     }
-    if current.is_some_and(|current| !manifest.succeeds(current)) {
-        return Err(SnapshotError::NotNewer);
+    let signed_later = manifest.issued_at > now.plus_seconds(CLOCK_DIFFERENCE_SECONDS_MAX);
+    if signed_later || manifest.not_after > manifest.issued_at.plus_seconds(VALIDITY_SECONDS_MAX) {
+        return Err(SnapshotError::Times);
+    }
+    match current {
+        Some(current) if manifest == *current => return Err(SnapshotError::InForce),
+        Some(current) if !manifest.succeeds(current) => return Err(SnapshotError::NotNewer),
+        _ => {}
     }
     if image.len() as u64 != manifest.image_bytes {
         return Err(SnapshotError::Length);

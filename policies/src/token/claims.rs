@@ -8,7 +8,7 @@ use crate::id::{MaskinportenClientId, OrganizationNumber, PartyUuid, SystemId, S
 use crate::json::{self, Json, Object};
 use crate::urn;
 
-use super::{CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_MAX, TokenError};
+use super::{CLOCK_SKEW_SECONDS_MAX, IssuerKind, LIFETIME_SECONDS_MAX, TokenError};
 
 /// The kinds of caller that tokens tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,8 +137,14 @@ impl Claims {
         u8::try_from(level).ok().filter(|level| *level <= 4).ok_or(TokenError::ClaimInvalid)
     }
 
-    /// Who calls, by the claims that tell the kinds apart. A token of two kinds is refused.
-    pub(super) fn caller(&self) -> Result<Caller, TokenError> {
+    /// Who calls, by the claims that tell the kinds apart. A token of two kinds is refused, and so is one of Maskinporten
+    /// with claims that are Altinn's to make.
+    pub(super) fn caller(&self, kind: IssuerKind) -> Result<Caller, TokenError> {
+        const ALTINNS: [&str; 4] =
+            [urn::CLAIM_ORG, urn::CLAIM_ORGANIZATION_NUMBER, urn::CLAIM_USER_ID, urn::CLAIM_PARTY_ID];
+        if kind == IssuerKind::Maskinporten && ALTINNS.iter().any(|claim| self.0.contains_key(*claim)) {
+            return Err(TokenError::CallerAmbiguous);
+        }
         let user_id = self.integer(urn::CLAIM_USER_ID)?;
         let party_id = self.integer(urn::CLAIM_PARTY_ID)?;
         let code = self.text(urn::CLAIM_ORG)?;
@@ -251,7 +257,8 @@ mod tests {
     }
 
     fn details(details: Value) -> Result<Caller, TokenError> {
-        claims(&json!({"authorization_details":details,"consumer":{"ID":"0192:310247030"}})).caller()
+        claims(&json!({"authorization_details":details,"consumer":{"ID":"0192:310247030"}}))
+            .caller(IssuerKind::Maskinporten)
     }
 
     #[test]
@@ -301,7 +308,7 @@ mod tests {
 
     #[test]
     fn kinds_are_told_apart() {
-        let kind = |value: Value| claims(&value).caller();
+        let kind = |value: Value| claims(&value).caller(IssuerKind::Altinn);
         let organization = OrganizationNumber::parse("310247030").unwrap();
         let consumer = json!({"authority":"iso6523-actorid-upis","ID":"0192:310247030"});
         assert_eq!(kind(json!({"consumer": consumer})), Ok(Caller::Organization { organization }));
@@ -333,6 +340,10 @@ mod tests {
             json!({"consumer":consumer,"urn:altinn:orgNumber":"310247049"}),
         ] {
             assert_eq!(kind(ambiguous.clone()), Err(TokenError::CallerAmbiguous), "{ambiguous}");
+        }
+        for altinns in ["urn:altinn:org", "urn:altinn:orgNumber", "urn:altinn:userid", "urn:altinn:partyid"] {
+            let caller = claims(&json!({altinns: "310247030"})).caller(IssuerKind::Maskinporten);
+            assert_eq!(caller, Err(TokenError::CallerAmbiguous), "{altinns}");
         }
     }
 

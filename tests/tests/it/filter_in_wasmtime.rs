@@ -175,6 +175,17 @@ fn a_control_plane_that_is_gone_or_slow_changes_no_decision() {
 }
 
 #[test]
+fn the_snapshot_in_force_offered_again_changes_nothing_and_is_not_asked_for_in_a_loop() {
+    let mut vm = start();
+    serve(&mut vm, json!({}));
+    serve(&mut vm, json!({}));
+    assert_eq!((vm.metric("portvakt.snapshot.applied"), vm.metric("portvakt.snapshot.refused")), (Some(1), None));
+    assert!(vm.pending_http_calls().is_empty());
+    vm.advance(Duration::from_millis(600)).unwrap();
+    assert_eq!(vm.pending_http_calls().len(), 1);
+}
+
+#[test]
 fn without_a_cluster_the_log_says_so() {
     let configuration = wasm::filter_configuration().unwrap().to_string();
     let options = HostOptions { clusters: Some(std::collections::BTreeSet::new()), ..HostOptions::default() };

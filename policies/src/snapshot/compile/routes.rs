@@ -131,7 +131,7 @@ impl<'document> Compiler<'document> {
     fn check_conflicts(&mut self, routes: &[ReadRoute<'_>]) {
         for (position, route) in routes.iter().enumerate() {
             let same = routes.iter().skip(position + 1).take_while(|other| other.specificity == route.specificity);
-            for other in same.filter(|other| other.methods.contains(route.methods)) {
+            for other in same.filter(|other| other.methods.intersects(route.methods)) {
                 let message = format!("takes the same calls as route `{}`", route.document.name);
                 self.error(other.path.clone(), "route_conflict", message);
             }

@@ -3,7 +3,7 @@
 use zerocopy::little_endian::{U32, U64};
 
 use super::{Image, ImageError, RightIndex, bucket};
-use crate::id::{ActionId, OrganizationNumber, ResourceId, SystemId};
+use crate::id::{AccessPackage, ActionId, OrganizationNumber, ResourceId, SystemId};
 use crate::route::{ApiRoute, Callers, Methods, Mode, PartySource, Segment};
 use crate::snapshot::layout::{
     IssuerRecord, KeyRecord, OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL, ObligationRecord, REASON_DIRECT, RightRecord,
@@ -93,7 +93,7 @@ impl Image {
         }
         for reason in reasons {
             if reason.get() != REASON_DIRECT {
-                self.text(*reason)?;
+                AccessPackage::from_name(self.text(*reason)?).map_err(|_| wrong("a reason that is no package"))?;
             }
         }
         Ok(())
@@ -120,6 +120,9 @@ impl Image {
         let withdrawn: &[[u8; 16]] = self.elements(Section::WithdrawnIds);
         if !withdrawn.is_sorted_by(|left, right| left < right) {
             return Err(wrong("the withdrawn ones are not in ascending order"));
+        }
+        if withdrawn.iter().any(|id| ids.binary_search(id).is_ok()) {
+            return Err(wrong("one that is both active and withdrawn"));
         }
         self.check_directory(ids)?;
         if self
