@@ -3,6 +3,7 @@
 
 #[cfg(feature = "wasmtime-host")]
 pub mod cases;
+pub mod conformance;
 pub mod envoy;
 pub mod http;
 pub mod maskinporten;

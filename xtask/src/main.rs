@@ -7,6 +7,7 @@
 
 mod build_filter;
 mod ci;
+mod conformance;
 mod counts;
 mod demo;
 mod doctor;
@@ -40,6 +41,8 @@ enum Verb {
     Doctor,
     /// Build the filter module that gateways load
     Build(build_filter::BuildOptions),
+    /// Decide cases that others wrote, and say where our answers differ
+    Conformance(conformance::ConformanceOptions),
     /// Everything a change must pass: format, clippy, docs, tests without skips, the demo
     Ci(ci::CiOptions),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Verb::Test(options) => test::run(&options),
         Verb::Doctor => doctor::run(),
         Verb::Build(options) => build_filter::run(&options),
+        Verb::Conformance(options) => conformance::run(&options),
         Verb::Ci(options) => ci::run(&options),
     };
     outcome.unwrap_or_else(|error| {
