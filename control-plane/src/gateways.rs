@@ -4,6 +4,7 @@
 //! minute and comes again.
 
 mod create_credential;
+mod held_polls;
 mod list;
 mod list_credentials;
 mod poll_reports;
@@ -15,6 +16,9 @@ use axum::routing::{delete, get};
 
 use crate::state::AppState;
 
+#[cfg(test)]
+pub(crate) use held_polls::HELD_POLLS_MAX;
+pub(crate) use held_polls::HeldPolls;
 pub(crate) use poll_reports::{PollReport, PollReports};
 
 pub(crate) fn routes() -> Router<AppState> {

@@ -1,19 +1,20 @@
 //! Starting and stopping: the order in which the parts come up, and go down without cutting a call off.
 
+mod connections;
+
 use std::fs::File;
-use std::future::IntoFuture as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::connections::Limits;
 use crate::config::Config;
-use crate::gateways::PollReports;
+use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::{self, Issuers};
 use crate::snapshots::{self, Publications, SigningKey};
 use crate::state::{AppState, Clock, Ids, Settings};
@@ -27,7 +28,7 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
     store: Store,
     _claim: File,
@@ -49,16 +50,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
         tokio::spawn(snapshots::keep_published(state.clone())),
         tokio::spawn(issuers::keep_fresh(state.clone(), key_refresh)),
     ];
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("cannot set TCP_NODELAY: {error}");
-        }
-    });
-    let mut stop_serving = stopping;
-    let server = axum::serve(listener, crate::app(state.clone())).with_graceful_shutdown(async move {
-        let _sender_gone = stop_serving.wait_for(|stopping| *stopping).await;
-    });
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(connections::serve(listener, crate::app(state.clone()), Limits::DEFAULT, stopping));
     Ok(Running { address, stop, server, helpers, store: state.store, _claim: claim })
 }
 
@@ -83,6 +75,7 @@ pub(crate) async fn open(
         issuers: Arc::new(Issuers::open(config.issuers, &store).await?),
         publications: Arc::new(Publications::new(signing_key, epoch)),
         poll_reports: Arc::new(PollReports::default()),
+        held_polls: Arc::new(HeldPolls::default()),
         settings: Arc::new(settings),
         store,
         clock,
@@ -112,7 +105,7 @@ impl Running {
         }
         self.store.close().await;
         match served {
-            Ok(served) => served?.context("serving failed"),
+            Ok(served) => served.context("serving failed"),
             Err(_) => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use url::Url;
 use uuid::Uuid;
 
-use crate::gateways::PollReports;
+use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::Issuers;
 use crate::snapshots::Publications;
 use crate::store::Store;
@@ -65,6 +65,7 @@ pub struct AppState {
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) publications: Arc<Publications>,
     pub(crate) poll_reports: Arc<PollReports>,
+    pub(crate) held_polls: Arc<HeldPolls>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 

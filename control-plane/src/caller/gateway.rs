@@ -22,6 +22,11 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
+    /// What tells its credential from others; not the secret.
+    pub(crate) fn credential_key(&self) -> &str {
+        &self.secret_sha256
+    }
+
     /// Checks again, after a wait, that the credential was not revoked meanwhile.
     pub(crate) async fn check_again(&self, state: &AppState) -> Result<(), Problem> {
         let mut connection = state.store.read().await?;

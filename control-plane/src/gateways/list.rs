@@ -18,13 +18,15 @@ pub(super) async fn handler(
 ) -> Result<Json<Vec<Value>>, Problem> {
     let mut connection = state.store.read().await?;
     resources::store::provider_organization(&mut connection, &provider).await?.ok_or(codes::PROVIDER_UNKNOWN)?;
-    let reports = state.poll_reports.of_provider(&provider, state.clock.now());
+    let now = state.clock.now();
+    let reports = state.poll_reports.of_provider(&provider, now);
     let list = reports.into_iter().map(|((gateway, worker), report)| {
         json!({
             "gateway": gateway,
             "worker": worker,
             "version": report.applied.map(|version| version.to_string()),
             "seenAt": report.seen_at,
+            "silent": report.is_silent(now),
             "refused": report.refused,
         })
     });
@@ -51,10 +53,16 @@ mod tests {
         assert_eq!(
             list,
             json!([
-                { "gateway": "envoy-1", "worker": "0", "version": null, "seenAt": seen_at, "refused": 0 },
-                { "gateway": "envoy-1", "worker": "1", "version": "7.42", "seenAt": seen_at, "refused": 3 },
+                { "gateway": "envoy-1", "worker": "0", "version": null, "seenAt": seen_at, "silent": false, "refused": 0 },
+                { "gateway": "envoy-1", "worker": "1", "version": "7.42", "seenAt": seen_at, "silent": false, "refused": 3 },
             ])
         );
+        for (seconds, silent) in [(119, json!([false, false])), (1, json!([true, true])), (3480, json!([]))] {
+            test.clock.advance_seconds(seconds);
+            let list = test.get(PATH, &test.operator()).await.expect(200);
+            let seen: Vec<_> = list.as_array().unwrap().iter().map(|worker| worker["silent"].clone()).collect();
+            assert_eq!(json!(seen), silent);
+        }
     }
 
     #[tokio::test]

@@ -9,8 +9,10 @@ use policies::snapshot::SnapshotVersion;
 
 /// Workers remembered per provider; the one silent for longest makes room.
 const WORKERS_MAX: usize = 4096;
+/// Silence after which a worker is said to be silent: the longest poll, and as long again for trying anew.
+const SILENT_AFTER_S: i64 = 120;
 /// Silence after which a worker is forgotten.
-const SILENCE_S_MAX: i64 = 86_400;
+const SILENCE_S_MAX: i64 = 3600;
 
 /// One worker's last poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,13 @@ pub(crate) struct PollReport {
     /// Snapshots it has refused since it started.
     pub(crate) refused: u64,
     pub(crate) seen_at: Timestamp,
+}
+
+impl PollReport {
+    /// Nobody has heard of the worker for longer than a poll takes.
+    pub(crate) fn is_silent(&self, now: Timestamp) -> bool {
+        self.seen_at.plus_seconds(SILENT_AFTER_S) <= now
+    }
 }
 
 /// Gateway and worker.

@@ -105,13 +105,14 @@ problem_codes! {
     POLICY_REFUSED = "policy_refused", BAD_REQUEST, "With this resource policy the provider's snapshot would not be accepted by a gateway.";
     POLICY_UNREADABLE = "policy_unreadable", CONFLICT, "A stored resource policy is not accepted any more; store it anew first.";
     ROUTES_INVALID = "routes_invalid", BAD_REQUEST, "The routes are not accepted.";
+    TOO_MANY_POLLS = "too_many_polls", TOO_MANY_REQUESTS, "Too many polls are held for this gateway credential.";
     SNAPSHOT_UNPUBLISHED = "snapshot_unpublished", SERVICE_UNAVAILABLE, "No snapshot is published for this API provider yet.";
 
     // Ours: the service.
     DATABASE_BUSY = "database_busy", SERVICE_UNAVAILABLE, "The database is busy.";
     STOPPING = "stopping", SERVICE_UNAVAILABLE, "The control plane is stopping.";
-    TIMED_OUT = "timed_out", SERVICE_UNAVAILABLE, "The operation took too long and was given up.";
-    INTERNAL = "internal", INTERNAL_SERVER_ERROR, "The control plane failed. Nothing was stored.";
+    TIMED_OUT = "timed_out", SERVICE_UNAVAILABLE, "The operation took too long. It may have been done all the same; look before you try again.";
+    INTERNAL = "internal", INTERNAL_SERVER_ERROR, "The control plane failed. The operation may have been done all the same; look before you try again.";
 }
 
 invalid_codes! {

@@ -20,6 +20,8 @@ use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
 const WAIT_S_MAX: u64 = 60;
+/// When to come again after one poll too many.
+const RETRY_AFTER_S: u32 = 10;
 const WORKER_NAME_CHARS_MAX: usize = 64;
 const MEDIA_TYPE: &str = "application/vnd.portvakt.snapshot";
 
@@ -32,6 +34,10 @@ pub(super) async fn handler(
     record(&state, &gateway, &query)?;
     let known = known_versions(&headers);
     let wait = wait(&headers)?;
+    let _place = state
+        .held_polls
+        .hold(gateway.credential_key())
+        .ok_or_else(|| Problem::new(codes::TOO_MANY_POLLS).retry_after_s(RETRY_AFTER_S))?;
     let publications = &state.publications;
     let mut snapshots = publications.follow(&gateway.provider);
     let newer =
@@ -170,6 +176,20 @@ mod tests {
         let other = json!({ "organizationNumber": "310247065", "name": "Other" });
         test.put("/portvakt/v1/providers/other", &test.operator(), &other).await.expect(201);
         test.get("/snapshots/other", &gateway).await.expect_code(403, "credential_other_provider");
+    }
+
+    #[tokio::test]
+    async fn one_poll_too_many_is_told_to_come_later() {
+        let test = TestState::with_resources().await;
+        let gateway = test.gateway().await;
+        let key = crate::caller::sha256_hex(gateway.as_bytes());
+        let held: Vec<_> = (0..crate::gateways::HELD_POLLS_MAX).map(|_| test.state.held_polls.hold(&key)).collect();
+        let answer = test.poll(&gateway, None, "wait=60").await;
+        assert_eq!(answer.headers["retry-after"], "10");
+        answer.expect_code(429, "too_many_polls");
+        drop(held);
+        test.fetch(&gateway, None).await;
+        test.fetch(&gateway, None).await;
     }
 
     #[tokio::test]
