@@ -12,6 +12,11 @@ use policies::token::{Algorithm, PureRust, SignatureError, VerificationKey, Veri
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 
+/// Until the host may be asked for its log level; while the module is initialised, Envoy allows no hostcall.
+pub(crate) fn log_from_info() {
+    proxy_wasm::set_log_level(LogLevel::Info);
+}
+
 /// Takes the host's log level, so that a line that nobody will see costs no hostcall.
 pub(crate) fn log_as_the_host_does() {
     proxy_wasm::set_log_level(hostcalls::get_log_level().unwrap_or(LogLevel::Info));

@@ -18,6 +18,6 @@ mod root;
 mod telemetry;
 
 proxy_wasm::main! {{
-    host::log_as_the_host_does();
+    host::log_from_info();
     proxy_wasm::set_root_context(|context_id| Box::new(root::Root::new(context_id)));
 }}
