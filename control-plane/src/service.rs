@@ -22,7 +22,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Longest that an operation may take; held polls have a limit of their own.
 const OPERATION_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Ends operations that take too long. What they had begun is rolled back.
+/// Ends operations that take too long. What they had begun is rolled back, unless its commit had begun too.
 pub(crate) fn with_time_limit(routes: Router<AppState>) -> Router<AppState> {
     routes.layer(from_fn(async |request: Request, next: Next| {
         match tokio::time::timeout(OPERATION_TIME_MAX, next.run(request)).await {

@@ -3,7 +3,8 @@
 //! Every operation is one transaction: [`Store::change`] … [`Change::commit`], which appends to the change log and so
 //! makes the next [`Revision`]. The slices' own `store.rs` hold the SQL; no slice reads another slice's tables.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,9 +42,9 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the file, makes it if missing and brings its tables up to date.
     pub(crate) async fn open(file: &Path) -> anyhow::Result<Self> {
+        create_private(file).with_context(|| format!("cannot make the database `{}`", file.display()))?;
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -110,6 +111,15 @@ impl Store {
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+/// Makes the file, if there is none, readable for its owner only, whatever the umask: whoever reads it knows who may act
+/// for whom. SQLite gives `-wal` and `-shm` the same mode.
+fn create_private(file: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -198,6 +208,18 @@ mod tests {
         let reopened = Store::open(&file).await.unwrap();
         assert_eq!(*reopened.revisions().borrow(), Revision(1));
         assert_eq!(reopened.change().await.unwrap().commit(now, "tested", json!({})).await.unwrap(), Revision(2));
+    }
+
+    #[tokio::test]
+    async fn nobody_else_reads_the_files() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("test.db")).await.unwrap();
+        store.change().await.unwrap().commit(Timestamp::from_unix_seconds(1), "tested", json!({})).await.unwrap();
+        for name in ["test.db", "test.db-wal", "test.db-shm"] {
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
     }
 
     #[tokio::test]

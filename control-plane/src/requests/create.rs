@@ -73,7 +73,12 @@ pub(super) async fn handler(
             None | Some("") => system.name.nb.clone(),
             Some(title) => text("integrationTitle", title, NAME_CHARS_MAX)?,
         },
-        redirect_url: body.redirect_url.as_deref().map(|url| allowed_redirect_url(&system, url)).transpose()?,
+        redirect_url: body
+            .redirect_url
+            .as_deref()
+            .filter(|url| !url.is_empty())
+            .map(|url| allowed_redirect_url(&system, url))
+            .transpose()?,
         rights: requested_rights(connection, &system, &body.rights).await?,
         access_packages: requested_packages(&system, &body.access_packages)?,
         created_at: now,
@@ -317,6 +322,13 @@ mod tests {
         let nothing = json!({ "systemId": "310247030_smartcloud", "partyOrgNo": "310247049", "rights": [], "accessPackages": [] });
         test.post(story::REQUESTS, &test.vendor(), &nothing).await.expect_code(400, "AUTH-00059");
         assert_eq!(test.state.store.revision().await.unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn an_empty_redirect_url_is_none() {
+        let test = TestState::with_system().await;
+        let request = requested_with(&test, "redirectUrl", json!("")).await.expect(201);
+        assert_eq!(request["redirectUrl"], Value::Null);
     }
 
     #[tokio::test]
