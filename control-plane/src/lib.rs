@@ -33,6 +33,8 @@ mod system_users;
 mod systems;
 #[cfg(test)]
 mod test_state;
+#[cfg(test)]
+mod worked_example;
 
 use std::path::Path;
 
