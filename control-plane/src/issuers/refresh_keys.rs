@@ -59,7 +59,11 @@ pub(crate) async fn keep_fresh(state: AppState, every: Duration) {
         let (state, configured) = (state.clone(), configured.clone());
         tokio::spawn(async move {
             loop {
-                let wait = if look(&state, &configured, Occasion::Time).await { every } else { RETRY.min(every) };
+                let had = tokio::select! {
+                    had = look(&state, &configured, Occasion::Time) => had,
+                    () = state.stopped() => return,
+                };
+                let wait = if had { every } else { RETRY.min(every) };
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = state.stopped() => return,

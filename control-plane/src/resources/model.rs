@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use policies::id::{ActionId, ProviderId, ResourceId};
-use policies::snapshot::{CompileErrors, Document, ResourceDocument, RouteDocument, RuleDocument, compile};
+use policies::snapshot::{CallerKind, CompileErrors, Document, ResourceDocument, RouteDocument, RuleDocument, compile};
 use policies::xacml::{ResourcePolicy, XacmlError};
 
 /// A resource of the Resource Registry that a provider protects.
@@ -83,11 +83,18 @@ impl Catalogue {
                 }
             }
         }
+        let mut routes = self.routes.clone();
+        for route in &mut routes {
+            if unreadable.iter().any(|policy| policy.resource == route.resource) {
+                // Other callers need no right, so nothing that the resource says would refuse them.
+                route.callers = BTreeSet::from([CallerKind::SystemUser]);
+            }
+        }
         let document = Document {
             provider: self.provider.clone(),
             issuers: Vec::new(),
             resources,
-            routes: self.routes.clone(),
+            routes,
             systems: Vec::new(),
             system_users: Vec::new(),
             withdrawn_system_users: BTreeSet::new(),

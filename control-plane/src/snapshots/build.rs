@@ -163,9 +163,13 @@ mod tests {
 
     /// `None` for a permit.
     async fn denial(test: &TestState, gateway: &str, method: &str, path: &str) -> Option<DenialReason> {
-        let policy = test.fetch(gateway, None).await.open(test);
         let id = test.request_id_of_last().await;
         let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(test);
+        denial_of(test, gateway, method, path, &token).await
+    }
+
+    async fn denial_of(test: &TestState, gateway: &str, method: &str, path: &str, token: &str) -> Option<DenialReason> {
+        let policy = test.fetch(gateway, None).await.open(test);
         let authorization = format!("Bearer {token}");
         let headers = [
             (":method", method),
@@ -275,6 +279,19 @@ mod tests {
         test.put_xml(&policy, &test.resource_owner(), &story::policy("vat", &["read"], &[])).await.expect(200);
         test.built().await;
         assert_eq!(test.get("/readyz", "").await.expect(200)["publishFailures"], json!({}));
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_cannot_be_read_refuses_callers_without_rights_too() {
+        let test = TestState::with_resources().await;
+        let mut routes = story::routes();
+        routes["routes"][0]["callers"] = json!(["organization"]);
+        test.put(story::ROUTES, &test.resource_owner(), &routes).await.expect(200);
+        let gateway = test.gateway().await;
+        let token = test.vendor();
+        assert_eq!(denial_of(&test, &gateway, "GET", VAT, &token).await, None);
+        test.spoil_policy("vat").await;
+        assert_eq!(denial_of(&test, &gateway, "GET", VAT, &token).await, Some(DenialReason::CallerNotAllowed));
     }
 
     #[tokio::test]

@@ -223,6 +223,7 @@ fn accept(
 fn is_in_what_is_stored(error: &anyhow::Error) -> bool {
     error.downcast_ref::<CompileErrors>().is_some()
         || matches!(error.downcast_ref::<SnapshotError>(), Some(SnapshotError::TooLarge))
+        || matches!(error.downcast_ref::<sqlx::Error>(), Some(sqlx::Error::Decode(_)))
 }
 
 fn report_unreadable(state: &AppState, provider: &ProviderId, unreadable: &[UnreadablePolicy]) {
@@ -393,6 +394,10 @@ mod tests {
         let ready = test.get("/readyz", "").await.expect(200);
         assert_eq!(ready["publishFailures"]["regnskapsregisteret"]["code"], "snapshot_refused");
         assert_eq!(test.fetch(&gateway, None).await, before);
+
+        set_routes("[{}]").await;
+        let ready = test.get("/readyz", "").await.expect(200);
+        assert_eq!(ready["publishFailures"]["regnskapsregisteret"]["code"], "snapshot_refused");
 
         set_routes("[]").await;
         let ready = test.get("/readyz", "").await.expect(200);
