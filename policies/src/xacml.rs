@@ -14,6 +14,7 @@ mod altinn;
 pub mod ast;
 mod combine;
 mod compile;
+pub mod context;
 mod evaluate;
 mod functions;
 pub mod json_profile;

@@ -6,6 +6,7 @@
 
 mod answer;
 mod case;
+mod world;
 
 use std::collections::BTreeMap;
 use std::fmt;

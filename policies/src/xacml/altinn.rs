@@ -4,9 +4,12 @@
 //! policy's own target, the environment, issuers and advice are not looked at; obligations are the policy's, on Permit.
 //! Values are compared as text with equal data types. What Altinn's engine answers with Indeterminate (functions and
 //! algorithms that it does not know, conditions of other shapes) is Indeterminate here, too; what its reader refuses is
-//! refused.
+//! refused. Which attributes of the subject a decision needs is told by [`AltinnPolicy::subject_attributes`], for
+//! [`super::context`].
 
 mod condition;
+
+use std::collections::BTreeSet;
 
 use super::PolicyError;
 use super::ast::{
@@ -28,6 +31,7 @@ pub(crate) struct AltinnPolicy {
     algorithm: Option<Algorithm>,
     rules: Vec<AltinnRule>,
     obligations: Vec<Notice>,
+    subject_attributes: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,10 +89,26 @@ pub(crate) fn compile(document: &PolicyDocument) -> Result<AltinnPolicy, PolicyE
         }
     };
     let rules: Vec<_> = policy.rules.iter().map(compile_rule).collect();
-    Ok(AltinnPolicy { algorithm: algorithm(&policy.algorithm), obligations: obligations(policy), rules })
+    let subjects = rules.iter().flat_map(|rule| rule.subject.0.iter().flatten());
+    Ok(AltinnPolicy {
+        algorithm: algorithm(&policy.algorithm),
+        obligations: obligations(policy),
+        subject_attributes: subjects.map(|one| one.attribute.clone()).collect(),
+        rules,
+    })
 }
 
 impl AltinnPolicy {
+    /// Attributes of the subject that some rule's target names.
+    pub(crate) fn subject_attributes(&self) -> &BTreeSet<String> {
+        &self.subject_attributes
+    }
+
+    /// What goes with a Permit.
+    pub(crate) fn obligations(&self) -> &[Notice] {
+        &self.obligations
+    }
+
     /// Decides.
     pub(crate) fn decide(&self, categories: &[&Category], fuel_max: u64) -> DecisionResult {
         let mut fuel = Fuel::new(fuel_max);

@@ -88,7 +88,7 @@ impl Request {
     /// categories that come more than once (multiple decision profile, 2.3 and 2.4). Altinn makes no such choice.
     pub fn decisions(&self, semantics: Semantics) -> Result<Vec<Vec<&Category>>, RequestError> {
         let decisions = match semantics {
-            _ if !self.references.is_empty() => self.referenced()?,
+            _ if !self.references.is_empty() => self.referenced(semantics)?,
             Semantics::Standard => self.choices()?,
             Semantics::Altinn => vec![self.categories.iter().collect()],
         };
@@ -99,7 +99,7 @@ impl Request {
         Ok(decisions)
     }
 
-    fn referenced(&self) -> Result<Vec<Vec<&Category>>, RequestError> {
+    fn referenced(&self, semantics: Semantics) -> Result<Vec<Vec<&Category>>, RequestError> {
         if self.references.len() > DECISIONS_MAX {
             return Err(too_many_decisions());
         }
@@ -111,11 +111,22 @@ impl Request {
                 return Err(RequestError::new("category_id_twice", format!("two categories have the id `{id}`")));
             }
         }
-        let find = |id: &String| {
-            let unknown = || RequestError::new("reference_unknown", format!("no category has the id `{id}`"));
-            by_id.get(id.as_str()).copied().ok_or_else(unknown)
-        };
-        self.references.iter().map(|ids| ids.iter().map(find).collect()).collect()
+        let mut decisions = Vec::new();
+        for ids in &self.references {
+            let mut decision = Vec::new();
+            for id in ids {
+                match (by_id.get(id.as_str()), semantics) {
+                    (Some(category), _) => decision.push(*category),
+                    // Altinn goes on without it.
+                    (None, Semantics::Altinn) => {}
+                    (None, Semantics::Standard) => {
+                        return Err(RequestError::new("reference_unknown", format!("no category has the id `{id}`")));
+                    }
+                }
+            }
+            decisions.push(decision);
+        }
+        Ok(decisions)
     }
 
     fn choices(&self) -> Result<Vec<Vec<&Category>>, RequestError> {

@@ -53,8 +53,10 @@ pub(super) fn difference(expected: &[Answer], given: &[Answer], semantics: Seman
                 }
                 Semantics::Altinn => {
                     let first = |answer: &Answer| {
-                        let notices = answer.obligations.iter().map(|notice| notice.assignments.first().cloned());
-                        format!("{:?}", notices.collect::<Vec<_>>())
+                        let notices = answer.obligations.iter().map(|notice| notice.assignments.first());
+                        let mut sorted: Vec<_> = notices.collect();
+                        sorted.sort();
+                        format!("{sorted:?}")
                     };
                     differs("first assignments", first(expected), first(given))
                 }
@@ -186,7 +188,7 @@ fn normal(data_type: &str, value: &Value) -> String {
     read.map_or(written, |value| value.to_string())
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -194,7 +196,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn list(value: &Value) -> Vec<Value> {
+pub(super) fn list(value: &Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items.clone(),
         Value::Null => Vec::new(),
@@ -203,7 +205,7 @@ fn list(value: &Value) -> Vec<Value> {
 }
 
 /// A member, whatever the case of its letters.
-fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
+pub(super) fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
     let object = value.as_object();
     object
         .and_then(|members| members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)))

@@ -6,13 +6,15 @@ use anyhow::{Context, Result, bail};
 use policies::Timestamp;
 use policies::id::ResourceId;
 use policies::xacml::ast::PolicyDocument;
-use policies::xacml::request::RequestError;
+use policies::xacml::context::{self, EntryPoint, World};
+use policies::xacml::request::{Request, RequestError};
 use policies::xacml::response::{Response, StatusCode};
 use policies::xacml::validity::check_resource_policy;
 use policies::xacml::{self, CompiledPolicy, Environment, PolicyError, Semantics, json_profile, xml_context};
 use serde_json::Value;
 
 use super::answer::{self, Answer};
+use super::world;
 
 /// When the cases are decided: 2026-01-01.
 const NOW_SECONDS: i64 = 1_767_225_600;
@@ -33,14 +35,40 @@ pub(super) fn run(folder: &Path, semantics: Semantics) -> Result<Option<String>>
         }
         Some("valid-policy" | "accepted") => Ok(load(folder, semantics)?.err().map(|error| error.to_string())),
         Some(other) => bail!("the expectation `{other}` is not known"),
-        None => decide(folder, semantics, expect),
+        None => decide(folder, semantics, expect, is_external(&case)),
     }
 }
 
-fn decide(folder: &Path, semantics: Semantics, expect: &Value) -> Result<Option<String>> {
-    let policy = match load(folder, semantics)? {
-        Ok(policy) => policy,
-        Err(error) => return Ok(Some(format!("the policy is refused: {error}"))),
+/// Whether the request came through Altinn's outer door.
+fn is_external(case: &Value) -> bool {
+    answer::list(answer::member(case, "tags")).iter().any(|tag| tag.as_str() == Some("external-json"))
+}
+
+/// What decides: the case's policy alone, or with the world that its suite assumes.
+enum Decider {
+    Policy(Box<CompiledPolicy>),
+    World(Box<World>, EntryPoint),
+}
+
+impl Decider {
+    fn decide(&self, request: &Request, environment: Environment) -> Response {
+        match self {
+            Self::Policy(policy) => policy.decide(request, environment),
+            Self::World(world, entry) => context::decide(request, world, *entry, environment),
+        }
+    }
+}
+
+fn decide(folder: &Path, semantics: Semantics, expect: &Value, external: bool) -> Result<Option<String>> {
+    let decider = match world::mocks_of(folder) {
+        Some(mocks) => {
+            let entry = if external { EntryPoint::External } else { EntryPoint::Internal };
+            Decider::World(Box::new(world::load(&mocks, folder, semantics)?), entry)
+        }
+        None => match load(folder, semantics)? {
+            Ok(policy) => Decider::Policy(Box::new(policy)),
+            Err(error) => return Ok(Some(format!("the policy is refused: {error}"))),
+        },
     };
     let is_json = folder.join("request.json").is_file();
     let environment = Environment::at(Timestamp::from_unix_seconds(NOW_SECONDS));
@@ -50,7 +78,7 @@ fn decide(folder: &Path, semantics: Semantics, expect: &Value) -> Result<Option<
     } else {
         xml_context::read_request(&read(&folder.join("request.xml"))?)
     }
-    .map_or_else(refused, |request| policy.decide(&request, environment));
+    .map_or_else(refused, |request| decider.decide(&request, environment));
     let given = answer::of(&response, semantics)?;
     let expected = if folder.join("response.json").is_file() {
         answer::from_json(&read(&folder.join("response.json"))?)?
@@ -107,11 +135,11 @@ fn store(folder: &Path, resource: &str, expected_reason: Option<&str>) -> Result
     })
 }
 
-fn document(path: &Path) -> Result<Result<PolicyDocument, PolicyError>> {
+pub(super) fn document(path: &Path) -> Result<Result<PolicyDocument, PolicyError>> {
     Ok(xacml::parse(&super::file_name(path), &read(path)?))
 }
 
-fn xml_files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn xml_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     if folder.is_dir() {
         for entry in std::fs::read_dir(folder)? {
@@ -123,6 +151,6 @@ fn xml_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }

@@ -1,0 +1,247 @@
+//! How a request is completed: attributes that the policies speak of, from those that the client sent.
+//!
+//! Nothing that was sent is changed or removed, and nothing is added that is there already.
+
+use super::{CompiledPolicy, EntryPoint, World, WrongRequest};
+use crate::id::SystemUserId;
+use crate::urn;
+use crate::xacml::Environment;
+use crate::xacml::request::{Category, Request, RequestAttribute, RequestValue};
+use crate::xacml::response::DecisionResult;
+use crate::xacml::value::DataType;
+
+const OWNER: &str = "urn:altinn:org";
+const APP: &str = "urn:altinn:app";
+const PARTY_ID: &str = "urn:altinn:partyid";
+const PARTY_UUID: &str = "urn:altinn:party:uuid";
+const PARTY_TYPE: &str = "urn:altinn:partytype";
+const USER_ID: &str = "urn:altinn:userid";
+const PERSON: &str = "urn:altinn:person:identifier-no";
+const OLD_PERSON: &str = "urn:altinn:ssn";
+const OLD_ORGANIZATION: &str = "urn:altinn:organizationnumber";
+const INSTANCE: &str = "urn:altinn:instance-id";
+const RESOURCE_INSTANCE: &str = "urn:altinn:resource:instance-id";
+const TASK: &str = "urn:altinn:task";
+const END_EVENT: &str = "urn:altinn:end-event";
+const ROLE: &str = "urn:altinn:rolecode";
+const ESTATE_ROLE: &str = "urn:digitaltdodsbo:rolecode";
+const ACCESS_LIST: &str = "urn:altinn:access-list";
+
+/// A request with what is known added to it.
+#[derive(Debug, Clone)]
+pub(super) struct Complete {
+    categories: Vec<Category>,
+}
+
+/// Who asks, as far as other attributes follow from it.
+#[derive(Debug, Default)]
+pub(super) struct Subject {
+    user: Option<String>,
+    person: Option<String>,
+    /// Uuid of the party or system user.
+    uuid: Option<String>,
+}
+
+impl Complete {
+    /// Checks what may be sent together.
+    pub(super) fn of(categories: &[&Category], entry: EntryPoint) -> Result<Self, WrongRequest> {
+        let complete = Self { categories: categories.iter().map(|category| (*category).clone()).collect() };
+        let subjects: Vec<_> =
+            complete.attributes(urn::CATEGORY_SUBJECT).map(|attribute| attribute.id.as_str()).collect();
+        let wrong = |message: &str| Err(WrongRequest(message.to_owned()));
+        if subjects.is_empty() {
+            return wrong("no subject is named");
+        }
+        let values: usize = complete.attributes(urn::CATEGORY_SUBJECT).map(|attribute| attribute.values.len()).sum();
+        if subjects.contains(&urn::SYSTEM_USER_UUID) && (subjects.len() > 1 || values != 1) {
+            let message = "`urn:altinn:systemuser:uuid` can only be used by itself and not in combination with other subject identifiers";
+            return wrong(message);
+        }
+        let names_person = subjects.iter().any(|id| [PERSON, OLD_PERSON].contains(id));
+        if names_person && subjects.iter().any(|id| [USER_ID, urn::ORGANIZATION_NUMBER, OLD_ORGANIZATION].contains(id))
+        {
+            return wrong("a person's identity number can not be combined with other subject identifiers");
+        }
+        let names_person = names_person || complete.attributes(urn::CATEGORY_RESOURCE).any(|one| one.id == PERSON);
+        if names_person && entry == EntryPoint::Internal {
+            return wrong("identity numbers are not allowed here");
+        }
+        Ok(complete)
+    }
+
+    /// Completes the resource: instance, app and party.
+    pub(super) fn resource(&mut self, world: &World) {
+        let of = |complete: &Self, id: &str| complete.first(urn::CATEGORY_RESOURCE, id);
+        if let Some(id) = of(self, INSTANCE) {
+            if let Some(instance) = world.instances.get(&id) {
+                let known = [
+                    (OWNER, Some(&instance.owner)),
+                    (APP, Some(&instance.app)),
+                    (TASK, instance.task.as_ref()),
+                    (END_EVENT, instance.end_event.as_ref()),
+                ];
+                for (id, value) in known {
+                    if let (None, Some(value)) = (of(self, id), value) {
+                        self.add(urn::CATEGORY_RESOURCE, id, value, false);
+                    }
+                }
+                if of(self, PARTY_ID).is_none() {
+                    self.add(urn::CATEGORY_RESOURCE, PARTY_ID, &instance.party, true);
+                }
+            }
+            self.add_if_new(urn::CATEGORY_RESOURCE, RESOURCE_INSTANCE, &id);
+            if let Some((_, uuid)) = id.split_once('/') {
+                self.add_if_new(urn::CATEGORY_RESOURCE, RESOURCE_INSTANCE, uuid);
+            }
+        }
+        let app = of(self, urn::RESOURCE).and_then(|id| {
+            let (owner, app) = id.strip_prefix("app_")?.split_once('_')?;
+            Some((owner.to_owned(), app.to_owned()))
+        });
+        if let Some((owner, app)) = app {
+            self.add_if_new(urn::CATEGORY_RESOURCE, OWNER, &owner);
+            self.add_if_new(urn::CATEGORY_RESOURCE, APP, &app);
+        } else if let (Some(owner), Some(app), None) = (of(self, OWNER), of(self, APP), of(self, urn::RESOURCE)) {
+            self.add(urn::CATEGORY_RESOURCE, urn::RESOURCE, &format!("app_{owner}_{app}"), false);
+        }
+        if of(self, PARTY_ID).is_none() {
+            let organization = of(self, urn::ORGANIZATION_NUMBER).or_else(|| of(self, OLD_ORGANIZATION));
+            let (person, uuid) = (of(self, PERSON), of(self, PARTY_UUID));
+            let found = world.parties.iter().find(|party| {
+                (organization.is_some() && party.organization == organization)
+                    || (person.is_some() && party.person == person)
+                    || uuid.as_ref().is_some_and(|uuid| uuid.eq_ignore_ascii_case(&party.uuid))
+            });
+            if let Some(party) = found {
+                self.add(urn::CATEGORY_RESOURCE, PARTY_ID, &party.id, false);
+            }
+        }
+    }
+
+    /// The id of the resource that a policy is looked up by.
+    pub(super) fn resource_id(&self) -> Option<String> {
+        let of = |id| self.first(urn::CATEGORY_RESOURCE, id);
+        match (of(OWNER), of(APP)) {
+            (Some(owner), Some(app)) => Some(format!("app_{owner}_{app}")),
+            _ => of(urn::RESOURCE),
+        }
+    }
+
+    /// Who asks.
+    pub(super) fn subject(&mut self, world: &World) -> Result<Subject, WrongRequest> {
+        let of = |complete: &Self, id: &str| complete.first(urn::CATEGORY_SUBJECT, id);
+        if let Some(uuid) = of(self, urn::SYSTEM_USER_UUID) {
+            SystemUserId::parse(&uuid).map_err(|_| WrongRequest("a system user is named by a uuid".to_owned()))?;
+            return Ok(Subject { uuid: Some(uuid), ..Subject::default() });
+        }
+        let person = of(self, PERSON).or_else(|| of(self, OLD_PERSON));
+        if let Some(user) = person.as_ref().and_then(|person| world.users.get(person)) {
+            self.add_if_new(urn::CATEGORY_SUBJECT, USER_ID, user);
+        }
+        let user = of(self, USER_ID);
+        let person = person.or_else(|| {
+            world
+                .users
+                .iter()
+                .find(|(_, of_person)| Some(*of_person) == user.as_ref())
+                .map(|(person, _)| person.clone())
+        });
+        let own_party = world.parties.iter().find(|party| person.is_some() && party.person == person);
+        let uuid = of(self, PARTY_UUID).or_else(|| own_party.map(|party| party.uuid.clone()));
+        Ok(Subject { user, person, uuid })
+    }
+
+    /// Adds what the policy asks about the subject.
+    pub(super) fn subject_attributes(&mut self, world: &World, policy: &CompiledPolicy, subject: &Subject) {
+        let party_id = self.party();
+        let party = party_id.as_ref().and_then(|id| world.parties.iter().find(|party| party.id == *id));
+        let party_uuid =
+            party.map(|party| party.uuid.clone()).or_else(|| self.first(urn::CATEGORY_RESOURCE, PARTY_UUID));
+        let mut found: Vec<(&str, String)> = Vec::new();
+        if policy.names_subject_attribute(ROLE)
+            && let (Some(user), Some(party)) = (&subject.user, &party_id)
+        {
+            let roles = world.roles.get(&(user.clone(), party.clone()));
+            found.extend(roles.into_iter().flatten().map(|role| (ROLE, role.clone())));
+        }
+        if policy.names_subject_attribute(ESTATE_ROLE)
+            && let (Some(to), Some(from)) = (&subject.person, party.and_then(|party| party.person.as_ref()))
+        {
+            let roles = world.estate_roles.iter().filter(|role| role.to == *to && role.from == *from);
+            found.extend(roles.map(|role| (ESTATE_ROLE, role.role.clone())));
+        }
+        if policy.names_subject_attribute(urn::ACCESS_PACKAGE)
+            && let (Some(to), Some(from)) = (&subject.uuid, &party_uuid)
+        {
+            let is = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+            let grants = world.access_packages.iter().filter(|grant| is(&grant.from, from) && is(&grant.to, to));
+            found.extend(grants.flat_map(|grant| &grant.packages).map(|name| (urn::ACCESS_PACKAGE, name.clone())));
+        }
+        // Consent: nobody is acted for, and the subject is looked at itself.
+        if party_id.is_none()
+            && self.first(urn::CATEGORY_RESOURCE, INSTANCE).is_none()
+            && let Some(uuid) = &subject.uuid
+        {
+            let own = world.parties.iter().find(|party| party.uuid.eq_ignore_ascii_case(uuid));
+            if let Some(own) = own.filter(|_| policy.names_subject_attribute(PARTY_TYPE)) {
+                let kind = if own.organization.is_some() { "organization" } else { "person" };
+                found.push((PARTY_TYPE, kind.to_owned()));
+            }
+            let lists = world.access_lists.get(uuid).filter(|_| policy.names_subject_attribute(ACCESS_LIST));
+            found.extend(lists.into_iter().flatten().map(|list| (ACCESS_LIST, list.clone())));
+        }
+        for (id, value) in found {
+            self.add_if_new(urn::CATEGORY_SUBJECT, id, &value);
+        }
+    }
+
+    pub(super) fn decide(&self, policy: &CompiledPolicy, environment: Environment) -> DecisionResult {
+        let categories: Vec<_> = self.categories.iter().collect();
+        policy.decide_one(&categories, &Request::default(), environment)
+    }
+
+    /// Number of the party that is acted for.
+    pub(super) fn party(&self) -> Option<String> {
+        self.first(urn::CATEGORY_RESOURCE, PARTY_ID).filter(|id| id.parse::<u64>().is_ok())
+    }
+
+    /// Uuid of the instance that is asked about.
+    pub(super) fn instance_uuid(&self) -> Option<&str> {
+        let values = self.attributes(urn::CATEGORY_RESOURCE).filter(|one| one.id == RESOURCE_INSTANCE);
+        values.flat_map(|one| &one.values).map(|value| value.text.as_str()).find(|text| !text.contains('/'))
+    }
+
+    /// Whether an attribute has a value.
+    pub(super) fn has(&self, category: &str, id: &str, value: &str) -> bool {
+        let mut of_id = self.attributes(category).filter(|attribute| attribute.id == id);
+        of_id.any(|attribute| attribute.values.iter().any(|found| found.text == value))
+    }
+
+    pub(super) fn add_if_new(&mut self, category: &str, id: &str, value: &str) {
+        if !self.has(category, id, value) {
+            self.add(category, id, value, false);
+        }
+    }
+
+    fn add(&mut self, category: &str, id: &str, value: &str, include_in_result: bool) {
+        let value = RequestValue { data_type: DataType::String.uri().to_owned(), text: value.to_owned() };
+        let attribute = RequestAttribute { id: id.to_owned(), issuer: None, include_in_result, values: vec![value] };
+        match self.categories.iter_mut().find(|known| known.category == category) {
+            Some(known) => known.attributes.push(attribute),
+            None => {
+                let category = category.to_owned();
+                self.categories.push(Category { category, id: None, attributes: vec![attribute] });
+            }
+        }
+    }
+
+    fn attributes(&self, category: &str) -> impl Iterator<Item = &RequestAttribute> {
+        self.categories.iter().filter(move |known| known.category == category).flat_map(|known| &known.attributes)
+    }
+
+    /// The first value of an attribute.
+    fn first(&self, category: &str, id: &str) -> Option<String> {
+        let mut of_id = self.attributes(category).filter(|attribute| attribute.id == id);
+        of_id.find_map(|attribute| attribute.values.first()).map(|value| value.text.clone())
+    }
+}
