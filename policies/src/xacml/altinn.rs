@@ -200,6 +200,9 @@ impl Alternatives {
         for alternative in &self.0 {
             let (mut all, mut missing) = (true, None);
             for one in alternative {
+                fuel.pay(
+                    u64::try_from(categories.iter().map(|one| one.attributes.len()).sum::<usize>()).unwrap_or(u64::MAX),
+                )?;
                 let values: Vec<_> = values_of(categories, category, &one.attribute).collect();
                 if values.is_empty() && one.must_be_present {
                     missing = Some(MissingAttribute {

@@ -1,4 +1,4 @@
-//! A policy as it is written, with the line of every part: what [`super::parse`] gives and [`super::compile`] takes.
+//! A policy as it is written, with the line of every part: what [`super::parse`] gives and `super::compile` takes.
 //!
 //! Structure only. Functions, data types and algorithms are still the identifiers that stand in the XML: what they mean,
 //! and whether they are known, depends on the semantics it is compiled for.

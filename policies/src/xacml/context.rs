@@ -1,7 +1,7 @@
 //! A decision as Altinn's service makes it: the request is completed from what is known about parties, roles, packages
 //! and instances, the resource's policy decides, then delegations, then the access list.
 //!
-//! What is known is a [`World`], passed in; nothing is looked up elsewhere. How a request is completed is in [`enrich`]. An
+//! What is known is a [`World`], passed in; nothing is looked up elsewhere. How a request is completed is in `enrich`. An
 //! error anywhere is one Indeterminate for the whole request, as at Altinn: only a Permit may pass.
 
 mod enrich;

@@ -188,6 +188,7 @@ impl<'a> Evaluation<'a> {
 
     /// Whether the function holds for some value of the attribute.
     fn matching(&mut self, one: &Match) -> Result<bool, Failure> {
+        self.fuel.pay(1)?;
         let literal = Ok(Operand::One(self.literal(one.literal)?.clone()));
         let Operand::Bag(values) = self.attribute(one.designator)? else { return Err(Failure::out_of_table()) };
         let mut failure = None;

@@ -6,6 +6,8 @@
 
 mod write;
 
+use std::collections::BTreeSet;
+
 use super::Semantics;
 use super::request::{Category, REQUEST_BYTES_MAX, Request, RequestAttribute, RequestError, RequestValue};
 use super::value::{DataType, Value};
@@ -238,12 +240,10 @@ fn altinn_typed(id: &str, data_type: Option<String>, values: &[&Json]) -> Result
 }
 
 fn keep_last_of_each_id(categories: &mut Vec<Category>) {
-    let ids: Vec<_> = categories.iter().map(|category| category.id.clone()).collect();
-    let mut index = 0_usize;
-    categories.retain(|category| {
-        index = index.saturating_add(1);
-        category.id.is_none() || !ids.iter().skip(index).any(|later| *later == category.id)
-    });
+    let mut known = BTreeSet::new();
+    categories.reverse();
+    categories.retain(|category| category.id.as_ref().is_none_or(|id| known.insert(id.clone())));
+    categories.reverse();
 }
 
 /// Whether a member's name is this one, but for the case of its first letter.

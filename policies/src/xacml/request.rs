@@ -18,8 +18,10 @@ const CURRENT_DATE_TIME: &str = "urn:oasis:names:tc:xacml:1.0:environment:curren
 pub const REQUEST_BYTES_MAX: usize = 512 << 10;
 /// Most decisions that one request may ask for.
 pub const DECISIONS_MAX: usize = 256;
-/// Most values of all attributes together.
-pub const VALUES_MAX: usize = 20_000;
+/// Most values of all attributes together, counted once for every decision.
+pub const VALUES_MAX: usize = 50_000;
+/// Most categories, repeated ones too.
+pub const CATEGORIES_MAX: usize = 1_000;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -87,14 +89,23 @@ impl Request {
     /// The decisions asked for, each as a request of its own: by reference, or one for every choice among the
     /// categories that come more than once (multiple decision profile, 2.3 and 2.4). Altinn makes no such choice.
     pub fn decisions(&self, semantics: Semantics) -> Result<Vec<Vec<&Category>>, RequestError> {
+        if self.categories.len() > CATEGORIES_MAX {
+            let message = format!("a request has at most {CATEGORIES_MAX} categories");
+            return Err(RequestError::new("too_many_categories", message));
+        }
         let decisions = match semantics {
             _ if !self.references.is_empty() => self.referenced(semantics)?,
             Semantics::Standard => self.choices()?,
             Semantics::Altinn => vec![self.categories.iter().collect()],
         };
-        let values = self.categories.iter().flat_map(|category| &category.attributes).map(|one| one.values.len());
-        if values.sum::<usize>() > VALUES_MAX {
-            return Err(RequestError::new("too_many_values", format!("a request has at most {VALUES_MAX} values")));
+        let mut values = 0_usize;
+        for category in decisions.iter().flatten() {
+            let of_category = category.attributes.iter().map(|attribute| attribute.values.len().saturating_add(1));
+            values = values.saturating_add(1).saturating_add(of_category.sum());
+            if values > VALUES_MAX {
+                let message = format!("the decisions of a request have at most {VALUES_MAX} attributes and values");
+                return Err(RequestError::new("too_many_values", message));
+            }
         }
         Ok(decisions)
     }
@@ -255,6 +266,11 @@ mod tests {
         request.categories.push(category("r", "0"));
         request.references = vec![vec!["0".to_owned()]];
         assert_eq!(request.decisions(Semantics::Standard).unwrap_err().code, "category_id_twice");
+        request.categories = vec![category("r", "0")];
+        request.references = vec![vec!["0".to_owned(); VALUES_MAX + 1]];
+        assert_eq!(request.decisions(Semantics::Standard).unwrap_err().code, "too_many_values");
+        request.categories = many(CATEGORIES_MAX + 1, "s");
+        assert_eq!(request.decisions(Semantics::Altinn).unwrap_err().code, "too_many_categories");
         let value = RequestValue { data_type: String::new(), text: String::new() };
         let attribute = RequestAttribute { values: vec![value; VALUES_MAX + 1], ..RequestAttribute::default() };
         request = Request {

@@ -1,7 +1,7 @@
 //! Typed values: the sixteen data types of XACML 3.0 that need no XPath, how they are written and compared.
 //!
 //! A value is parsed once, from a policy or a request, and never wraps silently: what does not fit is refused. Functions
-//! over values are in [`super::functions`].
+//! over values are in `super::functions`.
 
 mod calendar;
 mod names;

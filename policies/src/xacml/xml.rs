@@ -11,6 +11,8 @@ use roxmltree::{Document, Node, ParsingOptions};
 pub const XML_BYTES_MAX: usize = 4 << 20;
 /// Deepest nesting of elements that is read.
 pub const XML_DEPTH_MAX: usize = 64;
+/// Most attributes of one element, namespaces among them: each is compared with each.
+const ATTRIBUTES_MAX: usize = 64;
 /// Most nodes (elements, texts, comments) of one document.
 const NODES_MAX: u32 = 500_000;
 
@@ -60,13 +62,24 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, XmlError> {
 
 /// The tree of a document's text.
 pub(crate) fn tree(text: &str) -> Result<Document<'_>, XmlError> {
-    if let Some(line) = too_deep(text) {
-        return Err(XmlError {
-            line,
-            code: "xml_too_deep",
-            message: format!("elements are nested deeper than {XML_DEPTH_MAX}"),
-            cure: "flatten the expression or the policy sets",
-        });
+    match excess(text) {
+        Some((line, Excess::Depth)) => {
+            return Err(XmlError {
+                line,
+                code: "xml_too_deep",
+                message: format!("elements are nested deeper than {XML_DEPTH_MAX}"),
+                cure: "flatten the expression or the policy sets",
+            });
+        }
+        Some((line, Excess::Attributes)) => {
+            return Err(XmlError {
+                line,
+                code: "xml_too_many_attributes",
+                message: format!("an element has more than {ATTRIBUTES_MAX} attributes"),
+                cure: "remove those that XACML does not know",
+            });
+        }
+        None => {}
     }
     // Document types are refused, and with them every entity.
     let options = ParsingOptions { nodes_limit: NODES_MAX, ..ParsingOptions::default() };
@@ -112,8 +125,14 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// The line on which elements are nested too deeply. A guide only: text that is not XML is refused by the parser.
-fn too_deep(text: &str) -> Option<u32> {
+/// What there is too much of.
+enum Excess {
+    Depth,
+    Attributes,
+}
+
+/// The line on which there is too much. A guide only: text that is not XML is refused by the parser.
+fn excess(text: &str) -> Option<(u32, Excess)> {
     let (mut open, mut line) = (0_usize, 1_u32);
     let mut rest = text;
     while let Some((before, markup)) = rest.split_once('<') {
@@ -131,8 +150,13 @@ fn too_deep(text: &str) -> Option<u32> {
             } else if !inside.starts_with('!') && !inside.ends_with('/') {
                 open = open.saturating_add(1);
                 if open > XML_DEPTH_MAX {
-                    return Some(line);
+                    return Some((line, Excess::Depth));
                 }
+            }
+            if inside.bytes().filter(|byte| *byte == b'=').count() > ATTRIBUTES_MAX
+                && attributes(inside) > ATTRIBUTES_MAX
+            {
+                return Some((line, Excess::Attributes));
             }
             line = line.saturating_add(newlines(inside));
             rest = after;
@@ -157,6 +181,22 @@ fn tag(markup: &str) -> (&str, &str) {
         }
     }
     (markup, "")
+}
+
+/// How many values in quotes a tag has.
+fn attributes(tag: &str) -> usize {
+    let (mut quote, mut count) = (None, 0_usize);
+    for byte in tag.bytes() {
+        match (quote, byte) {
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), _) if open == byte => {
+                quote = None;
+                count = count.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+    count
 }
 
 fn newlines(text: &str) -> u32 {
@@ -205,6 +245,11 @@ mod tests {
         let flat =
             format!("<a>{}<!-- {} --><![CDATA[{}]]></a>", "<b/>".repeat(100), "<a>".repeat(100), "<a>".repeat(100));
         assert!(tree(&flat).is_ok());
+        let wide = |count: usize| {
+            format!("<a{} b='{}'/>", (1..count).map(|at| format!(" a{at}=''")).collect::<String>(), "=".repeat(100))
+        };
+        assert!(tree(&wide(ATTRIBUTES_MAX)).is_ok());
+        assert_eq!(tree(&wide(ATTRIBUTES_MAX + 1)).unwrap_err().code, "xml_too_many_attributes");
     }
 
     #[test]

@@ -217,3 +217,18 @@ fn requests_that_cannot_be_read_are_indeterminate() {
     request.combined_decision = true;
     assert_eq!(decide(&xml, &request, Semantics::Standard).decision, Decision::Indeterminate);
 }
+
+#[test]
+fn texts_cannot_grow_without_end() {
+    let variables: String = (0..40)
+        .map(|at| {
+            let doubled = expression(&format!("(2.0/string-concatenate $v{} $v{})", at + 1, at + 1));
+            format!(r#"<VariableDefinition VariableId="v{at}">{doubled}</VariableDefinition>"#)
+        })
+        .collect();
+    let last =
+        format!(r#"<VariableDefinition VariableId="v40">{}</VariableDefinition>"#, expression("string:xxxxxxxx"));
+    let condition = condition("(string-equal $v0 string:x)");
+    let xml = policy("p", PERMIT_OVERRIDES, &format!("{variables}{last}{}", rule("r", "Permit", &condition)));
+    assert_eq!(standard(&xml, &[]).status.code, StatusCode::ProcessingError);
+}

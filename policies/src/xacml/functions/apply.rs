@@ -10,6 +10,9 @@ use super::{Comparison, Function, HigherOrder, bags, regexp};
 use crate::xacml::evaluate::{Failure, Operand, Outcome};
 use crate::xacml::value::Value;
 
+/// Longest text that joining gives, in bytes.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
 /// What an evaluation may still spend.
 #[derive(Debug)]
 pub(crate) struct Fuel(u64);
@@ -65,7 +68,9 @@ pub(crate) fn apply_over_bags(
 ) -> Outcome {
     let mut lists: Vec<Vec<Value>> = Vec::with_capacity(arguments.len());
     for argument in arguments {
-        lists.push(match argument.as_ref().map_err(Clone::clone)? {
+        let argument = argument.as_ref().map_err(Clone::clone)?;
+        fuel.pay(argument.weight())?;
+        lists.push(match argument {
             Operand::One(value) => vec![value.clone()],
             Operand::Bag(values) => values.to_vec(),
         });
@@ -238,8 +243,8 @@ fn known_arguments(function: Function, arguments: &[Operand], fuel: &mut Fuel) -
         (Function::TimeInRange, [One(Value::Time(at)), One(Value::Time(first)), One(Value::Time(last))]) => {
             Value::Boolean(at.is_in_range(*first, *last))
         }
-        (Function::Concatenate, _) => String(joined(arguments)),
-        (Function::UriConcatenate, _) => AnyUri(joined(arguments)),
+        (Function::Concatenate, _) => String(joined(arguments)?),
+        (Function::UriConcatenate, _) => AnyUri(joined(arguments)?),
         (Function::FromString(kind), [One(String(text))]) => {
             Value::parse(kind, text).map_err(|error| Failure::syntax(error.to_string()))?
         }
@@ -299,14 +304,17 @@ fn moved(to: &Value, duration: &Value, subtract: bool) -> Option<Value> {
     })
 }
 
-fn joined(arguments: &[Operand]) -> Arc<str> {
+fn joined(arguments: &[Operand]) -> Result<Arc<str>, Failure> {
     let mut text = String::new();
     for argument in arguments {
         if let Operand::One(Value::String(part) | Value::AnyUri(part)) = argument {
+            if text.len().saturating_add(part.len()) > TEXT_BYTES_MAX {
+                return Err(Failure::processing("a text longer than allowed"));
+            }
             text.push_str(part);
         }
     }
-    text.into()
+    Ok(text.into())
 }
 
 /// The characters from one position up to before another; -1 means the end.

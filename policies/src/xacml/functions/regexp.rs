@@ -14,8 +14,9 @@ use crate::xacml::evaluate::Failure;
 /// Longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 4_096;
 /// Largest compiled form, in bytes.
-const PROGRAM_BYTES_MAX: usize = 1 << 20;
-/// What compiling a pattern costs in fuel, for each of its bytes.
+const PROGRAM_BYTES_MAX: usize = 256 << 10;
+/// What compiling a pattern costs in fuel, at least and for each of its bytes: few bytes may stand for much.
+const FUEL_PER_PATTERN: u64 = 1_000;
 const FUEL_PER_PATTERN_BYTE: u64 = 32;
 
 /// XML's letters that may begin a name, and those that may follow, inside a class.
@@ -25,7 +26,8 @@ const NAME_MORE: &str = r"\-.0-9\x{B7}\x{300}-\x{36F}\x{203F}-\x{2040}";
 /// Whether some part of the text matches the pattern.
 pub(crate) fn is_match(pattern: &str, text: &str, fuel: &mut Fuel) -> Result<bool, Failure> {
     let length = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
-    fuel.pay(length(pattern).saturating_mul(FUEL_PER_PATTERN_BYTE).saturating_add(length(text) >> 2))?;
+    let compiling = length(pattern).saturating_mul(FUEL_PER_PATTERN_BYTE).saturating_add(FUEL_PER_PATTERN);
+    fuel.pay(compiling.saturating_add(length(text) >> 2))?;
     Ok(compile(pattern)?.is_match(text))
 }
 
