@@ -49,6 +49,9 @@ use response::{DecisionResult, Response, StatusCode};
 /// Steps that a decision may take, unless said otherwise.
 pub const FUEL_MAX: u64 = 2_000_000;
 
+/// Answer to a request that wants several decisions to be one.
+const COMBINED_DECISION: &str = "`CombinedDecision` is an optional feature that is not supported";
+
 /// How a policy is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Semantics {
@@ -128,9 +131,8 @@ impl CompiledPolicy {
 
     /// Decides. A request that cannot be read is answered with Indeterminate, never with an error.
     pub fn decide(&self, request: &Request, environment: Environment) -> Response {
-        if request.combined_decision && self.semantics() == Semantics::Standard {
-            let message = "`CombinedDecision` is an optional feature that is not supported";
-            return Response::indeterminate(StatusCode::ProcessingError, message);
+        if request.combined_decision {
+            return Response::indeterminate(StatusCode::ProcessingError, COMBINED_DECISION);
         }
         match request.decisions(self.semantics()) {
             Err(error) => Response::indeterminate(StatusCode::SyntaxError, error.message),

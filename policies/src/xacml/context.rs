@@ -136,6 +136,9 @@ pub fn decide(request: &Request, world: &World, entry: EntryPoint, environment: 
         EntryPoint::Internal => Response::indeterminate(StatusCode::SyntaxError, message),
         EntryPoint::External => Response::indeterminate(StatusCode::ProcessingError, message),
     };
+    if request.combined_decision {
+        return wrong(WrongRequest(super::COMBINED_DECISION.to_owned()));
+    }
     let decisions = match request.decisions(Semantics::Altinn) {
         Ok(decisions) => decisions,
         Err(error) => return wrong(WrongRequest(error.message)),

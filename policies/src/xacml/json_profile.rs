@@ -64,7 +64,8 @@ impl Reader {
         self.known(object, &[&short[..], &REQUEST_MEMBERS].concat(), "`Request`")?;
         let mut request = Request {
             return_policy_ids: self.boolean(object, "ReturnPolicyIdList")?,
-            combined_decision: self.boolean(object, "CombinedDecision")?,
+            // Altinn looks at it in XML only.
+            combined_decision: self.boolean(object, "CombinedDecision")? && self.semantics == Semantics::Standard,
             references: self.references(object)?,
             categories: Vec::new(),
         };

@@ -1,5 +1,5 @@
 //! Whether a policy is valid for a resource of the Resource Registry: every rule names the resource, and no other
-//! (`pdp.md` has the origin; Altinn's `EnsureValidPolicy`).
+//! (the registry's own check, `EnsureValidPolicy`).
 //!
 //! Not here: what is unwise but valid. That is for the linter.
 

@@ -62,7 +62,8 @@ impl Complete {
         {
             return wrong("a person's identity number can not be combined with other subject identifiers");
         }
-        let names_person = names_person || complete.attributes(urn::CATEGORY_RESOURCE).any(|one| one.id == PERSON);
+        let names_person = names_person
+            || complete.attributes(urn::CATEGORY_RESOURCE).any(|one| [PERSON, OLD_PERSON].contains(&one.id.as_str()));
         if names_person && entry == EntryPoint::Internal {
             return wrong("identity numbers are not allowed here");
         }
@@ -106,7 +107,8 @@ impl Complete {
         }
         if of(self, PARTY_ID).is_none() {
             let organization = of(self, urn::ORGANIZATION_NUMBER).or_else(|| of(self, OLD_ORGANIZATION));
-            let (person, uuid) = (of(self, PERSON), of(self, PARTY_UUID));
+            let person = of(self, PERSON).or_else(|| of(self, OLD_PERSON));
+            let uuid = of(self, PARTY_UUID);
             let found = world.parties.iter().find(|party| {
                 (organization.is_some() && party.organization == organization)
                     || (person.is_some() && party.person == person)
