@@ -346,16 +346,19 @@ pub fn open(
     if signed_later || manifest.not_after > manifest.issued_at.plus_seconds(VALIDITY_SECONDS_MAX) {
         return Err(SnapshotError::Times);
     }
-    match current {
-        Some(current) if manifest == *current => return Err(SnapshotError::InForce),
-        Some(current) if !manifest.succeeds(current) => return Err(SnapshotError::NotNewer),
-        _ => {}
+    let in_force = current.is_some_and(|current| manifest == *current);
+    if !in_force && current.is_some_and(|current| !manifest.succeeds(current)) {
+        return Err(SnapshotError::NotNewer);
     }
     if image.len() as u64 != manifest.image_bytes {
         return Err(SnapshotError::Length);
     }
     if hash_chunks(image) != manifest.chunk_hashes {
         return Err(SnapshotError::Hash);
+    }
+    // Only now: a damaged copy of what is in force is a damaged snapshot.
+    if in_force {
+        return Err(SnapshotError::InForce);
     }
     let start = body.len() - image.len();
     Ok(PolicySet::enforce(manifest, Image::load(body, start)?))
