@@ -1,9 +1,11 @@
-//! The register of parties: organisations, and who holds which role at them. Who may approve follows from it.
+//! The register of parties: organisations, which of them are sub units, and who holds which role at them. Who may approve
+//! follows from it, and part of what users may do ([`role_catalogue`]).
 //!
 //! Portvakt does not keep the register's truth: an operator imports it ([`import`]).
 
 mod import;
 pub(crate) mod model;
+mod role_catalogue;
 pub(crate) mod store;
 
 use axum::Router;

@@ -1,6 +1,6 @@
 //! `PUT /portvakt/v1/parties`: parties and role assignments, all or none.
 //!
-//! Parties are added or brought up to date. Of each organisation that the body names, in `parties` or in
+//! Parties are added or brought up to date, main unit included: without `mainUnit` a party is nobody's sub unit. Of each organisation that the body names, in `parties` or in
 //! `roleAssignments`, the role assignments are replaced: who is not in the body has no role there any more.
 
 use std::collections::BTreeSet;
@@ -10,6 +10,7 @@ use axum::extract::State;
 use policies::id::{OrganizationNumber, PartyUuid};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sqlx::SqliteConnection;
 
 use super::model::{Party, PartyId, Role, RoleAssignment};
 use super::store;
@@ -35,6 +36,7 @@ struct PartyBody {
     party_uuid: PartyUuid,
     organization_number: OrganizationNumber,
     name: String,
+    main_unit: Option<OrganizationNumber>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,18 +57,29 @@ pub(super) async fn handler(
     let of_roles = body.role_assignments.iter().map(|assignment| assignment.organization_number);
     let named: BTreeSet<_> = of_parties.chain(of_roles).collect();
     let mut change = state.store.change().await?;
+    let mut sub_units = Vec::new();
     for party in body.parties {
         let party = Party {
             id: party.party_id,
             uuid: party.party_uuid,
             organization: party.organization_number,
             name: text("name", &party.name, NAME_CHARS_MAX)?,
+            main_unit: party.main_unit,
         };
         if store::conflicts(change.connection(), &party).await? {
             let which = format!("party {}, organisation {}", party.id, party.organization);
             return Err(Problem::new(codes::PARTY_CONFLICT).detail(which));
         }
         store::upsert(change.connection(), &party).await?;
+        sub_units.extend(party.main_unit.map(|main_unit| (party.organization, main_unit)));
+    }
+    // Only now: a main unit may come after its sub units.
+    for (organization, main_unit) in sub_units {
+        put_main_unit(change.connection(), organization, main_unit).await?;
+    }
+    if let Some(organization) = store::nested_sub_unit(change.connection()).await? {
+        let detail = format!("the main unit of {organization} is a sub unit itself");
+        return Err(Problem::new(codes::MAIN_UNIT_NESTED).detail(detail));
     }
     for organization in named {
         store::unassign_all(change.connection(), organization).await?;
@@ -85,6 +98,21 @@ pub(super) async fn handler(
     let log = json!({ "by": operator.organization, "counts": counts });
     change.commit(state.clock.now(), "parties_imported", log).await?;
     Ok(Json(counts))
+}
+
+async fn put_main_unit(
+    connection: &mut SqliteConnection,
+    organization: OrganizationNumber,
+    main_unit: OrganizationNumber,
+) -> Result<(), Problem> {
+    if organization == main_unit {
+        return Err(Problem::new(codes::MAIN_UNIT_OF_ITSELF).detail(organization.to_string()));
+    }
+    if !store::is_registered(connection, main_unit).await? {
+        return Err(Problem::new(codes::PARTY_UNKNOWN).detail(format!("main unit {main_unit}")));
+    }
+    store::set_main_unit(connection, organization, main_unit).await?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -165,6 +193,60 @@ mod tests {
             test.put(PATH, &test.operator(), &body).await.expect_code(status, code);
         }
         assert_eq!(test.state.store.revision().await.unwrap(), before);
+    }
+
+    fn sub_unit(id: u32, organization: &str, main_unit: &str) -> serde_json::Value {
+        let mut sub_unit = party(id, id, organization);
+        sub_unit["mainUnit"] = json!(main_unit);
+        sub_unit
+    }
+
+    async fn sub_units(test: &TestState) -> String {
+        let mut connection = test.state.store.read().await.unwrap();
+        json!(crate::parties::store::sub_units(&mut connection).await.unwrap()).to_string()
+    }
+
+    #[tokio::test]
+    async fn sub_units_come_before_or_after_their_main_unit_and_may_leave_it() {
+        let test = TestState::new().await;
+        let units =
+            [sub_unit(2, "310247057", "310247049"), party(1, 1, "310247049"), sub_unit(3, "310247065", "310247049")];
+        test.put(PATH, &test.operator(), &json!({ "parties": units })).await.expect(200);
+        assert_eq!(sub_units(&test).await, r#"{"310247049":["310247057","310247065"]}"#);
+        test.put(PATH, &test.operator(), &json!({ "parties": [party(2, 2, "310247057")] })).await.expect(200);
+        assert_eq!(sub_units(&test).await, r#"{"310247049":["310247065"]}"#);
+    }
+
+    #[tokio::test]
+    async fn a_main_unit_is_registered_another_party_and_no_sub_unit() {
+        let test = TestState::new().await;
+        test.put(PATH, &test.operator(), &json!({ "parties": [party(1, 1, "310247049"), party(2, 2, "310247057")] }))
+            .await
+            .expect(200);
+        for (parties, status, code) in [
+            (vec![sub_unit(3, "310247065", "310247022")], 400, "party_unknown"),
+            (vec![sub_unit(1, "310247049", "310247049")], 400, "main_unit_of_itself"),
+            (
+                vec![sub_unit(1, "310247049", "310247057"), sub_unit(2, "310247057", "310247049")],
+                409,
+                "main_unit_nested",
+            ),
+            (
+                vec![sub_unit(2, "310247057", "310247049"), sub_unit(3, "310247065", "310247057")],
+                409,
+                "main_unit_nested",
+            ),
+            (vec![sub_unit(3, "310247065", "310247066")], 400, "json_invalid"),
+        ] {
+            test.put(PATH, &test.operator(), &json!({ "parties": parties })).await.expect_code(status, code);
+        }
+        assert_eq!(sub_units(&test).await, "{}");
+        // The second level may come with a later import, too.
+        test.put(PATH, &test.operator(), &json!({ "parties": [sub_unit(2, "310247057", "310247049")] }))
+            .await
+            .expect(200);
+        let top = json!({ "parties": [party(3, 3, "310247065"), sub_unit(1, "310247049", "310247065")] });
+        test.put(PATH, &test.operator(), &top).await.expect_code(409, "main_unit_nested");
     }
 
     #[tokio::test]

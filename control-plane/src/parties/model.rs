@@ -46,6 +46,8 @@ pub(crate) struct Party {
     pub(crate) uuid: PartyUuid,
     pub(crate) organization: OrganizationNumber,
     pub(crate) name: String,
+    /// The organisation that this one is a sub unit of.
+    pub(crate) main_unit: Option<OrganizationNumber>,
 }
 
 /// What a person is at an organisation, in the words of the Register of Business Enterprises. These are its key roles;
@@ -62,7 +64,7 @@ pub(crate) enum Role {
     Styreleder,
 }
 
-const ROLES: [(Role, &str); 8] = [
+pub(super) const ROLES: [(Role, &str); 8] = [
     (Role::BestyrendeReder, "bestyrende-reder"),
     (Role::Bostyrer, "bostyrer"),
     (Role::DagligLeder, "daglig-leder"),

@@ -1,5 +1,7 @@
 //! The tables of parties and role assignments. Only key roles are stored, see [`super::model::Role`].
 
+use std::collections::BTreeMap;
+
 use policies::id::{OrganizationNumber, PartyUuid};
 use sqlx::SqliteConnection;
 
@@ -12,11 +14,12 @@ struct PartyRow {
     party_id: i64,
     organization: String,
     name: String,
+    main_unit: Option<String>,
 }
 
 pub(crate) async fn find(connection: &mut SqliteConnection, id: PartyId) -> Result<Option<Party>, sqlx::Error> {
     let row: Option<PartyRow> =
-        sqlx::query_as("SELECT uuid, party_id, organization, name FROM party WHERE party_id = ?")
+        sqlx::query_as("SELECT uuid, party_id, organization, name, main_unit FROM party WHERE party_id = ?")
             .bind(id.as_i64())
             .fetch_optional(connection)
             .await?;
@@ -58,10 +61,11 @@ pub(super) async fn conflicts(connection: &mut SqliteConnection, party: &Party) 
     .await
 }
 
+/// The party without its main unit, which [`set_main_unit`] stores.
 pub(super) async fn upsert(connection: &mut SqliteConnection, party: &Party) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO party (uuid, party_id, organization, name) VALUES (?, ?, ?, ?) \
-         ON CONFLICT (uuid) DO UPDATE SET party_id = excluded.party_id, name = excluded.name",
+         ON CONFLICT (uuid) DO UPDATE SET party_id = excluded.party_id, name = excluded.name, main_unit = NULL",
     )
     .bind(party.uuid.to_string())
     .bind(party.id.as_i64())
@@ -70,6 +74,46 @@ pub(super) async fn upsert(connection: &mut SqliteConnection, party: &Party) -> 
     .execute(connection)
     .await?;
     Ok(())
+}
+
+pub(super) async fn set_main_unit(
+    connection: &mut SqliteConnection,
+    organization: OrganizationNumber,
+    main_unit: OrganizationNumber,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE party SET main_unit = ? WHERE organization = ?")
+        .bind(main_unit.to_string())
+        .bind(organization.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// An organisation whose main unit has a main unit.
+pub(super) async fn nested_sub_unit(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT unit.organization FROM party AS unit JOIN party AS main ON main.organization = unit.main_unit \
+         WHERE main.main_unit IS NOT NULL ORDER BY unit.organization LIMIT 1",
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// The sub units of every organisation that has some.
+pub(crate) async fn sub_units(
+    connection: &mut SqliteConnection,
+) -> Result<BTreeMap<OrganizationNumber, Vec<OrganizationNumber>>, sqlx::Error> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT main_unit, organization FROM party WHERE main_unit IS NOT NULL ORDER BY main_unit, organization",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut sub_units: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (main_unit, organization) in rows {
+        let main_unit = decoded(OrganizationNumber::parse(&main_unit))?;
+        sub_units.entry(main_unit).or_default().push(decoded(OrganizationNumber::parse(&organization))?);
+    }
+    Ok(sub_units)
 }
 
 /// Takes every role at the organisation away.
@@ -100,5 +144,6 @@ fn party(row: PartyRow) -> Result<Party, sqlx::Error> {
         uuid: decoded(PartyUuid::parse(&row.uuid))?,
         organization: decoded(OrganizationNumber::parse(&row.organization))?,
         name: row.name,
+        main_unit: row.main_unit.map(|main_unit| decoded(OrganizationNumber::parse(&main_unit))).transpose()?,
     })
 }

@@ -97,6 +97,8 @@ problem_codes! {
     // Ours: parties, resources, gateways.
     PARTY_UNKNOWN = "party_unknown", BAD_REQUEST, "The organisation is not in the register of parties.";
     PARTY_CONFLICT = "party_conflict", CONFLICT, "The number already belongs to another party.";
+    MAIN_UNIT_OF_ITSELF = "main_unit_of_itself", BAD_REQUEST, "An organisation is not its own main unit.";
+    MAIN_UNIT_NESTED = "main_unit_nested", CONFLICT, "A main unit is nobody's sub unit.";
     PROVIDER_UNKNOWN = "provider_unknown", NOT_FOUND, "There is no such API provider.";
     CREDENTIAL_UNKNOWN = "credential_unknown", NOT_FOUND, "The API provider has no such gateway credential.";
     RESOURCE_UNKNOWN = "resource_unknown", NOT_FOUND, "The API provider has no such resource.";
