@@ -103,6 +103,9 @@ problem_codes! {
     CREDENTIAL_UNKNOWN = "credential_unknown", NOT_FOUND, "The API provider has no such gateway credential.";
     RESOURCE_UNKNOWN = "resource_unknown", NOT_FOUND, "The API provider has no such resource.";
     RESOURCE_OTHER_PROVIDER = "resource_other_provider", CONFLICT, "The resource id belongs to another API provider.";
+    ACCESS_LIST_UNKNOWN = "access_list_unknown", NOT_FOUND, "The API provider has no such access list.";
+    ACCESS_LIST_IN_USE = "access_list_in_use", CONFLICT, "A resource uses the access list.";
+    POLICY_UNKNOWN = "policy_unknown", NOT_FOUND, "The resource has no such policy.";
     POLICY_INVALID = "policy_invalid", BAD_REQUEST, "The resource policy is not accepted.";
     POLICY_REFUSED = "policy_refused", BAD_REQUEST, "With this resource policy the provider's snapshot would not be accepted by a gateway.";
     POLICY_UNREADABLE = "policy_unreadable", CONFLICT, "A stored resource policy is not accepted any more; store it anew first.";

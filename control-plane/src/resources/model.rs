@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use policies::Timestamp;
 use policies::id::{ActionId, ProviderId, ResourceId};
 use policies::snapshot::{CallerKind, CompileErrors, Document, ResourceDocument, RouteDocument, RuleDocument, compile};
-use policies::xacml::{ResourcePolicy, XacmlError};
+use policies::xacml::{ResourcePolicy, Semantics, XacmlError};
+use serde::{Deserialize, Serialize};
 
 /// A resource of the Resource Registry that a provider protects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,77 @@ pub(crate) struct Resource {
     pub(crate) delegable: bool,
     /// XACML, as it was sent; `None` until there is one.
     pub(crate) policy: Option<String>,
+    /// How the policy is read.
+    pub(crate) semantics: Semantics,
+}
+
+/// A policy as it was stored once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PolicyVersion {
+    pub(crate) version: i64,
+    pub(crate) at: Timestamp,
+    pub(crate) semantics: Semantics,
+    /// XACML, as it was sent.
+    pub(crate) xml: String,
+}
+
+/// The names of the two readings of policies.
+const SEMANTICS: [(Semantics, &str); 2] = [(Semantics::Altinn, "altinn"), (Semantics::Standard, "standard")];
+
+/// Neither `altinn` nor `standard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected `altinn` or `standard`")]
+pub(crate) struct SemanticsError;
+
+/// How a reading of policies is called.
+pub(crate) fn semantics_name(semantics: Semantics) -> &'static str {
+    SEMANTICS.iter().find(|(known, _)| *known == semantics).map_or("", |(_, name)| name)
+}
+
+/// The reading with this name.
+pub(crate) fn parse_semantics(name: &str) -> Result<Semantics, SemanticsError> {
+    SEMANTICS.iter().find(|(_, known)| *known == name).map(|(semantics, _)| *semantics).ok_or(SemanticsError)
+}
+
+/// Whether only members of a resource's access lists may use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AccessListMode {
+    /// Everybody with a right may.
+    Disabled,
+    /// Members only; without lists, or with empty ones, nobody.
+    Enabled,
+}
+
+/// Name of a provider's access list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct AccessListId(
+    // Invariant: 1 to `BYTES_MAX` lower-case letters, digits and `-`.
+    String,
+);
+
+/// The text is not the name of an access list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an access list is named by 1 to 64 lower-case letters, digits and `-`")]
+pub(crate) struct AccessListIdError;
+
+impl AccessListId {
+    const BYTES_MAX: usize = 64;
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AccessListId {
+    type Error = AccessListIdError;
+
+    fn try_from(text: String) -> Result<Self, AccessListIdError> {
+        let is_named = (1..=Self::BYTES_MAX).contains(&text.len())
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if is_named { Ok(Self(text)) } else { Err(AccessListIdError) }
+    }
 }
 
 impl Resource {

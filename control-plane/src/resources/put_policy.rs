@@ -1,15 +1,19 @@
-//! `PUT /portvakt/v1/providers/{provider}/resources/{resource}/policy`: the resource's XACML policy.
+//! `PUT /portvakt/v1/providers/{provider}/resources/{resource}/policy?semantics`: the resource's XACML policy, read as
+//! Altinn does (`altinn`, the default) or as the standard says (`standard`). Each is kept as a version.
 
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
-use policies::xacml::ResourcePolicy;
+use policies::id::ResourceId;
+use policies::xacml::validity::check_resource_policy;
+use policies::xacml::{self, CompiledPolicy, PolicyError, ResourcePolicy, Semantics};
 use serde_json::{Value, json};
 
+use super::model::{parse_semantics, semantics_name};
 use super::put_resource::ResourceInPath;
 use super::store;
 use crate::caller::ResourceOwner;
 use crate::json::{body_bytes, media_type};
-use crate::parameters::PathOf;
+use crate::parameters::{PathOf, Query};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
@@ -35,31 +39,48 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,
     PathOf(ResourceInPath { resource: id }): PathOf<ResourceInPath>,
+    query: Query,
     Xml(xml): Xml,
 ) -> Result<Json<Value>, Problem> {
-    let policy = ResourcePolicy::parse(&xml, &id).map_err(|error| {
-        Problem::new(codes::POLICY_INVALID)
-            .detail(&error.message)
-            .member("line", error.line)
-            .member("reason", error.code)
-    })?;
+    let semantics = query.parsed("semantics", parse_semantics)?.unwrap_or(Semantics::Altinn);
+    let policy = accepted(&xml, &id, semantics)?;
     let mut change = state.store.change().await?;
     store::find(change.connection(), &id)
         .await?
         .filter(|resource| resource.provider == owner.provider)
         .ok_or(codes::RESOURCE_UNKNOWN)?;
-    store::replace_policy(change.connection(), &id, &xml).await?;
+    let now = state.clock.now();
+    let version = store::replace_policy(change.connection(), &id, &xml, semantics, now).await?;
     // Another resource's policy that cannot be read any more is no reason to refuse this one.
     let catalogue = store::catalogue(change.connection(), &owner.provider).await?;
     catalogue.check().map_err(|errors| super::put_routes::refused(codes::POLICY_REFUSED, &errors))?;
     let answer = json!({
         "resource": id,
+        "version": version,
+        "semantics": semantics_name(semantics),
         "actions": policy.actions(),
         "minimumAuthenticationLevel": policy.minimum_authentication_level(),
     });
     let log = json!({ "policy": answer, "provider": owner.provider, "by": owner.organization });
-    change.commit(state.clock.now(), "policy_stored", log).await?;
+    change.commit(now, "policy_stored", log).await?;
     Ok(Json(answer))
+}
+
+/// The policy as gateways enforce it, if both they and the decision endpoints read it and it is the resource's.
+fn accepted(xml: &str, resource: &ResourceId, semantics: Semantics) -> Result<ResourcePolicy, Problem> {
+    let refused = |line: u32, reason: &str, message: &str| {
+        Problem::new(codes::POLICY_INVALID).detail(message).member("line", line).member("reason", reason)
+    };
+    let policy =
+        ResourcePolicy::parse(xml, resource).map_err(|error| refused(error.line, error.code, &error.message))?;
+    let check = || {
+        let document = xacml::parse("policy.xml", xml.as_bytes())?;
+        check_resource_policy(&document, resource)?;
+        CompiledPolicy::compile(&document, &[], semantics)
+    };
+    check()
+        .map_err(|error: PolicyError| refused(error.line, error.code, &format!("{}; {}", error.message, error.cure)))?;
+    Ok(policy)
 }
 
 #[cfg(test)]
@@ -92,6 +113,7 @@ mod tests {
         test.put_xml(&path, &owner, &other).await.expect_code(400, "policy_invalid");
         let xml = story::policy("vat", &["read"], &[]);
         test.put(&path, &owner, &json!({})).await.expect_code(415, "media_type_unsupported");
+        test.put_xml(&format!("{path}?semantics=xacml"), &owner, &xml).await.expect_code(400, "query_invalid");
         let unknown = format!("{}/policy", story::resource("unknown"));
         test.put_xml(&unknown, &owner, &story::policy("unknown", &["read"], &[]))
             .await

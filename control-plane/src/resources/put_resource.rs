@@ -1,13 +1,17 @@
-//! `PUT /portvakt/v1/providers/{provider}/resources/{resource}`: what the resource is called, and whether rights on it
-//! can be delegated. Its policy is put apart.
+//! `PUT /portvakt/v1/providers/{provider}/resources/{resource}`: what the resource is called, whether rights on it can be
+//! delegated, and whether it is for the members of access lists only. Its policy is put apart.
+
+use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use policies::id::ResourceId;
+use policies::id::{ProviderId, ResourceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sqlx::SqliteConnection;
 
+use super::model::{AccessListId, AccessListMode};
 use super::store;
 use crate::caller::ResourceOwner;
 use crate::fields::{LocalizedText, NAME_CHARS_MAX, text};
@@ -16,11 +20,17 @@ use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
+/// Most access lists of one resource.
+const ACCESS_LISTS_MAX: usize = 32;
+
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Body {
     title: TitleBody,
     delegable: bool,
+    /// Absent: as they are, so that nobody opens a resource by not knowing of them.
+    access_lists: Option<BTreeSet<AccessListId>>,
+    access_list_mode: Option<AccessListMode>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,12 +62,44 @@ pub(super) async fn handler(
     if existing.as_ref().is_some_and(|resource| resource.provider != owner.provider) {
         return Err(codes::RESOURCE_OTHER_PROVIDER.into());
     }
+    check_access_lists(change.connection(), &owner.provider, body.access_lists.as_ref()).await?;
     store::upsert(change.connection(), &owner.provider, &id, &title, body.delegable).await?;
-    let log =
-        json!({ "resource": id, "provider": owner.provider, "delegable": body.delegable, "by": owner.organization });
+    let (lists, mode) = store::set_access_lists(
+        change.connection(),
+        &owner.provider,
+        &id,
+        body.access_lists.as_ref(),
+        body.access_list_mode,
+    )
+    .await?;
+    let log = json!({
+        "resource": id, "provider": owner.provider, "delegable": body.delegable, "accessLists": lists,
+        "accessListMode": mode, "by": owner.organization,
+    });
     change.commit(state.clock.now(), "resource_stored", log).await?;
     let status = if existing.is_none() { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(json!({ "id": id, "title": title, "delegable": body.delegable }))))
+    let answer = json!({
+        "id": id, "title": title, "delegable": body.delegable, "accessLists": lists, "accessListMode": mode,
+    });
+    Ok((status, Json(answer)))
+}
+
+/// Refuses lists that the provider does not have.
+async fn check_access_lists(
+    connection: &mut SqliteConnection,
+    provider: &ProviderId,
+    lists: Option<&BTreeSet<AccessListId>>,
+) -> Result<(), Problem> {
+    let invalid = |detail: String| Problem::new(codes::FIELD_INVALID).detail(detail);
+    if lists.is_some_and(|lists| lists.len() > ACCESS_LISTS_MAX) {
+        return Err(invalid(format!("`accessLists`: at most {ACCESS_LISTS_MAX}")));
+    }
+    for list in lists.into_iter().flatten() {
+        if store::find_access_list(connection, provider, list).await?.is_none() {
+            return Err(invalid(format!("`accessLists`: there is no list `{}`", list.as_str())));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

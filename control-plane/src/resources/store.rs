@@ -1,14 +1,22 @@
-//! The tables of providers and resources.
+//! The tables of providers and resources. Those of access lists are in [`access_lists`].
+
+mod access_lists;
 
 use policies::Timestamp;
 use policies::id::{OrganizationNumber, ProviderId, ResourceId};
 use policies::snapshot::RouteDocument;
+use policies::xacml::Semantics;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::model::{Catalogue, Resource};
+use super::model::{Catalogue, PolicyVersion, Resource, parse_semantics, semantics_name};
 use crate::fields::LocalizedText;
 use crate::store::decoded;
+
+pub(crate) use access_lists::access_list_members;
+pub(super) use access_lists::{
+    delete_access_list, find_access_list, put_access_list, resources_of_list, set_access_lists,
+};
 
 #[derive(sqlx::FromRow)]
 struct ResourceRow {
@@ -16,6 +24,15 @@ struct ResourceRow {
     provider: String,
     delegable: bool,
     policy: Option<String>,
+    semantics: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct PolicyVersionRow {
+    version: i64,
+    at: i64,
+    semantics: String,
+    xml: String,
 }
 
 /// Ids of all providers, in order.
@@ -60,10 +77,11 @@ pub(super) async fn upsert_provider(
 
 /// The resource, whoever's it is.
 pub(crate) async fn find(connection: &mut SqliteConnection, id: &ResourceId) -> Result<Option<Resource>, sqlx::Error> {
-    let row: Option<ResourceRow> = sqlx::query_as("SELECT id, provider, delegable, policy FROM resource WHERE id = ?")
-        .bind(id.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row: Option<ResourceRow> =
+        sqlx::query_as("SELECT id, provider, delegable, policy, semantics FROM resource WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(connection)
+            .await?;
     row.map(resource).transpose()
 }
 
@@ -76,11 +94,12 @@ pub(crate) async fn catalogue(
         .bind(provider.as_str())
         .fetch_one(&mut *connection)
         .await?;
-    let rows: Vec<ResourceRow> =
-        sqlx::query_as("SELECT id, provider, delegable, policy FROM resource WHERE provider = ? ORDER BY id")
-            .bind(provider.as_str())
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<ResourceRow> = sqlx::query_as(
+        "SELECT id, provider, delegable, policy, semantics FROM resource WHERE provider = ? ORDER BY id",
+    )
+    .bind(provider.as_str())
+    .fetch_all(connection)
+    .await?;
     Ok(Catalogue {
         provider: provider.clone(),
         resources: rows.into_iter().map(resource).collect::<Result<_, _>>()?,
@@ -111,13 +130,67 @@ pub(super) async fn upsert(
     Ok(())
 }
 
+/// Puts a policy in force and keeps it as a version of its own, whose number is returned.
 pub(super) async fn replace_policy(
     connection: &mut SqliteConnection,
     id: &ResourceId,
     xml: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE resource SET policy = ? WHERE id = ?").bind(xml).bind(id.as_str()).execute(connection).await?;
-    Ok(())
+    semantics: Semantics,
+    now: Timestamp,
+) -> Result<i64, sqlx::Error> {
+    let version = sqlx::query_scalar(
+        "INSERT INTO resource_policy_version (resource, version, at, semantics, xml) \
+         SELECT ?1, coalesce(max(version), 0) + 1, ?2, ?3, ?4 FROM resource_policy_version WHERE resource = ?1 \
+         RETURNING version",
+    )
+    .bind(id.as_str())
+    .bind(now.unix_millis())
+    .bind(semantics_name(semantics))
+    .bind(xml)
+    .fetch_one(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE resource SET policy = ?, semantics = ?, policy_version = ? WHERE id = ?")
+        .bind(xml)
+        .bind(semantics_name(semantics))
+        .bind(version)
+        .bind(id.as_str())
+        .execute(connection)
+        .await?;
+    Ok(version)
+}
+
+/// The resource's policy in force, or one of its versions.
+pub(super) async fn policy_version(
+    connection: &mut SqliteConnection,
+    id: &ResourceId,
+    version: Option<i64>,
+) -> Result<Option<PolicyVersion>, sqlx::Error> {
+    let row: Option<PolicyVersionRow> = sqlx::query_as(
+        "SELECT version, at, semantics, xml FROM resource_policy_version \
+         WHERE resource = ?1 AND version = coalesce(?2, (SELECT policy_version FROM resource WHERE id = ?1))",
+    )
+    .bind(id.as_str())
+    .bind(version)
+    .fetch_optional(connection)
+    .await?;
+    row.map(stored_policy).transpose()
+}
+
+/// The resource's policies as they were stored, newest first, at most `count_max`; their XML is left out.
+pub(super) async fn policy_versions(
+    connection: &mut SqliteConnection,
+    id: &ResourceId,
+    count_max: u32,
+) -> Result<Vec<PolicyVersion>, sqlx::Error> {
+    let rows: Vec<PolicyVersionRow> = sqlx::query_as(
+        "SELECT version, at, semantics, '' AS xml FROM resource_policy_version \
+         WHERE resource = ? ORDER BY version DESC LIMIT ?",
+    )
+    .bind(id.as_str())
+    .bind(count_max)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(stored_policy).collect()
 }
 
 pub(super) async fn replace_routes(
@@ -139,5 +212,15 @@ fn resource(row: ResourceRow) -> Result<Resource, sqlx::Error> {
         provider: decoded(ProviderId::parse(&row.provider))?,
         delegable: row.delegable,
         policy: row.policy,
+        semantics: decoded(parse_semantics(&row.semantics))?,
+    })
+}
+
+fn stored_policy(row: PolicyVersionRow) -> Result<PolicyVersion, sqlx::Error> {
+    Ok(PolicyVersion {
+        version: row.version,
+        at: Timestamp::from_unix_millis(row.at),
+        semantics: decoded(parse_semantics(&row.semantics))?,
+        xml: row.xml,
     })
 }
