@@ -1,9 +1,11 @@
 //! A decision as Altinn's service makes it: the request is completed from what is known about parties, roles, packages
 //! and instances, the resource's policy decides, then delegations, then the access list.
 //!
-//! What is known is a [`World`], passed in; nothing is looked up elsewhere. How a request is completed is in `enrich`. An
-//! error anywhere is one Indeterminate for the whole request, as at Altinn: only a Permit may pass.
+//! What is known is a [`World`], passed in; nothing is looked up elsewhere. How a request is completed is in `enrich`, how
+//! delegated rights become policies in [`delegation_policy`]. An error anywhere is one Indeterminate for the whole request,
+//! as at Altinn: only a Permit may pass.
 
+mod delegation;
 mod enrich;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +15,11 @@ use super::response::{Decision, DecisionResult, Response, StatusCode};
 use super::{CompiledPolicy, Environment, Form, Semantics};
 use crate::urn;
 use enrich::Complete;
+
+pub use delegation::delegation_policy;
+
+/// Says why a Permit became a Deny.
+pub const NOT_LISTED: &str = "the party is on none of the resource's access lists";
 
 /// What is known when a decision is made.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +38,8 @@ pub struct World {
     pub estate_roles: Vec<EstateRole>,
     /// Access packages.
     pub access_packages: Vec<PackageGrant>,
+    /// Access packages that users have through their roles, by number of the user and number of the party.
+    pub user_packages: BTreeMap<(String, String), Vec<String>>,
     /// Access lists (`{owner}:{list}`) by uuid of the party on them.
     pub access_lists: BTreeMap<String, Vec<String>>,
     /// Resources that only members of their access lists may use.
@@ -132,6 +141,18 @@ struct WrongRequest(String);
 
 /// Decides as Altinn does.
 pub fn decide(request: &Request, world: &World, entry: EntryPoint, environment: Environment) -> Response {
+    decide_as(Semantics::Altinn, request, world, entry, environment)
+}
+
+/// Decides in the same context, with the decisions that the request asks for and what it wants answered read as the
+/// semantics say. How a policy is read is the policy's own.
+pub fn decide_as(
+    semantics: Semantics,
+    request: &Request,
+    world: &World,
+    entry: EntryPoint,
+    environment: Environment,
+) -> Response {
     let wrong = |WrongRequest(message)| match entry {
         EntryPoint::Internal => Response::indeterminate(StatusCode::SyntaxError, message),
         EntryPoint::External => Response::indeterminate(StatusCode::ProcessingError, message),
@@ -139,12 +160,12 @@ pub fn decide(request: &Request, world: &World, entry: EntryPoint, environment: 
     if request.combined_decision {
         return wrong(WrongRequest(super::COMBINED_DECISION.to_owned()));
     }
-    let decisions = match request.decisions(Semantics::Altinn) {
+    let decisions = match request.decisions(semantics) {
         Ok(decisions) => decisions,
         Err(error) => return wrong(WrongRequest(error.message)),
     };
     let results: Result<Vec<_>, _> =
-        decisions.into_iter().map(|categories| world.decide_one(&categories, entry, environment)).collect();
+        decisions.into_iter().map(|categories| world.decide_one(&categories, request, entry, environment)).collect();
     results.map_or_else(wrong, |results| Response { results })
 }
 
@@ -152,6 +173,7 @@ impl World {
     fn decide_one(
         &self,
         categories: &[&Category],
+        request: &Request,
         entry: EntryPoint,
         environment: Environment,
     ) -> Result<DecisionResult, WrongRequest> {
@@ -164,14 +186,15 @@ impl World {
             .get(&resource)
             .ok_or_else(|| WrongRequest(format!("the resource `{resource}` has no policy")))?;
         complete.subject_attributes(self, policy, &subject);
-        let mut result = complete.decide(policy, environment);
+        let mut result = complete.decide(policy, request, environment);
         if result.decision == Decision::NotApplicable
-            && let Some(delegated) = self.by_delegation(&complete, &resource, policy, environment)
+            && let Some(delegated) = self.by_delegation(&complete, &resource, policy, request, environment)
         {
             result = delegated;
         }
         if result.decision == Decision::Permit && !self.is_listed(&complete, &resource) {
             result = DecisionResult::plain(Decision::Deny);
+            result.status.message = Some(NOT_LISTED.to_owned());
         }
         Ok(result)
     }
@@ -182,6 +205,7 @@ impl World {
         complete: &Complete,
         resource: &str,
         policy: &CompiledPolicy,
+        request: &Request,
         environment: Environment,
     ) -> Option<DecisionResult> {
         let party = complete.party()?;
@@ -198,7 +222,7 @@ impl World {
             if let Some((id, value)) = &delegation.recipient {
                 with_recipient.add_if_new(urn::CATEGORY_SUBJECT, id, value);
             }
-            let mut result = with_recipient.decide(&delegation.policy, environment);
+            let mut result = with_recipient.decide(&delegation.policy, request, environment);
             if result.decision == Decision::Permit {
                 if result.obligations.is_empty() {
                     result.obligations = policy.altinn_obligations();

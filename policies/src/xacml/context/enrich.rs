@@ -148,7 +148,11 @@ impl Complete {
                 .find(|(_, of_person)| Some(*of_person) == user.as_ref())
                 .map(|(person, _)| person.clone())
         });
-        let own_party = world.parties.iter().find(|party| person.is_some() && party.person == person);
+        let organization = of(self, urn::ORGANIZATION_NUMBER).or_else(|| of(self, OLD_ORGANIZATION));
+        let own_party = world.parties.iter().find(|party| {
+            (person.is_some() && party.person == person)
+                || (organization.is_some() && party.organization == organization)
+        });
         let uuid = of(self, PARTY_UUID).or_else(|| own_party.map(|party| party.uuid.clone()));
         Ok(Subject { user, person, uuid })
     }
@@ -179,6 +183,12 @@ impl Complete {
             let grants = world.access_packages.iter().filter(|grant| is(&grant.from, from) && is(&grant.to, to));
             found.extend(grants.flat_map(|grant| &grant.packages).map(|name| (urn::ACCESS_PACKAGE, name.clone())));
         }
+        if policy.names_subject_attribute(urn::ACCESS_PACKAGE)
+            && let (Some(user), Some(party)) = (&subject.user, &party_id)
+        {
+            let packages = world.user_packages.get(&(user.clone(), party.clone()));
+            found.extend(packages.into_iter().flatten().map(|name| (urn::ACCESS_PACKAGE, name.clone())));
+        }
         // Consent: nobody is acted for, and the subject is looked at itself.
         if party_id.is_none()
             && self.first(urn::CATEGORY_RESOURCE, INSTANCE).is_none()
@@ -197,9 +207,14 @@ impl Complete {
         }
     }
 
-    pub(super) fn decide(&self, policy: &CompiledPolicy, environment: Environment) -> DecisionResult {
+    pub(super) fn decide(
+        &self,
+        policy: &CompiledPolicy,
+        request: &Request,
+        environment: Environment,
+    ) -> DecisionResult {
         let categories: Vec<_> = self.categories.iter().collect();
-        policy.decide_one(&categories, &Request::default(), environment)
+        policy.decide_one(&categories, request, environment)
     }
 
     /// Number of the party that is acted for.

@@ -103,11 +103,63 @@ fn a_person_has_rights_by_role() {
 }
 
 #[test]
+fn a_person_has_rights_by_the_packages_of_a_role() {
+    let mut world = world();
+    world.roles.clear();
+    let subject = "urn:altinn:userid string 1";
+    assert_eq!(is(&world, subject, "read", &[VAT, OF_SEVEN]), Decision::NotApplicable);
+    world.user_packages.insert(("1".to_owned(), "7".to_owned()), vec!["tax".to_owned()]);
+    assert_eq!(is(&world, subject, "read", &[VAT, OF_SEVEN]), Decision::Permit);
+    assert_eq!(is(&world, subject, "read", &[VAT, "urn:altinn:partyid string 8"]), Decision::NotApplicable);
+}
+
+#[test]
+fn an_organization_is_known_by_its_number() {
+    let mut world = world();
+    let subject = "urn:altinn:organization:identifier-no string 310247049";
+    assert_eq!(is(&world, subject, "read", &[VAT, "urn:altinn:partyid string 8"]), Decision::NotApplicable);
+    world.access_packages.push(PackageGrant { from: "person".into(), to: OWNER.into(), packages: vec!["tax".into()] });
+    assert_eq!(is(&world, subject, "read", &[VAT, "urn:altinn:partyid string 8"]), Decision::Permit);
+    // Consent: nobody is acted for, and the organisation is looked at itself.
+    let listed: &[&[&str]] = &[&["subject urn:altinn:access-list skd:banks"], &["resource urn:altinn:resource vat"]];
+    world.policies.insert("vat".to_owned(), altinn(&[listed], None));
+    world.access_lists.insert(OWNER.to_owned(), vec!["skd:banks".to_owned()]);
+    assert_eq!(is(&world, subject, "read", &[VAT]), Decision::Permit);
+    assert_eq!(is(&world, subject, "read", &[VAT, OF_SEVEN]), Decision::NotApplicable);
+}
+
+#[test]
+fn a_policy_of_the_standard_answers_as_the_standard_says() {
+    let mut world = world();
+    let read: &[&str] = &["action urn:oasis:names:tc:xacml:1.0:action:action-id read"];
+    let xml =
+        policy("p", PERMIT_OVERRIDES, &rule("0", "Permit", &any_ofs(&[&["resource urn:altinn:resource vat"], read])));
+    world.policies.insert("vat".to_owned(), compiled(&xml, Semantics::Standard).unwrap());
+    let attributes = asks("urn:altinn:userid string 1", "read", &[VAT]);
+    let mut request = request(&attributes.iter().map(String::as_str).collect::<Vec<_>>());
+    request.return_policy_ids = true;
+    request
+        .categories
+        .push(request.categories.iter().find(|one| one.category == urn::CATEGORY_ACTION).unwrap().clone());
+    let environment = Environment::at(Timestamp::from_unix_seconds(0));
+    let results = decide_as(Semantics::Standard, &request, &world, EntryPoint::External, environment).results;
+    // A repeated category asks for a decision each.
+    let decided: Vec<_> = results.iter().map(|one| (one.decision, one.policies.len())).collect();
+    assert_eq!(decided, [(Decision::Permit, 1), (Decision::Permit, 1)]);
+    request.combined_decision = true;
+    let refused = decide_as(Semantics::Standard, &request, &world, EntryPoint::External, environment).results;
+    assert_eq!(refused[0].decision, Decision::Indeterminate);
+}
+
+#[test]
 fn an_access_list_denies_what_else_is_permitted() {
     let mut world = world();
     world.restricted_resources.insert("vat".to_owned());
     let subject = "urn:altinn:userid string 1";
     assert_eq!(is(&world, subject, "read", &[VAT, OF_SEVEN]), Decision::Deny);
+    let attributes = asks(subject, "read", &[VAT, OF_SEVEN]);
+    let denied = decided(&world, &attributes.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((denied.status.code, denied.status.message.as_deref()), (StatusCode::Ok, Some(NOT_LISTED)));
     let member =
         Membership { organization: "310247049".into(), resource: "vat".into(), actions: Some(vec!["write".into()]) };
     world.memberships.push(member.clone());
