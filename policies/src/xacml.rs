@@ -5,10 +5,9 @@
 //! written by [`json_profile`] and [`xml_context`]. Nothing is skipped: what is not understood is refused with its place.
 //! Nothing recurses on input, and a decision that needs too many steps is Indeterminate.
 //!
-//! [`ResourcePolicy`] is the part that gateways enforce today. A system user gets a right in two ways: the policy names an access package that it holds, or the right was delegated
-//! to it directly. So of each rule this reads the actions and the packages; subjects of other kinds (role codes, users,
-//! service owners) can never match a system user and grant it nothing. What cannot be expressed so, or not yet (conditions,
-//! policy sets, rules that deny, instance state), is refused with its line: a policy is never enforced in part.
+//! [`ResourcePolicy`] is what the policy of a resource means for system users at a gateway: rules of actions and access
+//! packages where that is proven to be all, and otherwise the policy itself, evaluated for every call. The linter finds what
+//! is not meant as it is written.
 
 mod altinn;
 pub mod ast;
@@ -20,9 +19,9 @@ mod functions;
 pub mod json_profile;
 mod parse;
 mod program;
-mod reader;
 pub mod request;
 pub mod response;
+mod rights;
 pub mod validity;
 pub mod value;
 mod xml;
@@ -33,13 +32,11 @@ mod fuzz;
 #[cfg(test)]
 mod testing;
 
-use std::collections::BTreeSet;
-
 pub use parse::parse;
+pub use rights::{GeneralReason, POLICY_BYTES_MAX, PolicyRule, ResourcePolicy, RightsForm, XacmlError};
 pub use xml::{XML_BYTES_MAX, XML_DEPTH_MAX};
 
 use crate::Timestamp;
-use crate::id::{AccessPackage, ActionId, ResourceId};
 use altinn::AltinnPolicy;
 use ast::PolicyDocument;
 use program::Program;
@@ -170,63 +167,4 @@ fn to_repeat(categories: &[&Category]) -> Vec<Category> {
         }
     }
     repeated
-}
-
-/// Longest policy that is read, in bytes.
-pub const POLICY_BYTES_MAX: usize = 1 << 20;
-
-/// A policy in the form that decides about system users.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResourcePolicy {
-    rules: Vec<PolicyRule>,
-    minimum_authentication_level: u8,
-    unknown_obligations: BTreeSet<String>,
-}
-
-/// One rule: it permits the actions to holders of any one of the packages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyRule {
-    /// The actions.
-    pub actions: BTreeSet<ActionId>,
-    /// The packages; none when the rule names none, which leaves its actions to direct delegation.
-    pub access_packages: BTreeSet<AccessPackage>,
-}
-
-/// Why a policy is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub struct XacmlError {
-    /// Line in the XML, from 1.
-    pub line: u32,
-    /// Stable code.
-    pub code: &'static str,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
-
-impl ResourcePolicy {
-    /// Reads the policy of a resource.
-    pub fn parse(xml: &str, resource: &ResourceId) -> Result<Self, XacmlError> {
-        reader::read(xml, resource)
-    }
-
-    /// The rules, in order.
-    pub fn rules(&self) -> &[PolicyRule] {
-        &self.rules
-    }
-
-    /// Every action that some rule permits.
-    pub fn actions(&self) -> BTreeSet<ActionId> {
-        self.rules.iter().flat_map(|rule| rule.actions.iter().cloned()).collect()
-    }
-
-    /// Obligation `urn:altinn:minimum-authenticationlevel`, 0 when there is none.
-    pub fn minimum_authentication_level(&self) -> u8 {
-        self.minimum_authentication_level
-    }
-
-    /// Ids of obligations that gateways do not know; one is enough to refuse every call.
-    pub fn unknown_obligations(&self) -> &BTreeSet<String> {
-        &self.unknown_obligations
-    }
 }

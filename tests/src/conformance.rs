@@ -1,11 +1,13 @@
 //! Runs folders of decision cases that others wrote, and says where our answers differ.
 //!
 //! A case is a folder with `case.json` (what is expected), `policy.xml` or `policies/`, and mostly a request and a response
-//! as they were written upstream; a suite is a folder of cases. The decision is made by `policies`; here are only files,
-//! comparison and the report. Nothing is skipped: an expectation that is not understood counts as different.
+//! as they were written upstream; a suite is a folder of cases, however deep. The decision is made by `policies`; here are
+//! only files, comparison and the report. Nothing is skipped: an expectation that is not understood counts as different.
+//! Beside that, policies that are enforced as rules are decided both ways: `forms`.
 
 mod answer;
 mod case;
+mod forms;
 mod world;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use policies::xacml::Semantics;
+
+pub use forms::FormsReport;
+
+/// Deepest folder below the given one that is looked into for cases.
+const DEPTH_MAX: usize = 12;
 
 /// What came of one suite.
 #[derive(Debug, Default)]
@@ -24,6 +31,8 @@ pub struct SuiteReport {
     pub equal: usize,
     /// Cases that were not, each with what was different.
     pub different: BTreeMap<String, String>,
+    /// What came of its policies.
+    pub forms: FormsReport,
 }
 
 /// Runs every suite in the folders, in order of name.
@@ -32,55 +41,63 @@ pub fn run(folders: &[PathBuf], semantics: Option<Semantics>) -> Result<Vec<Suit
     for folder in folders {
         let suites = suites_in(folder)?;
         if suites.is_empty() {
-            bail!("`{}` holds no case: there is no `case.json` in it, nor one or two folders below", folder.display());
+            bail!("`{}` holds no case: there is no `case.json` in it, nor in the folders below", folder.display());
         }
-        for suite in suites {
-            reports.push(run_suite(&suite, semantics)?);
+        for (suite, cases) in suites {
+            reports.push(run_suite(&suite, &cases, semantics)?);
         }
     }
     Ok(reports)
 }
 
-/// The folder itself if it is a suite or a case, otherwise the suites in it.
-fn suites_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    if is_case(folder) || !cases_in(folder)?.is_empty() {
-        return Ok(vec![folder.to_owned()]);
-    }
-    let mut suites = Vec::new();
-    for inner in folders_in(folder)? {
-        if !cases_in(&inner)?.is_empty() {
-            suites.push(inner);
+/// The cases in a folder, itself one or not, by the folder that they lie in.
+fn suites_in(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<PathBuf>>> {
+    let mut suites: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    let mut waiting = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = waiting.pop() {
+        if folder.join("case.json").is_file() {
+            let suite = folder.canonicalize()?.parent().map_or_else(|| folder.clone(), Path::to_owned);
+            suites.entry(suite).or_default().push(folder);
+        } else if depth < DEPTH_MAX {
+            waiting.extend(folders_in(&folder)?.into_iter().map(|inner| (inner, depth + 1)));
         }
     }
+    suites.values_mut().for_each(|cases| cases.sort());
     Ok(suites)
 }
 
-fn run_suite(folder: &Path, semantics: Option<Semantics>) -> Result<SuiteReport> {
-    let (cases, suite) = if is_case(folder) {
-        (vec![folder.to_owned()], folder.parent().unwrap_or(folder))
-    } else {
-        (cases_in(folder)?, folder)
-    };
+fn run_suite(suite: &Path, cases: &[PathBuf], semantics: Option<Semantics>) -> Result<SuiteReport> {
     let name = file_name(suite);
-    let by_name = if name.starts_with("altinn") || name.starts_with("resource-policy") {
-        Semantics::Altinn
-    } else {
-        Semantics::Standard
-    };
-    let semantics = semantics.unwrap_or(by_name);
-    let mut report = SuiteReport { name, ..SuiteReport::default() };
+    let forms = FormsReport { name: name.clone(), ..FormsReport::default() };
+    let mut report = SuiteReport { name, forms, ..SuiteReport::default() };
     for case in cases {
-        match case::run(&case, semantics) {
+        let semantics = semantics.unwrap_or_else(|| semantics_of(case, &report.name));
+        match case::run(case, semantics) {
             Ok(None) => report.equal += 1,
             Ok(Some(difference)) => {
-                report.different.insert(file_name(&case), difference);
+                report.different.insert(file_name(case), difference);
             }
             Err(error) => {
-                report.different.insert(file_name(&case), format!("could not be run: {error:#}"));
+                report.different.insert(file_name(case), format!("could not be run: {error:#}"));
             }
         }
+        report.forms.add(case, semantics)?;
     }
     Ok(report)
+}
+
+/// How the policies of a case are read: as the name of its suite says, the one that the case gives or that of the folder.
+fn semantics_of(case: &Path, folder: &str) -> Semantics {
+    let suite = case::suite_of(case).unwrap_or_default();
+    let is_altinn = |name: &str| name.starts_with("altinn") || name.starts_with("resource-policy");
+    if is_altinn(&suite) || is_altinn(folder) { Semantics::Altinn } else { Semantics::Standard }
+}
+
+impl SuiteReport {
+    /// Whether every answer was as expected, and every look-up as its policy.
+    pub fn is_equal(&self) -> bool {
+        self.different.is_empty() && self.forms.different == 0
+    }
 }
 
 impl fmt::Display for SuiteReport {
@@ -92,14 +109,6 @@ impl fmt::Display for SuiteReport {
         }
         Ok(())
     }
-}
-
-fn is_case(folder: &Path) -> bool {
-    folder.join("case.json").is_file()
-}
-
-fn cases_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(folders_in(folder)?.into_iter().filter(|inner| is_case(inner)).collect())
 }
 
 fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {

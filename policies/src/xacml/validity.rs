@@ -4,12 +4,10 @@
 //! Not here: what is unwise but valid. That is for the linter.
 
 use super::PolicyError;
-use super::ast::{AllOf, AnyOf, Attribute, PolicyDocument, PolicyElement, Rule};
+use super::ast::{Attribute, Literal, PolicyDocument, PolicyElement, Rule};
+use super::rights::{APP, APP_OWNER, matches};
 use crate::id::ResourceId;
 use crate::urn;
-
-const APP_OWNER: &str = "urn:altinn:org";
-const APP: &str = "urn:altinn:app";
 
 /// Checks the policy of a resource.
 pub fn check_resource_policy(document: &PolicyDocument, resource: &ResourceId) -> Result<(), PolicyError> {
@@ -24,9 +22,10 @@ pub fn check_resource_policy(document: &PolicyDocument, resource: &ResourceId) -
     };
     for rule in &policy.rules {
         let named: Vec<_> = values(rule, urn::RESOURCE).collect();
-        if let Some(other) = named.iter().find(|name| !name.eq_ignore_ascii_case(resource.as_str())) {
-            let message = format!("rule `{}` is for the resource `{other}`, not `{resource}`", rule.id);
-            return Err(refuse(rule.line, "resource_other", message, "name the resource that the policy is for"));
+        let is_other = |literal: &&&Literal| !literal.text.trim().eq_ignore_ascii_case(resource.as_str());
+        if let Some(other) = named.iter().find(is_other) {
+            let message = format!("rule `{}` is for the resource `{}`, not `{resource}`", rule.id, other.text.trim());
+            return Err(refuse(other.line, "resource_other", message, "name the resource that the policy is for"));
         }
         if named.is_empty() && !names_app(rule, resource) {
             let message = format!("rule `{}` is without reference to registry resource id `{resource}`", rule.id);
@@ -43,17 +42,16 @@ fn names_app(rule: &Rule, resource: &ResourceId) -> bool {
     };
     let all_are = |attribute, expected: &str| {
         let mut named = values(rule, attribute).peekable();
-        named.peek().is_some() && named.all(|name| name.eq_ignore_ascii_case(expected))
+        named.peek().is_some() && named.all(|literal| literal.text.trim().eq_ignore_ascii_case(expected))
     };
     all_are(APP_OWNER, owner) && all_are(APP, app)
 }
 
 /// What a rule's target says about an attribute of the resource.
-fn values<'a>(rule: &'a Rule, id: &'a str) -> impl Iterator<Item = &'a str> {
-    let matches = rule.target.0.iter().flat_map(|AnyOf(all_ofs)| all_ofs).flat_map(|AllOf(matches)| matches);
-    matches.filter_map(move |one| match &one.attribute {
+fn values<'a>(rule: &'a Rule, id: &'a str) -> impl Iterator<Item = &'a Literal> {
+    matches(&rule.target).filter_map(move |one| match &one.attribute {
         Attribute::Designator(found) if found.category == urn::CATEGORY_RESOURCE && found.id == id => {
-            Some(one.literal.text.trim())
+            Some(&one.literal)
         }
         _ => None,
     })

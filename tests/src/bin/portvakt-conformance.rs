@@ -1,11 +1,12 @@
-//! Runs suites of decision cases and prints, for each, how many answers are equal to what others wrote down.
+//! Runs suites of decision cases and prints, for each, how many answers are equal to what others wrote down, and whether
+//! the policies that are enforced as rules answer the same when they are evaluated.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use gateway_tests::conformance;
+use gateway_tests::conformance::{self, SuiteReport};
 use policies::xacml::Semantics;
 
 /// Decide the cases in folders and compare
@@ -33,8 +34,8 @@ fn main() -> Result<ExitCode> {
     });
     let reports = conformance::run(&options.folders, semantics)?;
     for report in &reports {
-        println!("{report}");
+        println!("{report}\n{}", report.forms);
     }
-    let equal = reports.iter().all(|report| report.different.is_empty());
+    let equal = reports.iter().all(SuiteReport::is_equal);
     Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

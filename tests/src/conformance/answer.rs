@@ -104,16 +104,19 @@ pub(super) fn from_xml(bytes: &[u8]) -> Result<Vec<Answer>> {
 pub(super) fn parse_json(bytes: &[u8]) -> Result<Value> {
     let text = match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec())?,
-        [0xff, 0xfe, rest @ ..] => {
-            let units = rest.chunks(2).map(|pair| match pair {
-                [low, high] => u16::from_le_bytes([*low, *high]),
-                _ => 0,
-            });
-            String::from_utf16(&units.collect::<Vec<_>>())?
-        }
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
         _ => String::from_utf8(bytes.to_vec())?,
     };
     serde_json::from_str(&text).or_else(|_| serde_json::from_str(&without_last_commas(&text))).context("not JSON")
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String> {
+    let (units, rest) = bytes.as_chunks::<2>();
+    if !rest.is_empty() {
+        bail!("half a letter at the end");
+    }
+    Ok(String::from_utf16(&units.iter().map(|pair| unit(*pair)).collect::<Vec<_>>())?)
 }
 
 fn without_last_commas(text: &str) -> String {

@@ -1,11 +1,12 @@
 //! One case: read it, decide it, compare.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use policies::Timestamp;
 use policies::id::ResourceId;
-use policies::xacml::ast::PolicyDocument;
+use policies::xacml::ast::{PolicyChild, PolicyDocument, PolicyElement};
 use policies::xacml::context::{self, EntryPoint, World};
 use policies::xacml::request::{Request, RequestError};
 use policies::xacml::response::{Response, StatusCode};
@@ -17,7 +18,7 @@ use super::answer::{self, Answer};
 use super::world;
 
 /// When the cases are decided: 2026-01-01.
-const NOW_SECONDS: i64 = 1_767_225_600;
+pub(super) const NOW_SECONDS: i64 = 1_767_225_600;
 
 /// Runs a case; the difference, if there is one.
 pub(super) fn run(folder: &Path, semantics: Semantics) -> Result<Option<String>> {
@@ -29,14 +30,55 @@ pub(super) fn run(folder: &Path, semantics: Semantics) -> Result<Option<String>>
         return store(folder, resource, rejected.then_some(reason.unwrap_or_default()));
     }
     match expect.get("result").and_then(Value::as_str) {
-        Some(result @ ("invalid-policy" | "malformed-xml" | "rejected")) => {
-            let refused = load(folder, semantics)?.err();
-            Ok(if refused.is_some() { None } else { Some(format!("expected {result}, but the policy is taken")) })
-        }
         Some("valid-policy" | "accepted") => Ok(load(folder, semantics)?.err().map(|error| error.to_string())),
-        Some(other) => bail!("the expectation `{other}` is not known"),
+        // However it is called (`invalid-policy`, `malformed-xml`, `rejected`): the policy or the request is to be refused.
+        Some(result) => {
+            let refused =
+                load(folder, semantics)?.is_err() || request(folder, semantics)?.is_some_and(|one| one.is_err());
+            Ok(if refused { None } else { Some(format!("expected {result}, but it is taken")) })
+        }
         None => decide(folder, semantics, expect, is_external(&case)),
     }
+}
+
+/// The suite that a case says it belongs to.
+pub(super) fn suite_of(folder: &Path) -> Option<String> {
+    Some(member(folder, "suite")?.as_str()?.to_owned())
+}
+
+/// The resource that a case says its policy is for.
+pub(super) fn resource_of(folder: &Path) -> Option<ResourceId> {
+    ResourceId::parse(member(folder, "expect")?.get("resource")?.as_str()?).ok()
+}
+
+/// A member of `case.json`; none if there is no such member, or no such file.
+fn member(folder: &Path, name: &str) -> Option<Value> {
+    let case = answer::parse_json(&read(&folder.join("case.json")).ok()?).ok()?;
+    Some(answer::member(&case, name).clone())
+}
+
+/// The request of a case, in JSON or XML; none if it has none.
+fn request(folder: &Path, semantics: Semantics) -> Result<Option<Result<Request, RequestError>>> {
+    let (json, xml) = (folder.join("request.json"), folder.join("request.xml"));
+    Ok(if json.is_file() {
+        Some(json_profile::read_request(&read(&json)?, semantics))
+    } else if xml.is_file() {
+        Some(xml_context::read_request(&read(&xml)?))
+    } else {
+        None
+    })
+}
+
+/// The answer that was written upstream; none if none was.
+fn response(folder: &Path) -> Result<Option<Vec<Answer>>> {
+    let (json, xml) = (folder.join("response.json"), folder.join("response.xml"));
+    Ok(if json.is_file() {
+        Some(answer::from_json(&read(&json)?)?)
+    } else if xml.is_file() {
+        Some(answer::from_xml(&read(&xml)?)?)
+    } else {
+        None
+    })
 }
 
 /// Whether the request came through Altinn's outer door.
@@ -70,21 +112,15 @@ fn decide(folder: &Path, semantics: Semantics, expect: &Value, external: bool) -
             Err(error) => return Ok(Some(format!("the policy is refused: {error}"))),
         },
     };
-    let is_json = folder.join("request.json").is_file();
     let environment = Environment::at(Timestamp::from_unix_seconds(NOW_SECONDS));
     let refused = |error: RequestError| Response::indeterminate(StatusCode::SyntaxError, error.message);
-    let response = if is_json {
-        json_profile::read_request(&read(&folder.join("request.json"))?, semantics)
-    } else {
-        xml_context::read_request(&read(&folder.join("request.xml"))?)
-    }
-    .map_or_else(refused, |request| decider.decide(&request, environment));
+    let request = request(folder, semantics)?.context("there is no `request.json` and no `request.xml`")?;
+    let response = request.map_or_else(refused, |request| decider.decide(&request, environment));
     let given = answer::of(&response, semantics)?;
-    let expected = if folder.join("response.json").is_file() {
-        answer::from_json(&read(&folder.join("response.json"))?)?
-    } else {
-        answer::from_xml(&read(&folder.join("response.xml"))?)?
-    };
+    let expected = self::response(folder)?;
+    if expected.is_none() && answer::list(answer::member(expect, "decisions")).is_empty() {
+        bail!("there is no `response.json`, no `response.xml` and no expected decision");
+    }
     let declared: Vec<_> = [("decisions", Answer::decision as fn(&Answer) -> &str), ("status", Answer::status)]
         .into_iter()
         .filter_map(|(member, of)| {
@@ -94,14 +130,15 @@ fn decide(folder: &Path, semantics: Semantics, expect: &Value, external: bool) -
         })
         .collect();
     let messages: Vec<_> = response.results.iter().filter_map(|result| result.status.message.as_deref()).collect();
-    let difference = declared.into_iter().next().or_else(|| answer::difference(&expected, &given, semantics));
+    let difference = declared.into_iter().next().or_else(|| answer::difference(&expected?, &given, semantics));
     Ok(difference.map(|difference| match messages.as_slice() {
         [] => difference,
         messages => format!("{difference} ({})", messages.join("; ")),
     }))
 }
 
-/// The case's policy, compiled; or why it is refused.
+/// The case's policy, compiled; or why it is refused. Without `policy.xml` it is the one of `policies/` that no other
+/// refers to.
 fn load(folder: &Path, semantics: Semantics) -> Result<Result<CompiledPolicy, PolicyError>> {
     let mut others = Vec::new();
     for path in xml_files(&folder.join("policies"))? {
@@ -110,11 +147,38 @@ fn load(folder: &Path, semantics: Semantics) -> Result<Result<CompiledPolicy, Po
             Err(error) => return Ok(Err(error)),
         }
     }
-    let root = match document(&folder.join("policy.xml"))? {
-        Ok(root) => root,
-        Err(error) => return Ok(Err(error)),
+    let path = folder.join("policy.xml");
+    let root = if path.is_file() {
+        match document(&path)? {
+            Ok(root) => root,
+            Err(error) => return Ok(Err(error)),
+        }
+    } else {
+        let referred: BTreeSet<String> = others.iter().flat_map(|other| references(&other.root)).collect();
+        let roots: Vec<_> = (0..others.len())
+            .filter(|at| others.get(*at).is_some_and(|one| !referred.contains(one.root.id())))
+            .collect();
+        match roots.as_slice() {
+            [root] => others.remove(*root),
+            _ => bail!("there is no `policy.xml`, and {} policies that no other refers to", roots.len()),
+        }
     };
     Ok(CompiledPolicy::compile(&root, &others, semantics))
+}
+
+/// Ids that a policy set refers to.
+fn references(root: &PolicyElement) -> BTreeSet<String> {
+    let (mut found, mut waiting) = (BTreeSet::new(), vec![root]);
+    while let Some(element) = waiting.pop() {
+        let PolicyElement::PolicySet(set) = element else { continue };
+        for child in &set.children {
+            match child {
+                PolicyChild::Element(element) => waiting.push(element),
+                PolicyChild::Reference(reference) => drop(found.insert(reference.id.clone())),
+            }
+        }
+    }
+    found
 }
 
 /// Whether the case's policy may be stored for a resource.
@@ -139,16 +203,9 @@ pub(super) fn document(path: &Path) -> Result<Result<PolicyDocument, PolicyError
     Ok(xacml::parse(&super::file_name(path), &read(path)?))
 }
 
+/// Every XML file below a folder, in order of name; none if there is no such folder.
 pub(super) fn xml_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    if folder.is_dir() {
-        for entry in std::fs::read_dir(folder)? {
-            files.push(entry?.path());
-        }
-    }
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
-    files.sort();
-    Ok(files)
+    world::files(folder, "xml")
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {

@@ -16,10 +16,14 @@ use super::file_name;
 /// The role that everybody has for themselves, and for nobody else.
 const OWN_ROLE: &str = "PRIV";
 
-/// The folder with the world of a case, if its suite has one.
+/// How many folders above a case its world may lie.
+const LEVELS_MAX: usize = 3;
+
+/// The folder with the world of a case, if its suite has one: the nearest `world.json`, in `_mocks` or without.
 pub(super) fn mocks_of(case: &Path) -> Option<PathBuf> {
-    let mocks = case.parent()?.join("_mocks");
-    mocks.join("world.json").is_file().then_some(mocks)
+    let above = case.ancestors().take(LEVELS_MAX);
+    let places = above.flat_map(|folder| [folder.join("_mocks"), folder.to_owned()]);
+    places.into_iter().find(|place| place.join("world.json").is_file())
 }
 
 /// Reads the world, with the policies of a case.
@@ -188,7 +192,7 @@ fn json(path: &Path) -> Result<Value> {
 }
 
 /// Every file below a folder, in order of name; none if there is no such folder.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
         if !folder.is_dir() {
