@@ -3,18 +3,22 @@
 //! Extraction *is* the check. 401 says that the token (or credential) does not stand, 403 that it stands and does not
 //! suffice. Nothing else in this crate reads the `Authorization` header.
 
+mod authorizer;
 mod bearer;
 mod gateway;
 mod maskinporten;
 mod operator;
 mod party_administrator;
+mod platform;
 mod resource_owner;
 mod vendor;
 
+pub(crate) use authorizer::Authorizer;
 pub(crate) use bearer::sha256_hex;
 pub(crate) use gateway::Gateway;
 pub(crate) use maskinporten::Maskinporten;
 pub(crate) use operator::Operator;
 pub(crate) use party_administrator::PartyAdministrator;
+pub(crate) use platform::Platform;
 pub(crate) use resource_owner::ResourceOwner;
 pub(crate) use vendor::{RegisterWrite, RequestRead, RequestWrite, Vendor};

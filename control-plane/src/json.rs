@@ -2,7 +2,8 @@
 //!
 //! [`AltinnJson`]: member names in any letter case, strings trimmed, `null` like absent, unknown members ignored; two
 //! members whose names differ only in case are refused. [`OwnJson`]: our own namespace, exact names, nothing unknown.
-//! Both refuse other media types and bodies over the limit set in [`crate::service`]; depth is bounded by `serde_json`.
+//! [`PlainJson`]: exact names, for whoever reads the members one by one. All refuse other media types, members that are
+//! there twice and bodies over the limit set in [`crate::service`]; depth is bounded by `serde_json`.
 
 use std::fmt;
 
@@ -24,13 +25,29 @@ pub(crate) struct AltinnJson<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct OwnJson<T>(pub(crate) T);
 
+/// A body whose members nobody has looked at yet.
+#[derive(Debug)]
+pub(crate) struct PlainJson(pub(crate) Map<String, Value>);
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for AltinnJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = json_bytes(request, state).await?;
-        let Tolerant(value) = serde_json::from_slice(&bytes).map_err(invalid)?;
+        let Unambiguous::<true>(value) = serde_json::from_slice(&bytes).map_err(invalid)?;
         serde_json::from_value(value).map(Self).map_err(invalid)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for PlainJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = json_bytes(request, state).await?;
+        match serde_json::from_slice(&bytes).map_err(invalid)? {
+            Unambiguous::<false>(Value::Object(object)) => Ok(Self(object)),
+            Unambiguous(_) => Err(Problem::new(codes::JSON_INVALID).detail("expected an object")),
+        }
     }
 }
 
@@ -60,13 +77,16 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    let is_json = media_type(request.headers()).is_some_and(|media_type| {
+/// Refuses a body that is not said to be JSON.
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_json = media_type(headers).is_some_and(|media_type| {
         media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
     });
-    if !is_json {
-        return Err(Problem::new(codes::MEDIA_TYPE).detail("expected `application/json`"));
-    }
+    if is_json { Ok(()) } else { Err(Problem::new(codes::MEDIA_TYPE).detail("expected `application/json`")) }
+}
+
+async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    require_json(request.headers())?;
     let bytes = body_bytes(request, state).await?;
     // `serde` would read an array as the members of an object in order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
@@ -79,67 +99,71 @@ fn invalid(error: serde_json::Error) -> Problem {
     Problem::new(codes::JSON_INVALID).detail(error.to_string())
 }
 
-/// JSON as Altinn reads it.
-struct Tolerant(Value);
+/// JSON without a member twice; with `ALTINN` as Altinn reads it.
+struct Unambiguous<const ALTINN: bool>(Value);
 
-impl<'de> Deserialize<'de> for Tolerant {
+impl<'de, const ALTINN: bool> Deserialize<'de> for Unambiguous<ALTINN> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TolerantVisitor)
+        deserializer.deserialize_any(UnambiguousVisitor::<ALTINN>).map(Self)
     }
 }
 
-struct TolerantVisitor;
+struct UnambiguousVisitor<const ALTINN: bool>;
 
-impl<'de> Visitor<'de> for TolerantVisitor {
-    type Value = Tolerant;
+impl<'de, const ALTINN: bool> Visitor<'de> for UnambiguousVisitor<ALTINN> {
+    type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Tolerant, E> {
-        Ok(Tolerant(Value::Bool(value)))
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Tolerant, E> {
-        Ok(Tolerant(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Tolerant, E> {
-        Ok(Tolerant(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Tolerant, E> {
-        Ok(Tolerant(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Tolerant, E> {
-        Ok(Tolerant(value.trim().into()))
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(if ALTINN { value.trim() } else { value }.into())
     }
 
-    fn visit_unit<E>(self) -> Result<Tolerant, E> {
-        Ok(Tolerant(Value::Null))
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Tolerant, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(Tolerant(value)) = sequence.next_element()? {
+        while let Some(Unambiguous::<ALTINN>(value)) = sequence.next_element()? {
             values.push(value);
         }
-        Ok(Tolerant(Value::Array(values)))
+        Ok(Value::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Tolerant, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let Tolerant(value) = members.next_value()?;
-            if object.insert(name.to_lowercase(), value).is_some() {
-                let name: String = name.chars().take(64).collect();
-                return Err(A::Error::custom(format!("member `{name}` occurs twice, letter case aside")));
+            let Unambiguous::<ALTINN>(value) = members.next_value()?;
+            let name = if ALTINN { name.to_lowercase() } else { name };
+            let shown: String = name.chars().take(64).collect();
+            if object.insert(name, value).is_some() {
+                let aside = if ALTINN { ", letter case aside" } else { "" };
+                return Err(A::Error::custom(format!("member `{shown}` occurs twice{aside}")));
             }
         }
-        object.retain(|_, value| !value.is_null());
-        Ok(Tolerant(Value::Object(object)))
+        if ALTINN {
+            object.retain(|_, value| !value.is_null());
+        }
+        Ok(Value::Object(object))
     }
 }
 

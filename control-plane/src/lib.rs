@@ -3,16 +3,18 @@
 //!
 //! One slice per domain, each a file with its router and a folder: `model` is pure, `store` is SQL, every other file is
 //! one operation with its body, handler, failures and tests. Arrows between slices go one way: `parties`, `issuers`,
-//! `resources`, `systems` ← `system_users` ← `requests` ← `snapshots`; `gateways` stands beside them. Start with [`app`];
-//! who may call what is decided in `caller`; what a call may fail with is listed in `problem/codes.rs`.
+//! `resources`, `systems` ← `system_users` ← `requests` ← `snapshots`; `gateways` stands beside them, and `decisions`, which
+//! answers from the stored data what gateways answer from snapshots. Start with [`app`]; who may call what is decided in
+//! `caller`; what a call may fail with is listed in `problem/codes.rs`.
 //!
-//! This crate decides nothing about API calls: that is `policies`, which also accepts every snapshot before it is shown.
+//! This crate decides nothing itself: that is `policies`, which also accepts every snapshot before it is shown.
 
 mod access_packages;
 #[cfg(test)]
 mod bad_input;
 mod caller;
 pub mod config;
+mod decisions;
 mod fields;
 mod gateways;
 mod health;
@@ -52,6 +54,7 @@ pub fn app(state: AppState) -> Router {
         .merge(system_users::routes())
         .merge(requests::routes())
         .merge(gateways::routes())
+        .merge(decisions::routes())
         .merge(snapshots::routes())
         .merge(health::routes());
     service::with_manners(service::with_time_limit(operations).merge(snapshots::feed_routes()), state)

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use self::connections::Limits;
 use crate::config::Config;
+use crate::decisions::CompiledPolicies;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::{self, Issuers};
 use crate::snapshots::{self, Publications, SigningKey};
@@ -74,6 +75,7 @@ pub(crate) async fn open(
     let state = AppState {
         issuers: Arc::new(Issuers::open(config.issuers, &store).await?),
         publications: Arc::new(Publications::new(signing_key, epoch)),
+        compiled_policies: Arc::new(CompiledPolicies::default()),
         poll_reports: Arc::new(PollReports::default()),
         held_polls: Arc::new(HeldPolls::default()),
         settings: Arc::new(settings),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use url::Url;
 use uuid::Uuid;
 
+use crate::decisions::CompiledPolicies;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::Issuers;
 use crate::snapshots::Publications;
@@ -64,6 +65,7 @@ pub struct AppState {
     pub(crate) settings: Arc<Settings>,
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) publications: Arc<Publications>,
+    pub(crate) compiled_policies: Arc<CompiledPolicies>,
     pub(crate) poll_reports: Arc<PollReports>,
     pub(crate) held_polls: Arc<HeldPolls>,
     pub(crate) stopping: watch::Receiver<bool>,

@@ -170,7 +170,9 @@ impl TestState {
     /// Stores a policy that nobody would accept, as an older version may have.
     pub(crate) async fn spoil_policy(&self, resource: &str) {
         let mut change = self.state.store.change().await.unwrap();
-        let update = sqlx::query("UPDATE resource SET policy = '<Old/>' WHERE id = ?").bind(resource);
+        let update =
+            sqlx::query("UPDATE resource SET policy = '<Old/>', policy_version = policy_version + 1 WHERE id = ?")
+                .bind(resource);
         update.execute(change.connection()).await.unwrap();
         change.commit(self.clock.now(), "tested", json!({})).await.unwrap();
     }
@@ -319,6 +321,15 @@ impl TestState {
             request = request.header(*name, *value);
         }
         self.call(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// A body with headers of the caller's choice.
+    pub(crate) async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.call(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     /// A call with a body of some media type; an empty token sends none.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("parties", &[]),
     ("issuers", &[]),
     ("resources", &[]),
@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("system_users", &["parties", "systems"]),
     ("requests", &["parties", "resources", "system_users", "systems"]),
     ("gateways", &["resources"]),
+    ("decisions", &["parties", "resources", "system_users"]),
     ("snapshots", &["gateways", "issuers", "resources", "system_users", "systems"]),
 ];
 

@@ -1,8 +1,9 @@
 //! The tables of parties and role assignments. Only key roles are stored, see [`super::model::Role`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policies::id::{OrganizationNumber, PartyUuid};
+use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::model::{Party, PartyId, RoleAssignment};
@@ -24,6 +25,49 @@ pub(crate) async fn find(connection: &mut SqliteConnection, id: PartyId) -> Resu
             .fetch_optional(connection)
             .await?;
     row.map(party).transpose()
+}
+
+/// The parties with one of these numbers, organisation numbers or uuids.
+pub(crate) async fn named(
+    connection: &mut SqliteConnection,
+    ids: &BTreeSet<PartyId>,
+    organizations: &BTreeSet<OrganizationNumber>,
+    uuids: &BTreeSet<PartyUuid>,
+) -> Result<Vec<Party>, sqlx::Error> {
+    let rows: Vec<PartyRow> = sqlx::query_as(
+        "SELECT uuid, party_id, organization, name, main_unit FROM party \
+         WHERE party_id IN (SELECT value FROM json_each(?)) OR organization IN (SELECT value FROM json_each(?)) \
+         OR uuid IN (SELECT value FROM json_each(?))",
+    )
+    .bind(json!(ids).to_string())
+    .bind(json!(organizations).to_string())
+    .bind(json!(uuids).to_string())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(party).collect()
+}
+
+/// The roles that these users have at these organisations.
+pub(crate) async fn roles(
+    connection: &mut SqliteConnection,
+    users: &BTreeSet<i64>,
+    organizations: &BTreeSet<OrganizationNumber>,
+) -> Result<Vec<RoleAssignment>, sqlx::Error> {
+    let rows: Vec<(i64, String, String)> = sqlx::query_as(
+        "SELECT user_id, organization, role FROM role_assignment \
+         WHERE user_id IN (SELECT value FROM json_each(?)) AND organization IN (SELECT value FROM json_each(?)) \
+         ORDER BY user_id, organization, role",
+    )
+    .bind(json!(users).to_string())
+    .bind(json!(organizations).to_string())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(user_id, organization, role)| {
+            let organization = decoded(OrganizationNumber::parse(&organization))?;
+            Ok(RoleAssignment { user_id, organization, role: decoded(role.parse())? })
+        })
+        .collect()
 }
 
 pub(crate) async fn is_registered(

@@ -94,6 +94,8 @@ problem_codes! {
     BODY_UNREADABLE = "body_unreadable", BAD_REQUEST, "The body could not be read.";
     FIELD_INVALID = "field_invalid", BAD_REQUEST, "A field of the body is not what it should be.";
 
+    EVALUATION_INVALID = "evaluation_invalid", BAD_REQUEST, "The body is no access evaluation request.";
+
     // Ours: parties, resources, gateways.
     PARTY_UNKNOWN = "party_unknown", BAD_REQUEST, "The organisation is not in the register of parties.";
     PARTY_CONFLICT = "party_conflict", CONFLICT, "The number already belongs to another party.";

@@ -21,6 +21,17 @@ pub(crate) struct Resource {
     pub(crate) semantics: Semantics,
 }
 
+/// What decides about a resource besides its policy, and which policy that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResourceState {
+    pub(crate) id: ResourceId,
+    /// How the policy is read.
+    pub(crate) semantics: Semantics,
+    /// Version of the policy in force; `None` without a policy.
+    pub(crate) policy_version: Option<i64>,
+    pub(crate) access_list_mode: AccessListMode,
+}
+
 /// A policy as it was stored once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PolicyVersion {
@@ -57,6 +68,20 @@ pub(crate) enum AccessListMode {
     Disabled,
     /// Members only; without lists, or with empty ones, nobody.
     Enabled,
+}
+
+impl AccessListMode {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
+        }
+    }
+
+    /// The mode with this name; any other restricts.
+    pub(crate) fn from_name(name: &str) -> Self {
+        if name == Self::Disabled.name() { Self::Disabled } else { Self::Enabled }
+    }
 }
 
 /// Name of a provider's access list.

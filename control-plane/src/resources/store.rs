@@ -2,6 +2,8 @@
 
 mod access_lists;
 
+use std::collections::BTreeSet;
+
 use policies::Timestamp;
 use policies::id::{OrganizationNumber, ProviderId, ResourceId};
 use policies::snapshot::RouteDocument;
@@ -9,11 +11,13 @@ use policies::xacml::Semantics;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::model::{Catalogue, PolicyVersion, Resource, parse_semantics, semantics_name};
+use super::model::{
+    AccessListMode, Catalogue, PolicyVersion, Resource, ResourceState, parse_semantics, semantics_name,
+};
 use crate::fields::LocalizedText;
 use crate::store::decoded;
 
-pub(crate) use access_lists::access_list_members;
+pub(crate) use access_lists::{AccessListMember, access_list_members, lists_of, memberships};
 pub(super) use access_lists::{
     delete_access_list, find_access_list, put_access_list, resources_of_list, set_access_lists,
 };
@@ -83,6 +87,38 @@ pub(crate) async fn find(connection: &mut SqliteConnection, id: &ResourceId) -> 
             .fetch_optional(connection)
             .await?;
     row.map(resource).transpose()
+}
+
+/// What is to be known of these resources to decide about them, without their policies.
+pub(crate) async fn states(
+    connection: &mut SqliteConnection,
+    ids: &BTreeSet<ResourceId>,
+) -> Result<Vec<ResourceState>, sqlx::Error> {
+    let rows: Vec<(String, String, Option<i64>, String)> = sqlx::query_as(
+        "SELECT id, semantics, policy_version, access_list_mode FROM resource \
+         WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+    )
+    .bind(json!(ids).to_string())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(id, semantics, policy_version, mode)| {
+            Ok(ResourceState {
+                id: decoded(ResourceId::parse(&id))?,
+                semantics: decoded(parse_semantics(&semantics))?,
+                policy_version,
+                access_list_mode: AccessListMode::from_name(&mode),
+            })
+        })
+        .collect()
+}
+
+/// The XML of the policy in force.
+pub(crate) async fn policy_xml(
+    connection: &mut SqliteConnection,
+    id: &ResourceId,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT policy FROM resource WHERE id = ?").bind(id.as_str()).fetch_one(connection).await
 }
 
 /// The provider's resources, in order of their ids, and its routes, in the order it gave them.

@@ -1,9 +1,10 @@
 //! The tables of system users and delegations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policies::Timestamp;
 use policies::id::{AccessPackage, ActionId, OrganizationNumber, ResourceId, SystemId, SystemUserId};
+use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::model::{Delegation, SystemUser};
@@ -110,6 +111,36 @@ pub(crate) async fn delegations(
     .fetch_all(connection)
     .await?;
     Ok(held(rights, packages)?.remove(&id).unwrap_or_default())
+}
+
+/// What these system users hold for these parties, live ones only.
+pub(crate) async fn live_delegations(
+    connection: &mut SqliteConnection,
+    ids: &BTreeSet<SystemUserId>,
+    parties: &BTreeSet<OrganizationNumber>,
+) -> Result<BTreeMap<SystemUserId, Vec<Delegation>>, sqlx::Error> {
+    let (ids, parties) = (json!(ids).to_string(), json!(parties).to_string());
+    let rights: Vec<RightRow> = sqlx::query_as(
+        "SELECT system_user, party, resource, action FROM delegated_right AS held \
+         JOIN system_user ON system_user.id = held.system_user AND system_user.withdrawn_at IS NULL \
+         WHERE system_user IN (SELECT value FROM json_each(?)) AND party IN (SELECT value FROM json_each(?)) \
+         ORDER BY system_user, party, position",
+    )
+    .bind(&ids)
+    .bind(&parties)
+    .fetch_all(&mut *connection)
+    .await?;
+    let packages: Vec<PackageRow> = sqlx::query_as(
+        "SELECT system_user, party, package FROM delegated_access_package AS held \
+         JOIN system_user ON system_user.id = held.system_user AND system_user.withdrawn_at IS NULL \
+         WHERE system_user IN (SELECT value FROM json_each(?)) AND party IN (SELECT value FROM json_each(?)) \
+         ORDER BY system_user, party, position",
+    )
+    .bind(&ids)
+    .bind(&parties)
+    .fetch_all(connection)
+    .await?;
+    held(rights, packages)
 }
 
 /// What all system users hold, withdrawn ones included.

@@ -48,7 +48,8 @@ pub(crate) fn policy(resource: &str, actions: &[&str], packages: &[&str]) -> Str
     let any_of = |all_of: String| if all_of.is_empty() { String::new() } else { format!("<AnyOf>{all_of}</AnyOf>") };
     let names = packages.iter().map(|package| package.trim_start_matches(urn::ACCESS_PACKAGE_PREFIX));
     // A role's holders may pass the right on; a system user has it by delegation, or by one of the packages.
-    let role = matches(urn::CATEGORY_SUBJECT, "urn:altinn:rolecode", "dagl");
+    let role = matches(urn::CATEGORY_SUBJECT, "urn:altinn:rolecode", "dagl")
+        .replace(urn::STRING_EQUAL, urn::STRING_EQUAL_IGNORE_CASE);
     let packages: String = names.map(|name| matches(urn::CATEGORY_SUBJECT, urn::ACCESS_PACKAGE, name)).collect();
     let subjects = any_of(role + &packages);
     let resources = any_of(matches(urn::CATEGORY_RESOURCE, urn::RESOURCE, resource));

@@ -1,12 +1,13 @@
 //! A decision as Altinn's service makes it: the request is completed from what is known about parties, roles, packages
 //! and instances, the resource's policy decides, then delegations, then the access list.
 //!
-//! What is known is a [`World`], passed in; nothing is looked up elsewhere. How a request is completed is in `enrich`, how
+//! What is known is a [`World`], passed in; nothing is looked up elsewhere. [`Names`] tells what of the world matters. How a request is completed is in `enrich`, how
 //! delegated rights become policies in [`delegation_policy`]. An error anywhere is one Indeterminate for the whole request,
 //! as at Altinn: only a Permit may pass.
 
 mod delegation;
 mod enrich;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use crate::urn;
 use enrich::Complete;
 
 pub use delegation::delegation_policy;
+pub use names::Names;
 
 /// Says why a Permit became a Deny.
 pub const NOT_LISTED: &str = "the party is on none of the resource's access lists";

@@ -125,14 +125,10 @@ pub(in crate::resources) async fn set_access_lists(
                 .await?;
         }
     }
-    let enabled = mode.map(|mode| match mode {
-        AccessListMode::Disabled => "disabled",
-        AccessListMode::Enabled => "enabled",
-    });
     let mode: String = sqlx::query_scalar(
         "UPDATE resource SET access_list_mode = coalesce(?, access_list_mode) WHERE id = ? RETURNING access_list_mode",
     )
-    .bind(enabled)
+    .bind(mode.map(AccessListMode::name))
     .bind(resource.as_str())
     .fetch_one(&mut *connection)
     .await?;
@@ -140,7 +136,7 @@ pub(in crate::resources) async fn set_access_lists(
         .bind(resource.as_str())
         .fetch_all(connection)
         .await?;
-    Ok((lists, if mode == "enabled" { AccessListMode::Enabled } else { AccessListMode::Disabled }))
+    Ok((lists, AccessListMode::from_name(&mode)))
 }
 
 /// Who may use each of the provider's resources that are for members only, by number. Nobody is an empty list.
@@ -166,6 +162,46 @@ pub(crate) async fn access_list_members(
         }
     }
     Ok(members.into_iter().map(|(resource, members)| (resource, members.into_iter().collect())).collect())
+}
+
+/// The places that these organisations have on the lists of these resources.
+pub(crate) async fn memberships(
+    connection: &mut SqliteConnection,
+    resources: &BTreeSet<ResourceId>,
+    organizations: &BTreeSet<OrganizationNumber>,
+) -> Result<Vec<(ResourceId, AccessListMember)>, sqlx::Error> {
+    let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
+        "SELECT used.resource, member.organization, member.actions FROM resource_access_list AS used \
+         JOIN access_list_member AS member ON member.provider = used.provider AND member.list = used.list \
+         WHERE used.resource IN (SELECT value FROM json_each(?)) \
+         AND member.organization IN (SELECT value FROM json_each(?))",
+    )
+    .bind(json!(resources).to_string())
+    .bind(json!(organizations).to_string())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(resource, organization, actions)| {
+            Ok((decoded(ResourceId::parse(&resource))?, member(&organization, actions)?))
+        })
+        .collect()
+}
+
+/// The lists that these organisations are on, each as `{provider}:{list}`.
+pub(crate) async fn lists_of(
+    connection: &mut SqliteConnection,
+    organizations: &BTreeSet<OrganizationNumber>,
+) -> Result<Vec<(OrganizationNumber, String)>, sqlx::Error> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT organization, provider || ':' || list FROM access_list_member \
+         WHERE organization IN (SELECT value FROM json_each(?)) ORDER BY organization, provider, list",
+    )
+    .bind(json!(organizations).to_string())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(organization, list)| Ok((decoded(OrganizationNumber::parse(&organization))?, list)))
+        .collect()
 }
 
 /// A place on a second list adds its actions to those of the first.

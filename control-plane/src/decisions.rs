@@ -1,0 +1,42 @@
+//! Decisions: may this subject do this action on this resource for this party, as everything stands now?
+//!
+//! The same answer that gateways give from a snapshot, given from the database, for those who ask over HTTP: in the JSON
+//! profile of XACML as Altinn's services take it ([`authorize`], [`decision`]), and in AuthZEN 1.0 ([`evaluation`],
+//! [`evaluations`]). A request is read ([`question`]), what it names is looked up in one read transaction ([`facts`]), that
+//! becomes a world ([`world`]) with policies compiled once ([`compiled_policies`]), and `policies` decides in it ([`judge`]).
+//!
+//! Nothing is stored here, and what a caller sends is answered, not failed on: an Indeterminate where Altinn has one.
+
+mod authorize;
+mod authzen;
+mod authzen_configuration;
+mod compiled_policies;
+mod decision;
+mod evaluation;
+mod evaluations;
+mod facts;
+mod judge;
+mod question;
+#[cfg(test)]
+mod story;
+mod world;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+
+use crate::state::AppState;
+
+pub(crate) use compiled_policies::CompiledPolicies;
+
+pub(crate) fn routes() -> Router<AppState> {
+    let authzen = Router::new()
+        .route("/access/v1/evaluation", post(evaluation::handler))
+        .route("/access/v1/evaluations", post(evaluations::handler))
+        .layer(from_fn(authzen::echo_request_id));
+    Router::new()
+        .route("/authorization/api/v1/authorize", post(authorize::handler))
+        .route("/authorization/api/v1/decision", post(decision::handler))
+        .route("/.well-known/authzen-configuration", get(authzen_configuration::handler))
+        .merge(authzen)
+}

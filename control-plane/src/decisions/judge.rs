@@ -1,0 +1,81 @@
+//! Decides what was asked: looks up, decides beside the asynchronous work, writes the answer.
+
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response as HttpResponse};
+use policies::xacml::context::{self, EntryPoint, Names, World};
+use policies::xacml::request::Request;
+use policies::xacml::response::Response;
+use policies::xacml::{Environment, FUEL_MAX, Semantics, json_profile, xml_context};
+
+use super::facts::Facts;
+use super::question::{Format, Question};
+use super::world;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// Steps that all decisions of one request may take together, each policy and delegation of a decision its part.
+const REQUEST_FUEL_MAX: u64 = 20_000_000;
+
+/// The answer to a question, as it goes out. Always 200: what is wrong with the question is an Indeterminate.
+pub(super) async fn answer(state: &AppState, question: Question) -> Result<HttpResponse, Problem> {
+    let names = question.names();
+    let facts = look_up(state, &names).await?;
+    let written = beside(state, move |state| {
+        let semantics = facts.semantics(&names);
+        let response = match question.request(semantics) {
+            Ok(request) => {
+                let world = world::of(&facts, &names, &state.compiled_policies);
+                decide(semantics, &request, &world, question.entry, state)
+            }
+            Err(refused) => refused,
+        };
+        match question.format {
+            Format::Json => ("application/json", json_profile::write_response(&response, semantics)),
+            Format::Xml => ("application/xml", xml_context::write_response(&response)),
+        }
+    })
+    .await?;
+    let (media_type, body) = written;
+    Ok(([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+/// Reads what the request names, at one instant.
+pub(super) async fn look_up(state: &AppState, names: &Names) -> Result<Facts, Problem> {
+    let mut connection = state.store.read().await?;
+    Ok(Facts::read(&mut connection, names, &state.compiled_policies).await?)
+}
+
+/// Runs what takes the processor's time where it holds nobody up.
+pub(super) async fn beside<T: Send + 'static>(
+    state: &AppState,
+    work: impl FnOnce(&AppState) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let state = state.clone();
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(|| work(&state))).await.map_err(Problem::internal)
+}
+
+/// Decides; the decisions of one request share its steps.
+fn decide(semantics: Semantics, request: &Request, world: &World, entry: EntryPoint, state: &AppState) -> Response {
+    let decisions = request.decisions(semantics).map_or(1, |decisions| decisions.len());
+    decide_with(share(decisions), semantics, request, world, entry, state)
+}
+
+/// Steps that each of so many decisions may take.
+pub(super) fn share(decisions: usize) -> u64 {
+    let decisions = u64::try_from(decisions.max(1)).unwrap_or(u64::MAX);
+    (REQUEST_FUEL_MAX / decisions).min(FUEL_MAX)
+}
+
+/// Decides, each decision within so many steps.
+pub(super) fn decide_with(
+    fuel_max: u64,
+    semantics: Semantics,
+    request: &Request,
+    world: &World,
+    entry: EntryPoint,
+    state: &AppState,
+) -> Response {
+    let environment = Environment { fuel_max, ..Environment::at(state.clock.now()) };
+    context::decide_as(semantics, request, world, entry, environment)
+}
