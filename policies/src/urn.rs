@@ -14,6 +14,12 @@ pub const ACCESS_PACKAGE: &str = "urn:altinn:accesspackage";
 pub const ACCESS_PACKAGE_PREFIX: &str = "urn:altinn:accesspackage:";
 /// XACML attribute that names an organisation by its number.
 pub const ORGANIZATION_NUMBER: &str = "urn:altinn:organization:identifier-no";
+/// The same, as Altinn named it before.
+pub const OLD_ORGANIZATION_NUMBER: &str = "urn:altinn:organizationnumber";
+/// XACML resource attribute: owner of an app.
+pub const APP_OWNER: &str = "urn:altinn:org";
+/// XACML resource attribute: name of an app, unique for its owner.
+pub const APP: &str = "urn:altinn:app";
 /// Authority of organisation numbers in `consumer` and `systemuser_org` (ISO 6523 through PEPPOL).
 pub const ISO6523_AUTHORITY: &str = "iso6523-actorid-upis";
 /// ISO 6523 scheme of Norwegian organisation numbers, with its separator.
@@ -34,6 +40,12 @@ pub const CATEGORY_SUBJECT: &str = "urn:oasis:names:tc:xacml:1.0:subject-categor
 pub const CATEGORY_RESOURCE: &str = "urn:oasis:names:tc:xacml:3.0:attribute-category:resource";
 /// XACML category of the action.
 pub const CATEGORY_ACTION: &str = "urn:oasis:names:tc:xacml:3.0:attribute-category:action";
+/// XACML environment attribute: the time of day.
+pub const CURRENT_TIME: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-time";
+/// XACML environment attribute: the date.
+pub const CURRENT_DATE: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-date";
+/// XACML environment attribute: the instant.
+pub const CURRENT_DATE_TIME: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-dateTime";
 /// XACML match function.
 pub const STRING_EQUAL: &str = "urn:oasis:names:tc:xacml:1.0:function:string-equal";
 /// XACML match function that folds letter case.

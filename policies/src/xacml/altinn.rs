@@ -4,55 +4,86 @@
 //! policy's own target, the environment, issuers and advice are not looked at; obligations are the policy's, on Permit.
 //! Values are compared as text with equal data types. What Altinn's engine answers with Indeterminate (functions and
 //! algorithms that it does not know, conditions of other shapes) is Indeterminate here, too; what its reader refuses is
-//! refused. Which attributes of the subject a decision needs is told by [`AltinnPolicy::subject_attributes`], for
-//! [`super::context`].
+//! refused, in [`compile`]. Which attributes of the subject a decision needs is told by
+//! [`AltinnPolicy::subject_attributes`], for [`super::context`].
 
+mod compile;
 mod condition;
+mod texts;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::PolicyError;
-use super::ast::{
-    AllOf, AnyOf, Attribute, Effect, Expression, Match, NoticeKind, Policy, PolicyDocument, PolicyElement, Rule,
-};
+use super::ast::Effect;
 use super::combine::{Algorithm, Combiner, Extended};
 use super::evaluate::Failure;
-use super::functions::{Fuel, Function};
-use super::request::{Category, RequestValue};
-use super::response::{Assignment, Decision, DecisionResult, MissingAttribute, Notice, StatusCode};
+use super::functions::{Fuel, Pattern};
+use super::program::at;
+use super::request::Category;
+use super::response::{Decision, DecisionResult, MissingAttribute, Notice, StatusCode};
 use super::value::{DataType, Value};
-use crate::urn;
-use condition::Condition;
+pub(crate) use compile::compile;
+pub(crate) use condition::{Condition, Parts, Takes};
+pub(crate) use texts::Texts;
+use texts::{Bound, Text};
 
 /// A policy, ready to decide as Altinn does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AltinnPolicy {
     /// None if Altinn's engine does not know it.
-    algorithm: Option<Algorithm>,
-    rules: Vec<AltinnRule>,
-    obligations: Vec<Notice>,
-    subject_attributes: BTreeSet<String>,
+    pub(crate) algorithm: Option<Algorithm>,
+    /// Attributes that rules speak of, each once.
+    pub(crate) attributes: Vec<AttributeName>,
+    pub(crate) rules: Vec<AltinnRule>,
+    pub(crate) obligations: Vec<Notice>,
+    /// Attributes of the subject that some rule's target names.
+    pub(crate) subject_attributes: BTreeSet<String>,
+}
+
+/// Category and id of an attribute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AttributeName {
+    pub(crate) category: Arc<str>,
+    pub(crate) id: Arc<str>,
 }
 
 #[derive(Debug, Clone)]
-struct AltinnRule {
-    effect: Effect,
-    subject: Alternatives,
-    resource: Alternatives,
-    action: Alternatives,
-    condition: Option<Condition>,
+pub(crate) struct AltinnRule {
+    pub(crate) effect: Effect,
+    pub(crate) subject: Alternatives,
+    pub(crate) resource: Alternatives,
+    pub(crate) action: Alternatives,
+    pub(crate) condition: Option<Condition>,
 }
 
 /// One must hold; none at all holds, too.
 #[derive(Debug, Clone, Default)]
-struct Alternatives(Vec<Vec<AltinnMatch>>);
+pub(crate) struct Alternatives(pub(crate) Vec<Vec<AltinnMatch>>);
 
 #[derive(Debug, Clone)]
-struct AltinnMatch {
-    function: Comparison,
-    attribute: String,
-    literal: RequestValue,
-    must_be_present: bool,
+pub(crate) struct AltinnMatch {
+    pub(crate) comparison: Comparison,
+    /// Position in the policy's attributes.
+    pub(crate) attribute: u32,
+    pub(crate) literal: AltinnLiteral,
+    pub(crate) must_be_present: bool,
+}
+
+/// A constant of the policy.
+#[derive(Debug, Clone)]
+pub(crate) struct AltinnLiteral {
+    /// Identifier of its type, as written.
+    pub(crate) data_type: Arc<str>,
+    pub(crate) text: Arc<str>,
+    pub(crate) read: Read,
+}
+
+/// What a constant is for its comparison, if it was read when the policy was made ready; if not, it is read when needed.
+#[derive(Debug, Clone)]
+pub(crate) enum Read {
+    Not,
+    Value(Value),
+    Pattern(Pattern),
 }
 
 /// How Altinn compares a literal with a value.
@@ -68,34 +99,17 @@ pub(crate) enum Comparison {
 }
 
 /// Whether a category of a rule matches.
-enum Matching {
+enum Matching<'a> {
     Yes,
     No,
-    Missing(MissingAttribute),
+    Missing(&'a AltinnMatch),
 }
 
-/// Compiles a policy.
-pub(crate) fn compile(document: &PolicyDocument) -> Result<AltinnPolicy, PolicyError> {
-    let policy = match &document.root {
-        PolicyElement::Policy(policy) => policy,
-        PolicyElement::PolicySet(set) => {
-            return Err(PolicyError {
-                file: document.file.clone(),
-                line: set.line,
-                code: "feature_unsupported",
-                message: "Altinn does not read policy sets".to_owned(),
-                cure: "write one `Policy`",
-            });
-        }
-    };
-    let rules: Vec<_> = policy.rules.iter().map(compile_rule).collect();
-    let subjects = rules.iter().flat_map(|rule| rule.subject.0.iter().flatten());
-    Ok(AltinnPolicy {
-        algorithm: algorithm(&policy.algorithm),
-        obligations: obligations(policy),
-        subject_attributes: subjects.map(|one| one.attribute.clone()).collect(),
-        rules,
-    })
+/// One decision being made.
+struct Evaluation<'a> {
+    policy: &'a AltinnPolicy,
+    texts: Bound<'a>,
+    fuel: Fuel,
 }
 
 impl AltinnPolicy {
@@ -109,13 +123,12 @@ impl AltinnPolicy {
         &self.obligations
     }
 
-    /// Decides.
+    /// Decides a request.
     pub(crate) fn decide(&self, categories: &[&Category], fuel_max: u64) -> DecisionResult {
-        let mut fuel = Fuel::new(fuel_max);
-        match self.evaluate(categories, &mut fuel) {
+        match self.evaluate(&Texts::of_request(categories), fuel_max) {
             Ok((decision, any_kept)) => {
-                let mut result = DecisionResult::plain(decision.decision());
-                if decision == Extended::Permit {
+                let mut result = DecisionResult::plain(decision);
+                if decision == Decision::Permit {
                     result.obligations.clone_from(&self.obligations);
                 }
                 if any_kept {
@@ -124,24 +137,29 @@ impl AltinnPolicy {
                 result
             }
             Err(failure) => {
-                let mut result = DecisionResult::indeterminate(failure.code, failure.message);
-                result.status.missing = failure.missing;
-                result
+                DecisionResult { status: failure.status(), ..DecisionResult::plain(Decision::Indeterminate) }
             }
         }
     }
 
     /// The decision, and whether some rule is about this resource and action. Every Indeterminate is a failure.
-    fn evaluate(&self, categories: &[&Category], fuel: &mut Fuel) -> Result<(Extended, bool), Failure> {
-        let mut kept = Vec::new();
-        for rule in &self.rules {
+    pub(crate) fn evaluate<'a>(&'a self, texts: &'a Texts<'a>, fuel_max: u64) -> Result<(Decision, bool), Failure<'a>> {
+        let texts = texts.bind(&self.attributes);
+        Evaluation { policy: self, texts, fuel: Fuel::new(fuel_max) }.run()
+    }
+}
+
+impl<'a> Evaluation<'a> {
+    fn run(mut self) -> Result<(Decision, bool), Failure<'a>> {
+        let policy = self.policy;
+        let mut kept = Vec::with_capacity(policy.rules.len());
+        for rule in &policy.rules {
             let mut all = true;
-            for (category, of_rule) in [(urn::CATEGORY_RESOURCE, &rule.resource), (urn::CATEGORY_ACTION, &rule.action)]
-            {
-                match of_rule.matching(category, categories, fuel)? {
+            for of_rule in [&rule.resource, &rule.action] {
+                match self.matching(of_rule)? {
                     Matching::Yes => {}
                     Matching::No => all = false,
-                    Matching::Missing(missing) => return Err(missing_attribute(missing)),
+                    Matching::Missing(missing) => return Err(self.missing(missing)),
                 }
             }
             if all {
@@ -149,19 +167,18 @@ impl AltinnPolicy {
             }
         }
         let algorithm =
-            self.algorithm.ok_or_else(|| Failure::processing("Altinn does not know the combining algorithm"))?;
+            policy.algorithm.ok_or_else(|| Failure::processing("Altinn does not know the combining algorithm"))?;
         let mut combiner = Combiner::new(algorithm);
         let mut failure = None;
         for rule in &kept {
             let effect = Extended::from(rule.effect);
-            let subject = rule.subject.matching(urn::CATEGORY_SUBJECT, categories, fuel)?;
-            let held = match (subject, &rule.condition) {
+            let held = match (self.matching(&rule.subject)?, &rule.condition) {
                 (Matching::No, _) => Ok(false),
-                (Matching::Missing(missing), _) => Err(missing_attribute(missing)),
+                (Matching::Missing(missing), _) => Err(self.missing(missing)),
                 (Matching::Yes, None) => Ok(true),
-                (Matching::Yes, Some(condition)) => match condition.holds(categories, fuel) {
+                (Matching::Yes, Some(condition)) => match condition.holds(&mut self) {
                     // What its engine throws ends the whole decision.
-                    Err(failure) if failure.code == StatusCode::SyntaxError => return Err(failure),
+                    Err(failure) if failure.code() == StatusCode::SyntaxError => return Err(failure),
                     held => held,
                 },
             };
@@ -177,44 +194,26 @@ impl AltinnPolicy {
                 break;
             }
         }
-        let decision = combiner.finish();
+        let decision = combiner.finish().decision();
         match failure {
-            Some(failure) if decision.decision() == Decision::Indeterminate => Err(failure),
+            Some(failure) if decision == Decision::Indeterminate => Err(failure),
             _ => Ok((decision, !kept.is_empty())),
         }
     }
-}
-
-impl Alternatives {
-    /// The parts of a target that speak of a category.
-    fn of(rule: &Rule, category: &str) -> Self {
-        let all_ofs = rule.target.0.iter().flat_map(|AnyOf(all_ofs)| all_ofs);
-        let of_category =
-            all_ofs.map(|AllOf(matches)| matches.iter().filter_map(|one| compile_match(one, category)).collect());
-        Self(of_category.filter(|matches: &Vec<_>| !matches.is_empty()).collect())
-    }
 
     /// A required attribute that is missing counts over a match before it, and a match over a missing one before it.
-    fn matching(&self, category: &str, categories: &[&Category], fuel: &mut Fuel) -> Result<Matching, Failure> {
-        let mut found = if self.0.is_empty() { Matching::Yes } else { Matching::No };
-        for alternative in &self.0 {
+    fn matching(&mut self, of_rule: &'a Alternatives) -> Result<Matching<'a>, Failure<'a>> {
+        let mut found = if of_rule.0.is_empty() { Matching::Yes } else { Matching::No };
+        for alternative in &of_rule.0 {
             let (mut all, mut missing) = (true, None);
             for one in alternative {
-                fuel.pay(
-                    u64::try_from(categories.iter().map(|one| one.attributes.len()).sum::<usize>()).unwrap_or(u64::MAX),
-                )?;
-                let values: Vec<_> = values_of(categories, category, &one.attribute).collect();
+                let values = self.values(one.attribute)?;
                 if values.is_empty() && one.must_be_present {
-                    missing = Some(MissingAttribute {
-                        category: category.to_owned(),
-                        id: one.attribute.clone(),
-                        data_type: one.literal.data_type.clone(),
-                        issuer: None,
-                    });
+                    missing = Some(one);
                 }
                 let mut any = false;
                 for value in values {
-                    any |= one.function.holds(&one.literal, value, fuel)?;
+                    any |= one.comparison.holds(&one.literal, value.data_type, value.text, &mut self.fuel)?;
                 }
                 all &= any;
             }
@@ -226,54 +225,72 @@ impl Alternatives {
         }
         Ok(found)
     }
+
+    /// Values of an attribute, of whichever issuer and type.
+    fn values(&mut self, attribute: u32) -> Result<&'a [Text<'a>], Failure<'a>> {
+        self.fuel.pay(1)?;
+        Ok(self.texts.values(attribute))
+    }
+
+    fn missing(&self, missing: &AltinnMatch) -> Failure<'a> {
+        self.missing_of(missing.attribute, &missing.literal.data_type)
+    }
+
+    fn missing_of(&self, attribute: u32, data_type: &str) -> Failure<'a> {
+        let name = at(&self.policy.attributes, attribute);
+        Failure::missing(MissingAttribute {
+            category: name.map(|name| name.category.to_string()).unwrap_or_default(),
+            id: name.map(|name| name.id.to_string()).unwrap_or_default(),
+            data_type: data_type.to_owned(),
+            issuer: None,
+        })
+    }
 }
 
 impl Comparison {
-    /// The comparison that a function stands for in a target.
-    pub(crate) fn of_match(uri: &str) -> Self {
-        match uri {
-            "urn:oasis:names:tc:xacml:1.0:function:string-is-in" => Self::Text,
-            "urn:oasis:names:tc:xacml:1.0:function:integer-one-and-only" => Self::Typed(DataType::Integer),
-            _ => Self::of_function(uri),
-        }
-    }
-
-    /// The comparison that a function stands for anywhere.
-    pub(crate) fn of_function(uri: &str) -> Self {
-        match Function::from_uri(uri) {
-            Some(Function::Equal(DataType::String)) => Self::Text,
-            Some(Function::EqualIgnoreCase) => Self::TextIgnoringCase,
-            Some(Function::Equal(
-                kind @ (DataType::AnyUri | DataType::Integer | DataType::Time | DataType::Date | DataType::DateTime),
-            )) => Self::Typed(kind),
-            Some(Function::RegexpMatch(DataType::String)) => Self::Pattern,
-            _ => Self::Unknown,
-        }
-    }
-
     /// Whether it holds. Values whose type is not the literal's are never equal.
-    pub(crate) fn holds(self, literal: &RequestValue, value: &RequestValue, fuel: &mut Fuel) -> Result<bool, Failure> {
+    fn holds<'a>(
+        self,
+        literal: &AltinnLiteral,
+        data_type: &str,
+        text: &str,
+        fuel: &mut Fuel,
+    ) -> Result<bool, Failure<'a>> {
         fuel.pay(1)?;
         if self == Self::Unknown {
-            return Err(Failure::syntax("a function that Altinn does not know"));
+            return Err(Failure::Said(StatusCode::SyntaxError, "a function that Altinn does not know"));
         }
-        if literal.data_type != value.data_type {
+        if *literal.data_type != *data_type {
             return Ok(false);
         }
         Ok(match self {
-            Self::Text => literal.text == value.text,
+            Self::Text => *literal.text == *text,
             Self::TextIgnoringCase => {
                 // As .NET folds with `OrdinalIgnoreCase`: letter by letter, beyond ASCII too.
-                fold(&literal.text).eq(fold(&value.text))
+                fold(&literal.text).eq(fold(text))
             }
-            Self::Typed(data_type) => {
-                let read = |text| Value::parse(data_type, text).map_err(|error| Failure::syntax(error.to_string()));
-                read(&literal.text)?.equals(&read(&value.text)?)
+            // These are nothing but their text: no copy is needed to compare them.
+            Self::Typed(DataType::AnyUri) => trimmed(&literal.text) == trimmed(text),
+            Self::Typed(kind) => {
+                let read = |text| {
+                    Value::parse(kind, text).map_err(|error| Failure::told(StatusCode::SyntaxError, error.to_string()))
+                };
+                match &literal.read {
+                    Read::Value(known) => known.equals(&read(text)?),
+                    _ => read(&literal.text)?.equals(&read(text)?),
+                }
             }
-            Self::Pattern => super::functions::is_match(&literal.text, &value.text, fuel)?,
+            Self::Pattern => match &literal.read {
+                Read::Pattern(pattern) => pattern.is_match(text, fuel)?,
+                _ => Pattern::read_for(&literal.text, fuel)?.is_match(text, fuel)?,
+            },
             Self::Unknown => false,
         })
     }
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
 fn fold(text: &str) -> impl Iterator<Item = char> {
@@ -284,85 +301,6 @@ fn fold(text: &str) -> impl Iterator<Item = char> {
             _ => letter,
         }
     })
-}
-
-/// Values of an attribute, of whichever issuer and type.
-pub(crate) fn values_of<'a>(
-    categories: &'a [&Category],
-    category: &'a str,
-    id: &'a str,
-) -> impl Iterator<Item = &'a RequestValue> {
-    let of_category = categories.iter().filter(move |one| one.category == category);
-    of_category.flat_map(|one| &one.attributes).filter(move |attribute| attribute.id == id).flat_map(|one| &one.values)
-}
-
-fn compile_rule(rule: &Rule) -> AltinnRule {
-    AltinnRule {
-        effect: rule.effect,
-        subject: Alternatives::of(rule, urn::CATEGORY_SUBJECT),
-        resource: Alternatives::of(rule, urn::CATEGORY_RESOURCE),
-        action: Alternatives::of(rule, urn::CATEGORY_ACTION),
-        condition: rule.condition.as_ref().map(Condition::of),
-    }
-}
-
-/// A match of this category. A selector never finds anything.
-fn compile_match(one: &Match, category: &str) -> Option<AltinnMatch> {
-    let literal = RequestValue { data_type: one.literal.data_type.clone(), text: one.literal.text.trim().to_owned() };
-    match &one.attribute {
-        Attribute::Designator(designator) if designator.category == category => Some(AltinnMatch {
-            function: Comparison::of_match(&one.function),
-            attribute: designator.id.clone(),
-            literal,
-            must_be_present: designator.must_be_present,
-        }),
-        Attribute::Selector(selector) if selector.category == category => {
-            Some(AltinnMatch { function: Comparison::Text, attribute: String::new(), literal, must_be_present: false })
-        }
-        _ => None,
-    }
-}
-
-/// Altinn takes the algorithms of policy sets for those of rules, and knows none of the older ones.
-fn algorithm(uri: &str) -> Option<Algorithm> {
-    let found = Algorithm::from_uri(uri, false).or_else(|| Algorithm::from_uri(uri, true))?;
-    match found {
-        Algorithm::DenyOverrides
-        | Algorithm::PermitOverrides
-        | Algorithm::DenyUnlessPermit
-        | Algorithm::PermitUnlessDeny
-        | Algorithm::FirstApplicable => Some(found),
-        _ => None,
-    }
-}
-
-/// The policy's obligations on Permit, with the assignments that are literals.
-fn obligations(policy: &Policy) -> Vec<Notice> {
-    let on_permit =
-        policy.notices.iter().filter(|notice| notice.kind == NoticeKind::Obligation && notice.effect == Effect::Permit);
-    on_permit
-        .map(|notice| {
-            let assignments = notice.assignments.iter().filter_map(|one| match &one.expression {
-                Expression::Literal(literal) => Some(Assignment {
-                    id: one.id.clone(),
-                    category: one.category.clone(),
-                    issuer: one.issuer.clone(),
-                    data_type: literal.data_type.clone(),
-                    value: literal.text.trim().to_owned(),
-                }),
-                _ => None,
-            });
-            Notice { id: notice.id.clone(), assignments: assignments.collect() }
-        })
-        .collect()
-}
-
-pub(crate) fn missing_attribute(missing: MissingAttribute) -> Failure {
-    Failure {
-        code: StatusCode::MissingAttribute,
-        message: format!("attribute `{}` of `{}` is missing", missing.id, missing.category),
-        missing: Some(Box::new(missing)),
-    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,20 @@ pub(crate) enum Algorithm {
     LegacyPolicyPermitOverrides,
 }
 
+/// Numbers of the algorithms in compiled policies: never changed, never given out again.
+const ALGORITHMS: [(u8, Algorithm); 10] = [
+    (1, Algorithm::DenyOverrides),
+    (2, Algorithm::PermitOverrides),
+    (3, Algorithm::DenyUnlessPermit),
+    (4, Algorithm::PermitUnlessDeny),
+    (5, Algorithm::FirstApplicable),
+    (6, Algorithm::OnlyOneApplicable),
+    (7, Algorithm::LegacyRuleDenyOverrides),
+    (8, Algorithm::LegacyRulePermitOverrides),
+    (9, Algorithm::LegacyPolicyDenyOverrides),
+    (10, Algorithm::LegacyPolicyPermitOverrides),
+];
+
 /// Combines decisions one by one.
 #[derive(Debug, Clone)]
 pub(crate) struct Combiner {
@@ -67,6 +81,39 @@ impl Algorithm {
             ("1.0", "permit-overrides") | ("1.1", "ordered-permit-overrides") => Self::LegacyRulePermitOverrides,
             _ => return None,
         })
+    }
+}
+
+impl Algorithm {
+    /// The algorithm with this number.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        ALGORITHMS.iter().find(|row| row.0 == number).map(|row| row.1)
+    }
+
+    /// The number.
+    pub(crate) fn number(self) -> u8 {
+        ALGORITHMS.iter().find(|row| row.1 == self).map_or(0, |row| row.0)
+    }
+
+    /// Whether it is for the children of a set, or for the rules of a policy.
+    pub(crate) fn is_for(self, set: bool) -> bool {
+        match self {
+            Self::OnlyOneApplicable | Self::LegacyPolicyDenyOverrides | Self::LegacyPolicyPermitOverrides => set,
+            Self::LegacyRuleDenyOverrides | Self::LegacyRulePermitOverrides => !set,
+            _ => true,
+        }
+    }
+
+    /// Whether Altinn's engine has it.
+    pub(crate) fn is_known_to_altinn(self) -> bool {
+        matches!(
+            self,
+            Self::DenyOverrides
+                | Self::PermitOverrides
+                | Self::DenyUnlessPermit
+                | Self::PermitUnlessDeny
+                | Self::FirstApplicable
+        )
     }
 }
 

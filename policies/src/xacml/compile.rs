@@ -1,7 +1,8 @@
 //! The tree of a policy, with all it refers to, to a [`Program`] as the standard means it.
 //!
 //! Everything is checked here, so that nothing is left to find while deciding: identifiers, types, values, variables,
-//! references. What is not known is refused with file, line and cure.
+//! references. What is not known is refused with file, line and cure. The program is not run as it is: [`super::image`]
+//! writes it, and makes ready what it reads.
 
 mod expression;
 
@@ -14,7 +15,7 @@ use super::ast::{
 };
 use super::combine::Algorithm;
 use super::functions::{Function, Type};
-use super::program::{self, Program, Span};
+use super::program::{self, Program, Span, append, position};
 use super::value::DataType;
 
 type Result<T> = std::result::Result<T, PolicyError>;
@@ -30,10 +31,11 @@ pub(crate) fn compile(root: &PolicyDocument, others: &[PolicyDocument]) -> Resul
         compiled: BTreeMap::new(),
         program: Program::default(),
         designators: BTreeMap::new(),
+        literals: BTreeMap::new(),
         file: "",
         variables: BTreeMap::new(),
     };
-    compiler.program.root = compiler.document(0, &mut Vec::new())?;
+    compiler.document(0, &mut Vec::new())?;
     Ok(compiler.program)
 }
 
@@ -45,6 +47,8 @@ struct Compiler<'a> {
     program: Program,
     /// Positions of the program's designators, so that each is there once.
     designators: BTreeMap<program::Designator, u32>,
+    /// Positions of the program's literals by type and text, so that each is there once.
+    literals: BTreeMap<(DataType, String), u32>,
     /// The file that is being compiled.
     file: &'a str,
     /// Variables of the policy that is being compiled, with their types.
@@ -151,13 +155,11 @@ impl<'a> Compiler<'a> {
         }
         path.pop();
         let notices = self.notices(&set.notices)?;
-        let start = position(self.program.children.len());
-        self.program.children.extend(children);
-        let children = Span { start, end: position(self.program.children.len()) };
+        let children = append(&mut self.program.children, children);
         Ok(self.node(program::Node {
             is_set: true,
-            id: set.id.clone(),
-            version: set.version.to_string(),
+            id: set.id.as_str().into(),
+            version: set.version.to_string().into(),
             algorithm,
             target,
             children,
@@ -179,14 +181,12 @@ impl<'a> Compiler<'a> {
             rules.push(self.rule(rule)?);
         }
         let notices = self.notices(&policy.notices)?;
-        let start = position(self.program.rules.len());
-        self.program.rules.extend(rules);
-        let children = Span { start, end: position(self.program.rules.len()) };
+        let children = append(&mut self.program.rules, rules);
         self.variables.clear();
         Ok(self.node(program::Node {
             is_set: false,
-            id: policy.id.clone(),
-            version: policy.version.to_string(),
+            id: policy.id.as_str().into(),
+            version: policy.version.to_string().into(),
             algorithm,
             target,
             children,
@@ -323,7 +323,7 @@ impl<'a> Compiler<'a> {
             let assignments = append(&mut self.program.assignments, assignments);
             compiled.push(program::Notice {
                 kind: notice.kind,
-                id: notice.id.clone(),
+                id: notice.id.as_str().into(),
                 effect: notice.effect,
                 assignments,
             });
@@ -334,7 +334,8 @@ impl<'a> Compiler<'a> {
     fn assignment(&mut self, assignment: &'a AssignmentExpression) -> Result<program::Assignment> {
         let (value, _) = self.block(&assignment.expression)?;
         let AssignmentExpression { id, category, issuer, .. } = assignment;
-        Ok(program::Assignment { id: id.clone(), category: category.clone(), issuer: issuer.clone(), value })
+        let text = |text: &Option<String>| text.as_deref().map(Into::into);
+        Ok(program::Assignment { id: id.as_str().into(), category: text(category), issuer: text(issuer), value })
     }
 
     fn algorithm(&self, line: u32, uri: &str, for_set: bool) -> Result<Algorithm> {
@@ -358,16 +359,4 @@ impl<'a> Compiler<'a> {
     fn refuse(&self, line: u32, code: &'static str, message: impl Into<String>, cure: &'static str) -> PolicyError {
         PolicyError { file: self.file.to_owned(), line, code, message: message.into(), cure }
     }
-}
-
-/// Adds entries to a table; they stand together.
-fn append<T>(table: &mut Vec<T>, entries: Vec<T>) -> Span {
-    let start = position(table.len());
-    table.extend(entries);
-    Span { start, end: position(table.len()) }
-}
-
-/// A length as a position. A document's nodes are far fewer than positions.
-fn position(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }

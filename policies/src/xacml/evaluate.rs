@@ -1,75 +1,138 @@
 //! Runs a [`Program`] over the attributes of a decision: bounded by fuel, without recursion.
 //!
-//! Here are expressions and targets: a stack machine whose stack holds operands and failures alike. Rules, policies and
-//! sets are in [`policies`].
+//! Here are expressions and targets: a stack machine whose stack holds operands and failures alike. Its room is taken once
+//! for a decision; a step copies no text and no bag, and a failure becomes words only when it is answered. Rules, policies
+//! and sets are in [`policies`].
 
+mod attributes;
 mod policies;
 
 use std::sync::Arc;
 
-use super::functions::{Fuel, apply, apply_over_bags};
-use super::program::{Designator, Instruction, Match, Program, Span, at};
-use super::request::Context;
-use super::response::{MissingAttribute, StatusCode};
+use super::functions::{Argument, Arguments, Fuel, apply, apply_over_bags};
+use super::program::{Designator, Instruction, Literal, Match, Program, Span, at};
+use super::response::{MissingAttribute, Status, StatusCode};
 use super::value::Value;
+pub(crate) use attributes::Attributes;
+use attributes::Selected;
 
 pub(crate) use policies::decide;
 
 /// Why an expression, a rule or a policy has no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) code: StatusCode,
-    pub(crate) message: String,
-    pub(crate) missing: Option<Box<MissingAttribute>>,
+#[derive(Debug, Clone)]
+pub(crate) enum Failure<'a> {
+    /// What can be said without looking.
+    Said(StatusCode, &'static str),
+    /// A bag of so many values where one is expected.
+    NotOne(usize),
+    /// An attribute that must be there is not.
+    Missing(&'a Designator),
+    /// What had to be written.
+    Told(Arc<Status>),
 }
 
 /// What an expression gives.
 #[derive(Debug, Clone)]
-pub(crate) enum Operand {
+pub(crate) enum Operand<'a> {
+    /// A constant of the policy.
+    Literal(&'a Literal),
+    /// A value that was computed.
     One(Value),
+    /// A bag of the request.
+    Given(&'a [Value]),
+    /// A bag that was computed.
     Bag(Arc<[Value]>),
 }
 
-pub(crate) type Outcome = Result<Operand, Failure>;
+pub(crate) type Outcome<'a> = Result<Operand<'a>, Failure<'a>>;
 
-impl Failure {
-    pub(crate) fn processing(message: impl Into<String>) -> Self {
-        Self { code: StatusCode::ProcessingError, message: message.into(), missing: None }
+impl<'a> Failure<'a> {
+    pub(crate) fn processing(message: &'static str) -> Self {
+        Self::Said(StatusCode::ProcessingError, message)
     }
 
-    pub(crate) fn syntax(message: impl Into<String>) -> Self {
-        Self { code: StatusCode::SyntaxError, message: message.into(), missing: None }
+    /// With a message that depends on what was given.
+    pub(crate) fn told(code: StatusCode, message: String) -> Self {
+        Self::Told(Arc::new(Status { code, message: Some(message), missing: None }))
     }
 
-    /// A position that the compiler did not give out. Never happens; were it to, nothing would be permitted by it.
+    /// An attribute that must be there is not.
+    pub(crate) fn missing(missing: MissingAttribute) -> Self {
+        let message = format!("attribute `{}` of `{}` is missing", missing.id, missing.category);
+        let code = StatusCode::MissingAttribute;
+        Self::Told(Arc::new(Status { code, message: Some(message), missing: Some(Box::new(missing)) }))
+    }
+
+    /// The code of the answer.
+    pub(crate) fn code(&self) -> StatusCode {
+        match self {
+            Self::Said(code, _) => *code,
+            Self::NotOne(_) => StatusCode::ProcessingError,
+            Self::Missing(_) => StatusCode::MissingAttribute,
+            Self::Told(status) => status.code,
+        }
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> Status {
+        let said = |code, message: String| Status { code, message: Some(message), missing: None };
+        match self {
+            Self::Said(code, message) => said(*code, (*message).to_owned()),
+            Self::NotOne(count) => {
+                said(StatusCode::ProcessingError, format!("a bag of {count} values where one is expected"))
+            }
+            Self::Missing(Designator { category, id, data_type, issuer, .. }) => Self::missing(MissingAttribute {
+                category: category.to_string(),
+                id: id.to_string(),
+                data_type: data_type.uri().to_owned(),
+                issuer: issuer.as_deref().map(str::to_owned),
+            })
+            .status(),
+            Self::Told(status) => Status::clone(status),
+        }
+    }
+
+    /// A position that is not there. Never happens; were it to, nothing would be permitted by it.
     fn out_of_table() -> Self {
         Self::processing("the compiled policy is damaged")
     }
 }
 
-impl Operand {
-    /// How much work it is to look at.
-    pub(crate) fn weight(&self) -> u64 {
-        match self {
-            Self::One(value) => value.weight(),
-            Self::Bag(values) => values.iter().map(Value::weight).fold(1, u64::saturating_add),
-        }
+impl Operand<'_> {
+    pub(crate) fn boolean(value: bool) -> Self {
+        Self::One(Value::Boolean(value))
     }
 
-    fn is_true(&self) -> bool {
-        matches!(self, Self::One(Value::Boolean(true)))
+    pub(crate) fn is_true(&self) -> bool {
+        matches!(self.as_argument(), Argument::One(Value::Boolean(true)))
+    }
+
+    /// As functions look at it.
+    pub(crate) fn as_argument(&self) -> Argument<'_> {
+        match self {
+            Self::Literal(literal) => Argument::One(&literal.value),
+            Self::One(value) => Argument::One(value),
+            Self::Given(values) => Argument::Bag(values),
+            Self::Bag(values) => Argument::Bag(values),
+        }
     }
 }
 
 /// One decision being made.
 struct Evaluation<'a> {
     program: &'a Program,
-    context: &'a Context,
+    attributes: &'a Attributes<'a>,
     fuel: Fuel,
     /// What each designator selects, once it is known.
-    attributes: Vec<Option<Outcome>>,
+    selected: Vec<Option<Result<Selected<'a>, Failure<'a>>>>,
     /// What each variable is, once it is known.
-    variables: Vec<Option<Outcome>>,
+    variables: Vec<Option<Outcome<'a>>>,
+    /// Operands of the expression that is being run.
+    stack: Vec<Outcome<'a>>,
+    /// Code of the expression and of the variables that it waits for.
+    calls: Vec<Call>,
+    /// Room for higher-order functions to count in.
+    positions: Vec<usize>,
 }
 
 /// Code that is being run.
@@ -81,74 +144,82 @@ struct Call {
 }
 
 impl<'a> Evaluation<'a> {
-    fn new(program: &'a Program, context: &'a Context, fuel: Fuel) -> Self {
+    fn new(program: &'a Program, attributes: &'a Attributes<'a>, fuel: Fuel) -> Self {
         Self {
             program,
-            context,
+            attributes,
             fuel,
-            attributes: vec![None; program.designators.len()],
+            selected: vec![None; program.designators.len()],
             variables: vec![None; program.variables.len()],
+            stack: Vec::new(),
+            calls: Vec::new(),
+            positions: Vec::new(),
         }
     }
 
     /// Runs the code of an expression.
-    fn expression(&mut self, code: Span) -> Outcome {
-        let mut stack: Vec<Outcome> = Vec::new();
-        let mut calls = vec![Call { next: code.start, end: code.end, variable: None }];
-        while let Some(call) = calls.last_mut() {
+    fn expression(&mut self, code: Span) -> Outcome<'a> {
+        let program = self.program;
+        self.stack.clear();
+        self.calls.clear();
+        self.calls.push(Call { next: code.start, end: code.end, variable: None });
+        while let Some(call) = self.calls.last_mut() {
             if call.next >= call.end {
                 if let Some(variable) = call.variable {
-                    let value = stack.last().cloned().unwrap_or_else(|| Err(Failure::out_of_table()));
-                    self.remember(variable, value);
+                    self.remember(variable);
                 }
-                calls.pop();
+                self.calls.pop();
                 continue;
             }
-            let instruction = at(&self.program.code, call.next).copied().ok_or_else(Failure::out_of_table)?;
+            let instruction = at(&program.code, call.next).copied().ok_or_else(Failure::out_of_table)?;
             call.next = call.next.saturating_add(1);
             self.fuel.pay(1)?;
             match instruction {
-                Instruction::Literal(position) => {
-                    stack.push(Ok(Operand::One(self.literal(position)?.clone())));
-                }
+                Instruction::Literal(position) => self.stack.push(Ok(Operand::Literal(self.literal(position)?))),
                 Instruction::Attribute(position) => {
-                    let found = self.attribute(position);
-                    stack.push(found);
+                    let found = self.attribute(position).map(|selected| match selected {
+                        Selected::Given(values) => Operand::Given(values),
+                        Selected::OfIssuer(values) => Operand::Bag(values),
+                    });
+                    self.stack.push(found);
                 }
-                Instruction::Variable(position) => {
-                    match self.variables.get(usize::try_from(position).unwrap_or(usize::MAX)) {
-                        Some(Some(known)) => stack.push(known.clone()),
-                        _ => {
-                            let code = at(&self.program.variables, position).ok_or_else(Failure::out_of_table)?;
-                            calls.push(Call { next: code.start, end: code.end, variable: Some(position) });
-                        }
+                Instruction::Variable(position) => match at(&self.variables, position) {
+                    Some(Some(known)) => self.stack.push(known.clone()),
+                    _ => {
+                        let code = at(&program.variables, position).ok_or_else(Failure::out_of_table)?;
+                        self.calls.push(Call { next: code.start, end: code.end, variable: Some(position) });
                     }
-                }
+                },
                 Instruction::Call { function, arguments } => {
-                    let arguments = take(&mut stack, arguments)?;
-                    stack.push(apply(function, &arguments, &mut self.fuel));
+                    let from = below(&self.stack, arguments)?;
+                    let operands = self.stack.get(from..).ok_or_else(Failure::out_of_table)?;
+                    let answer = apply(function, Arguments::Stacked(operands), &mut self.fuel);
+                    self.stack.truncate(from);
+                    self.stack.push(answer);
                 }
                 Instruction::CallOver { kind, function, arguments } => {
-                    let arguments = take(&mut stack, arguments)?;
-                    stack.push(apply_over_bags(kind, function, &arguments, &mut self.fuel));
+                    let from = below(&self.stack, arguments)?;
+                    let operands = self.stack.get(from..).ok_or_else(Failure::out_of_table)?;
+                    let answer = apply_over_bags(kind, function, operands, &mut self.positions, &mut self.fuel);
+                    self.stack.truncate(from);
+                    self.stack.push(answer);
                 }
-                Instruction::StopAt { value, below, skip } => {
-                    let stops =
-                        matches!(stack.last(), Some(Ok(Operand::One(Value::Boolean(found)))) if *found == value);
-                    if stops {
-                        let known = stack.pop().ok_or_else(Failure::out_of_table)?;
-                        take(&mut stack, below)?;
-                        stack.push(known);
+                Instruction::StopAt { value, below: operands, skip } => {
+                    let top = self.stack.last().map(|outcome| outcome.as_ref().map(Operand::as_argument));
+                    if matches!(top, Some(Ok(Argument::One(Value::Boolean(found)))) if *found == value) {
+                        let from = below(&self.stack, operands.saturating_add(1))?;
+                        self.stack.truncate(from);
+                        self.stack.push(Ok(Operand::boolean(value)));
                         call.next = call.next.saturating_add(skip);
                     }
                 }
             }
         }
-        stack.pop().unwrap_or_else(|| Err(Failure::out_of_table()))
+        self.stack.pop().unwrap_or_else(|| Err(Failure::out_of_table()))
     }
 
     /// Whether a target matches. A failure means that it cannot be known.
-    fn target(&mut self, any_ofs: Span) -> Result<bool, Failure> {
+    fn target(&mut self, any_ofs: Span) -> Result<bool, Failure<'a>> {
         let program = self.program;
         let mut failure = None;
         for any_of in any_ofs.of(&program.any_ofs) {
@@ -161,7 +232,7 @@ impl<'a> Evaluation<'a> {
         failure.map_or(Ok(true), Err)
     }
 
-    fn any_of(&mut self, all_ofs: &[Span]) -> Result<bool, Failure> {
+    fn any_of(&mut self, all_ofs: &[Span]) -> Result<bool, Failure<'a>> {
         let program = self.program;
         let mut failure = None;
         for all_of in all_ofs {
@@ -174,7 +245,7 @@ impl<'a> Evaluation<'a> {
         failure.map_or(Ok(false), Err)
     }
 
-    fn all_of(&mut self, matches: &[Match]) -> Result<bool, Failure> {
+    fn all_of(&mut self, matches: &[Match]) -> Result<bool, Failure<'a>> {
         let mut failure = None;
         for one in matches {
             match self.matching(one) {
@@ -187,13 +258,13 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Whether the function holds for some value of the attribute.
-    fn matching(&mut self, one: &Match) -> Result<bool, Failure> {
+    fn matching(&mut self, one: &Match) -> Result<bool, Failure<'a>> {
         self.fuel.pay(1)?;
-        let literal = Ok(Operand::One(self.literal(one.literal)?.clone()));
-        let Operand::Bag(values) = self.attribute(one.designator)? else { return Err(Failure::out_of_table()) };
+        let literal = self.literal(one.literal)?;
+        let selected = self.attribute(one.designator)?;
         let mut failure = None;
-        for value in values.iter() {
-            match apply(one.function, &[literal.clone(), Ok(Operand::One(value.clone()))], &mut self.fuel) {
+        for value in selected.values() {
+            match apply(one.function, Arguments::Matched(literal, value), &mut self.fuel) {
                 Ok(answer) if answer.is_true() => return Ok(true),
                 Ok(_) => {}
                 Err(error) => failure = failure.or(Some(error)),
@@ -202,56 +273,41 @@ impl<'a> Evaluation<'a> {
         failure.map_or(Ok(false), Err)
     }
 
-    fn literal(&self, position: u32) -> Result<&'a Value, Failure> {
+    fn literal(&self, position: u32) -> Result<&'a Literal, Failure<'a>> {
         at(&self.program.literals, position).ok_or_else(Failure::out_of_table)
     }
 
     /// What a designator selects: looked for once.
-    fn attribute(&mut self, position: u32) -> Outcome {
-        let index = usize::try_from(position).unwrap_or(usize::MAX);
-        if let Some(Some(known)) = self.attributes.get(index) {
+    fn attribute(&mut self, position: u32) -> Result<Selected<'a>, Failure<'a>> {
+        if let Some(Some(known)) = at(&self.selected, position) {
             return known.clone();
         }
         let designator = at(&self.program.designators, position).ok_or_else(Failure::out_of_table)?;
-        let found = self.select(designator);
-        if let Some(slot) = self.attributes.get_mut(index) {
+        let selected = self.attributes.select(designator, &mut self.fuel)?;
+        let found = if selected.values().is_empty() && designator.must_be_present {
+            Err(Failure::Missing(designator))
+        } else {
+            Ok(selected)
+        };
+        if let Some(slot) = self.selected.get_mut(usize::try_from(position).unwrap_or(usize::MAX)) {
             *slot = Some(found.clone());
         }
         found
     }
 
-    fn select(&mut self, designator: &Designator) -> Outcome {
-        let Designator { category, id, data_type, issuer, must_be_present } = designator;
-        let found = self.context.select(category, id, *data_type, issuer.as_deref());
-        self.fuel.pay(found.weight())?;
-        match &found {
-            Operand::Bag(values) if values.is_empty() && *must_be_present => Err(Failure {
-                code: StatusCode::MissingAttribute,
-                message: format!("attribute `{id}` of `{category}` is missing"),
-                missing: Some(Box::new(MissingAttribute {
-                    category: category.clone(),
-                    id: id.clone(),
-                    data_type: data_type.uri().to_owned(),
-                    issuer: issuer.clone(),
-                })),
-            }),
-            _ => Ok(found),
-        }
-    }
-
-    fn remember(&mut self, variable: u32, value: Outcome) {
-        let index = usize::try_from(variable).unwrap_or(usize::MAX);
-        if let Some(slot) = self.variables.get_mut(index) {
+    /// Keeps what is on top of the stack as the value of a variable.
+    fn remember(&mut self, variable: u32) {
+        let value = self.stack.last().cloned().unwrap_or_else(|| Err(Failure::out_of_table()));
+        if let Some(slot) = self.variables.get_mut(usize::try_from(variable).unwrap_or(usize::MAX)) {
             *slot = Some(value);
         }
     }
 }
 
-/// The topmost operands, in the order in which they were pushed.
-fn take(stack: &mut Vec<Outcome>, count: u32) -> Result<Vec<Outcome>, Failure> {
+/// Where the topmost operands begin.
+fn below<'a>(stack: &[Outcome<'a>], count: u32) -> Result<usize, Failure<'a>> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let from = stack.len().checked_sub(count).ok_or_else(Failure::out_of_table)?;
-    Ok(stack.split_off(from))
+    stack.len().checked_sub(count).ok_or_else(Failure::out_of_table)
 }
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
 //! The functions of XACML 3.0: which there are, what they take and what they give.
 //!
 //! All that the standard makes mandatory (appendix A.3), with those of older versions that it keeps (A.4). Not here:
-//! functions over XPath nodes and `access-permitted`, which are optional; they are refused like any unknown function. What
-//! the functions compute is in [`apply`].
+//! functions over XPath nodes and `access-permitted`, which are optional; they are refused like any unknown function. Their
+//! identifiers and numbers are in [`table`], what they compute is in [`apply`].
 
 mod apply;
 mod bags;
+mod fuel;
 mod regexp;
+mod table;
 
-pub(crate) use apply::{Fuel, apply, apply_over_bags};
-pub(crate) use regexp::{check as check_pattern, is_match};
+pub(crate) use apply::{Argument, Arguments, apply, apply_over_bags};
+pub(crate) use fuel::{Fuel, Spent};
+pub(crate) use regexp::Pattern;
+#[cfg(test)]
+pub(crate) use table::EVERY_FUNCTION;
 
 use super::value::DataType;
 
@@ -139,21 +144,16 @@ impl Signature {
     }
 }
 
-impl HigherOrder {
-    pub(crate) fn from_uri(uri: &str) -> Option<Self> {
-        let (version, name) = split(uri)?;
-        Some(match (version, name) {
-            ("1.0" | "3.0", "any-of") => Self::AnyOf,
-            ("1.0" | "3.0", "all-of") => Self::AllOf,
-            ("1.0" | "3.0", "any-of-any") => Self::AnyOfAny,
-            ("1.0", "all-of-any") => Self::AllOfAny,
-            ("1.0", "any-of-all") => Self::AnyOfAll,
-            ("1.0", "all-of-all") => Self::AllOfAll,
-            ("1.0" | "3.0", "map") => Self::Map,
-            _ => return None,
-        })
+#[cfg(test)]
+impl Signature {
+    /// Types of arguments that fit, with so many more than are needed where there may be more.
+    pub(crate) fn arguments(&self, more: usize) -> Vec<Type> {
+        let repeated = self.repeated.into_iter().flat_map(|(kind, least)| std::iter::repeat_n(kind, least + more));
+        self.fixed.iter().copied().chain(repeated).collect()
     }
+}
 
+impl HigherOrder {
     /// What it gives for a function that gives `inner`, when these arguments are right for it.
     pub(crate) fn returns(self, inner: &Signature, arguments: &[Type]) -> Result<Type, String> {
         let bags = arguments.iter().filter(|kind| matches!(kind, Type::Bag(_))).count();
@@ -185,127 +185,6 @@ impl HigherOrder {
 }
 
 impl Function {
-    /// The function with this identifier.
-    pub(crate) fn from_uri(uri: &str) -> Option<Self> {
-        let (version, name) = split(uri)?;
-        Self::alone(version, name).or_else(|| {
-            // Names of types do not contain hyphens; `any-of` and the like have none of them.
-            let (type_name, rest) = name.split_once('-')?;
-            Self::of_type(version, DataType::from_name(type_name)?, rest)
-        })
-    }
-
-    fn alone(version: &str, name: &str) -> Option<Self> {
-        Some(match (version, name) {
-            ("3.0", "string-equal-ignore-case") => Self::EqualIgnoreCase,
-            ("1.0", "integer-mod") => Self::Modulo,
-            ("1.0", "round") => Self::Round,
-            ("1.0", "floor") => Self::Floor,
-            ("1.0", "string-normalize-space") => Self::NormalizeSpace,
-            ("1.0", "string-normalize-to-lower-case") => Self::NormalizeToLowerCase,
-            ("1.0", "double-to-integer") => Self::DoubleToInteger,
-            ("1.0", "integer-to-double") => Self::IntegerToDouble,
-            ("1.0", "and") => Self::And,
-            ("1.0", "or") => Self::Or,
-            ("1.0", "not") => Self::Not,
-            ("1.0", "n-of") => Self::AtLeast,
-            ("2.0", "time-in-range") => Self::TimeInRange,
-            ("2.0", "string-concatenate") => Self::Concatenate,
-            ("2.0", "uri-string-concatenate") => Self::UriConcatenate,
-            ("1.0", "x500Name-match") => Self::X500Match,
-            ("1.0", "rfc822Name-match") => Self::Rfc822Match,
-            _ => {
-                let (_, to) =
-                    name.split_once("string-from-").filter(|(before, _)| before.is_empty() && version == "3.0")?;
-                Self::ToString(DataType::from_name(to).filter(|kind| *kind != DataType::String)?)
-            }
-        })
-    }
-
-    fn of_type(version: &str, kind: DataType, rest: &str) -> Option<Self> {
-        let is_text = matches!(kind, DataType::String | DataType::AnyUri);
-        let is_host = matches!(kind, DataType::IpAddress | DataType::DnsName);
-        let is_number = matches!(kind, DataType::Integer | DataType::Double);
-        let is_duration = matches!(kind, DataType::DayTimeDuration | DataType::YearMonthDuration);
-        // Where the standard of this type's functions is: durations moved to 3.0 and keep their old identifiers.
-        let own_version = match version {
-            "1.0" => !is_host,
-            "2.0" => is_host,
-            "3.0" => is_duration,
-            _ => false,
-        };
-        let found = match rest {
-            "equal" if !is_host => Self::Equal(kind),
-            "greater-than" => Self::Compare(kind, Comparison::Greater),
-            "greater-than-or-equal" => Self::Compare(kind, Comparison::GreaterOrEqual),
-            "less-than" => Self::Compare(kind, Comparison::Less),
-            "less-than-or-equal" => Self::Compare(kind, Comparison::LessOrEqual),
-            "add" if is_number => Self::Add(kind),
-            "subtract" if is_number => Self::Subtract(kind),
-            "multiply" if is_number => Self::Multiply(kind),
-            "divide" if is_number => Self::Divide(kind),
-            "abs" if is_number => Self::Absolute(kind),
-            "one-and-only" => Self::OneAndOnly(kind),
-            "bag-size" => Self::BagSize(kind),
-            "is-in" if !is_host => Self::IsIn(kind),
-            "bag" => Self::Bag(kind),
-            "intersection" if !is_host => Self::Intersection(kind),
-            "at-least-one-member-of" if !is_host => Self::AtLeastOneMemberOf(kind),
-            "union" if !is_host => Self::Union(kind),
-            "subset" if !is_host => Self::Subset(kind),
-            "set-equals" if !is_host => Self::SetEquals(kind),
-            _ => return Self::of_type_in_its_own_version(version, kind, rest, is_text),
-        };
-        let is_ordered = matches!(
-            kind,
-            DataType::String
-                | DataType::Integer
-                | DataType::Double
-                | DataType::Time
-                | DataType::Date
-                | DataType::DateTime
-        );
-        (own_version && (is_ordered || !matches!(found, Self::Compare(..)))).then_some(found)
-    }
-
-    /// Functions whose version does not follow from their type.
-    fn of_type_in_its_own_version(version: &str, kind: DataType, rest: &str, is_text: bool) -> Option<Self> {
-        let duration = match rest.rsplit_once('-').map(|(_, last)| last) {
-            Some("dayTimeDuration") => Some(DataType::DayTimeDuration),
-            Some("yearMonthDuration") => Some(DataType::YearMonthDuration),
-            _ => None,
-        };
-        Some(match (version, rest) {
-            ("3.0", "from-string") if kind != DataType::String => Self::FromString(kind),
-            ("3.0", "starts-with") if is_text => Self::StartsWith(kind),
-            ("3.0", "ends-with") if is_text => Self::EndsWith(kind),
-            ("3.0", "contains") if is_text => Self::Contains(kind),
-            ("3.0", "substring") if is_text => Self::Substring(kind),
-            ("1.0", "regexp-match") if kind == DataType::String => Self::RegexpMatch(kind),
-            ("2.0", "regexp-match") => match kind {
-                DataType::AnyUri
-                | DataType::IpAddress
-                | DataType::DnsName
-                | DataType::Rfc822Name
-                | DataType::X500Name => Self::RegexpMatch(kind),
-                _ => return None,
-            },
-            (
-                "1.0" | "3.0",
-                "add-dayTimeDuration"
-                | "add-yearMonthDuration"
-                | "subtract-dayTimeDuration"
-                | "subtract-yearMonthDuration",
-            ) => match (kind, duration?) {
-                (DataType::DateTime, duration) | (DataType::Date, duration @ DataType::YearMonthDuration) => {
-                    Self::AddDuration { to: kind, duration, subtract: rest.starts_with("subtract") }
-                }
-                _ => return None,
-            },
-            _ => return None,
-        })
-    }
-
     /// What it takes and gives.
     pub(crate) fn signature(self) -> Signature {
         use DataType::{AnyUri, Boolean, Double, Integer, String, Time};
@@ -354,11 +233,6 @@ impl Function {
             Self::Rfc822Match => fixed(&[One(String), One(DataType::Rfc822Name)], One(Boolean)),
         }
     }
-}
-
-/// Version and name of a function's identifier.
-fn split(uri: &str) -> Option<(&str, &str)> {
-    uri.strip_prefix("urn:oasis:names:tc:xacml:")?.split_once(":function:")
 }
 
 #[cfg(test)]

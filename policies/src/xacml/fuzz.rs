@@ -1,6 +1,8 @@
 //! Damaged documents and requests: whatever the bytes, there is an answer and no panic. Seeded, so that a failure comes
 //! again.
 
+pub(crate) mod policies;
+
 use super::testing::{PERMIT_OVERRIDES, SET_DENY_OVERRIDES, condition, policy, policy_set, request, rule, target};
 use super::{CompiledPolicy, Environment, Semantics, json_profile, parse, value, xml_context};
 use crate::Timestamp;

@@ -1,20 +1,23 @@
 //! The compiled form: flat tables that refer to each other by position, and straight code for expressions.
 //!
-//! Made by [`super::compile`] and run by [`super::evaluate`]. There are no pointers and no nesting, so running it needs no
-//! recursion; every position was given out by the compiler, and one that is not there is a failure, never a panic.
+//! Written by [`super::compile`], made ready to run by [`super::image`], run by [`super::evaluate`]. There are no pointers
+//! and no nesting, so running it needs no recursion; every position was checked when it was made ready, and one that is not
+//! there is a failure, never a panic.
+
+use std::sync::Arc;
 
 use super::ast::{Effect, NoticeKind};
 use super::combine::Algorithm;
-use super::functions::{Function, HigherOrder};
+use super::functions::{Function, HigherOrder, Pattern};
 use super::value::{DataType, Value};
 
 /// A compiled policy or policy set with everything it refers to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Program {
-    pub(crate) literals: Vec<Value>,
+    pub(crate) literals: Vec<Literal>,
     pub(crate) designators: Vec<Designator>,
     pub(crate) code: Vec<Instruction>,
-    /// Code of each variable.
+    /// Code of each variable. One uses only those before it.
     pub(crate) variables: Vec<Span>,
     pub(crate) matches: Vec<Match>,
     /// Spans of `matches`.
@@ -24,11 +27,10 @@ pub(crate) struct Program {
     pub(crate) assignments: Vec<Assignment>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) rules: Vec<Rule>,
+    /// Policies and sets, each after those that it holds; the root is the last.
     pub(crate) nodes: Vec<Node>,
     /// Positions in `nodes`, of the children of sets.
     pub(crate) children: Vec<u32>,
-    /// Position in `nodes`.
-    pub(crate) root: u32,
 }
 
 /// From one position up to before another.
@@ -36,6 +38,14 @@ pub(crate) struct Program {
 pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) end: u32,
+}
+
+/// A constant.
+#[derive(Debug, Clone)]
+pub(crate) struct Literal {
+    pub(crate) value: Value,
+    /// What it is as a pattern, if it is used as one.
+    pub(crate) pattern: Option<Pattern>,
 }
 
 /// One step of an expression. Each leaves one operand, or a failure, on the stack.
@@ -51,16 +61,17 @@ pub(crate) enum Instruction {
     Call { function: Function, arguments: u32 },
     /// A higher-order function of the topmost operands.
     CallOver { kind: HigherOrder, function: Function, arguments: u32 },
-    /// If the topmost operand is this boolean: it takes the place of the operands below it, and steps are skipped.
+    /// If the topmost operand is this boolean: it takes the place of the operands below it, and steps are skipped. Follows
+    /// from the calls: it is put in when the program is made ready.
     StopAt { value: bool, below: u32, skip: u32 },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Designator {
-    pub(crate) category: String,
-    pub(crate) id: String,
+    pub(crate) category: Arc<str>,
+    pub(crate) id: Arc<str>,
     pub(crate) data_type: DataType,
-    pub(crate) issuer: Option<String>,
+    pub(crate) issuer: Option<Arc<str>>,
     pub(crate) must_be_present: bool,
 }
 
@@ -86,8 +97,8 @@ pub(crate) struct Rule {
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) is_set: bool,
-    pub(crate) id: String,
-    pub(crate) version: String,
+    pub(crate) id: Arc<str>,
+    pub(crate) version: Arc<str>,
     pub(crate) algorithm: Algorithm,
     /// Span of `any_ofs`.
     pub(crate) target: Span,
@@ -100,7 +111,7 @@ pub(crate) struct Node {
 #[derive(Debug, Clone)]
 pub(crate) struct Notice {
     pub(crate) kind: NoticeKind,
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     pub(crate) effect: Effect,
     /// Span of `assignments`.
     pub(crate) assignments: Span,
@@ -108,11 +119,18 @@ pub(crate) struct Notice {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Assignment {
-    pub(crate) id: String,
-    pub(crate) category: Option<String>,
-    pub(crate) issuer: Option<String>,
+    pub(crate) id: Arc<str>,
+    pub(crate) category: Option<Arc<str>>,
+    pub(crate) issuer: Option<Arc<str>>,
     /// Span of `code`.
     pub(crate) value: Span,
+}
+
+impl Program {
+    /// The policy or set that is asked.
+    pub(crate) fn root(&self) -> Option<&Node> {
+        self.nodes.last()
+    }
 }
 
 impl Span {
@@ -132,4 +150,16 @@ impl Span {
 /// The entry at a position.
 pub(crate) fn at<T>(table: &[T], position: u32) -> Option<&T> {
     table.get(usize::try_from(position).ok()?)
+}
+
+/// Adds entries to a table; they stand together.
+pub(crate) fn append<T>(table: &mut Vec<T>, entries: impl IntoIterator<Item = T>) -> Span {
+    let start = position(table.len());
+    table.extend(entries);
+    Span { start, end: position(table.len()) }
+}
+
+/// A length as a position. What is compiled or read has far fewer entries than there are positions.
+pub(crate) fn position(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }

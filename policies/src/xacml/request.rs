@@ -4,15 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::Semantics;
-use super::evaluate::{Failure, Operand};
-use super::value::{DataType, Value};
-use crate::Timestamp;
 
-/// Category of the environment, with the attributes that every decision has.
+/// Category of the environment.
 pub(crate) const CATEGORY_ENVIRONMENT: &str = "urn:oasis:names:tc:xacml:3.0:attribute-category:environment";
-const CURRENT_TIME: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-time";
-const CURRENT_DATE: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-date";
-const CURRENT_DATE_TIME: &str = "urn:oasis:names:tc:xacml:1.0:environment:current-dateTime";
 
 /// Longest request that is read, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 512 << 10;
@@ -163,71 +157,6 @@ impl Request {
 
 fn too_many_decisions() -> RequestError {
     RequestError::new("too_many_decisions", format!("a request asks for at most {DECISIONS_MAX} decisions"))
-}
-
-/// Typed values of one decision's attributes, as the standard reads them.
-#[derive(Debug, Default)]
-pub(crate) struct Context {
-    by_category: BTreeMap<String, BTreeMap<String, Vec<ContextValue>>>,
-}
-
-#[derive(Debug)]
-struct ContextValue {
-    issuer: Option<String>,
-    value: Value,
-}
-
-impl Context {
-    /// Reads the values. A value that is not of its type, or of an unknown type, refuses the request.
-    pub(crate) fn of(categories: &[&Category], now: Timestamp) -> Result<Self, RequestError> {
-        let mut context = Self::default();
-        for category in categories {
-            for attribute in &category.attributes {
-                for sent in &attribute.values {
-                    let data_type = DataType::from_uri(&sent.data_type).ok_or_else(|| {
-                        let message =
-                            format!("attribute `{}` has the unknown data type `{}`", attribute.id, sent.data_type);
-                        RequestError::new("data_type_unknown", message)
-                    })?;
-                    let value = Value::parse(data_type, &sent.text).map_err(|error| {
-                        RequestError::new("value_invalid", format!("attribute `{}`: {error}", attribute.id))
-                    })?;
-                    context.add(&category.category, &attribute.id, attribute.issuer.clone(), value);
-                }
-            }
-        }
-        let names = [CURRENT_TIME, CURRENT_DATE, CURRENT_DATE_TIME];
-        for (id, value) in names.into_iter().zip(Value::of_instant(now)) {
-            // What the request says about the time is what holds for it.
-            if context.find(CATEGORY_ENVIRONMENT, id).is_empty() {
-                context.add(CATEGORY_ENVIRONMENT, id, None, value);
-            }
-        }
-        Ok(context)
-    }
-
-    /// Values of an attribute, as a designator selects them.
-    pub(crate) fn select(&self, category: &str, id: &str, data_type: DataType, issuer: Option<&str>) -> Operand {
-        let selected = self.find(category, id).iter().filter(|found| {
-            found.value.data_type() == data_type && (issuer.is_none() || found.issuer.as_deref() == issuer)
-        });
-        Operand::Bag(selected.map(|found| found.value.clone()).collect())
-    }
-
-    fn find(&self, category: &str, id: &str) -> &[ContextValue] {
-        self.by_category.get(category).and_then(|attributes| attributes.get(id)).map_or(&[], Vec::as_slice)
-    }
-
-    fn add(&mut self, category: &str, id: &str, issuer: Option<String>, value: Value) {
-        let attributes = self.by_category.entry(category.to_owned()).or_default();
-        attributes.entry(id.to_owned()).or_default().push(ContextValue { issuer, value });
-    }
-}
-
-impl From<RequestError> for Failure {
-    fn from(error: RequestError) -> Self {
-        Self::syntax(error.message)
-    }
 }
 
 #[cfg(test)]

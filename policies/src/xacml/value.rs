@@ -40,32 +40,35 @@ pub enum DataType {
     DnsName,
 }
 
-/// Identifier, and name as in function identifiers and the JSON profile. The first row of a type is the one written.
-const DATA_TYPES: [(DataType, &str, &str); 18] = [
-    (DataType::String, "http://www.w3.org/2001/XMLSchema#string", "string"),
-    (DataType::Boolean, "http://www.w3.org/2001/XMLSchema#boolean", "boolean"),
-    (DataType::Integer, "http://www.w3.org/2001/XMLSchema#integer", "integer"),
-    (DataType::Double, "http://www.w3.org/2001/XMLSchema#double", "double"),
-    (DataType::Time, "http://www.w3.org/2001/XMLSchema#time", "time"),
-    (DataType::Date, "http://www.w3.org/2001/XMLSchema#date", "date"),
-    (DataType::DateTime, "http://www.w3.org/2001/XMLSchema#dateTime", "dateTime"),
-    (DataType::DayTimeDuration, "http://www.w3.org/2001/XMLSchema#dayTimeDuration", "dayTimeDuration"),
-    (DataType::YearMonthDuration, "http://www.w3.org/2001/XMLSchema#yearMonthDuration", "yearMonthDuration"),
-    (DataType::AnyUri, "http://www.w3.org/2001/XMLSchema#anyURI", "anyURI"),
-    (DataType::HexBinary, "http://www.w3.org/2001/XMLSchema#hexBinary", "hexBinary"),
-    (DataType::Base64Binary, "http://www.w3.org/2001/XMLSchema#base64Binary", "base64Binary"),
-    (DataType::Rfc822Name, "urn:oasis:names:tc:xacml:1.0:data-type:rfc822Name", "rfc822Name"),
-    (DataType::X500Name, "urn:oasis:names:tc:xacml:1.0:data-type:x500Name", "x500Name"),
-    (DataType::IpAddress, "urn:oasis:names:tc:xacml:2.0:data-type:ipAddress", "ipAddress"),
-    (DataType::DnsName, "urn:oasis:names:tc:xacml:2.0:data-type:dnsName", "dnsName"),
+/// Number in compiled policies (never changed, never given out again), identifier, and name as in function identifiers and
+/// the JSON profile. The first row of a type is the one written.
+const DATA_TYPES: [(DataType, u8, &str, &str); 18] = [
+    (DataType::String, 1, "http://www.w3.org/2001/XMLSchema#string", "string"),
+    (DataType::Boolean, 2, "http://www.w3.org/2001/XMLSchema#boolean", "boolean"),
+    (DataType::Integer, 3, "http://www.w3.org/2001/XMLSchema#integer", "integer"),
+    (DataType::Double, 4, "http://www.w3.org/2001/XMLSchema#double", "double"),
+    (DataType::Time, 5, "http://www.w3.org/2001/XMLSchema#time", "time"),
+    (DataType::Date, 6, "http://www.w3.org/2001/XMLSchema#date", "date"),
+    (DataType::DateTime, 7, "http://www.w3.org/2001/XMLSchema#dateTime", "dateTime"),
+    (DataType::DayTimeDuration, 8, "http://www.w3.org/2001/XMLSchema#dayTimeDuration", "dayTimeDuration"),
+    (DataType::YearMonthDuration, 9, "http://www.w3.org/2001/XMLSchema#yearMonthDuration", "yearMonthDuration"),
+    (DataType::AnyUri, 10, "http://www.w3.org/2001/XMLSchema#anyURI", "anyURI"),
+    (DataType::HexBinary, 11, "http://www.w3.org/2001/XMLSchema#hexBinary", "hexBinary"),
+    (DataType::Base64Binary, 12, "http://www.w3.org/2001/XMLSchema#base64Binary", "base64Binary"),
+    (DataType::Rfc822Name, 13, "urn:oasis:names:tc:xacml:1.0:data-type:rfc822Name", "rfc822Name"),
+    (DataType::X500Name, 14, "urn:oasis:names:tc:xacml:1.0:data-type:x500Name", "x500Name"),
+    (DataType::IpAddress, 15, "urn:oasis:names:tc:xacml:2.0:data-type:ipAddress", "ipAddress"),
+    (DataType::DnsName, 16, "urn:oasis:names:tc:xacml:2.0:data-type:dnsName", "dnsName"),
     // As older versions spelled them; XACML 3.0 A.4 keeps them.
     (
         DataType::DayTimeDuration,
+        8,
         "http://www.w3.org/TR/2002/WD-xquery-operators-20020816#dayTimeDuration",
         "dayTimeDuration",
     ),
     (
         DataType::YearMonthDuration,
+        9,
         "http://www.w3.org/TR/2002/WD-xquery-operators-20020816#yearMonthDuration",
         "yearMonthDuration",
     ),
@@ -79,22 +82,32 @@ impl DataType {
 
     /// The type with this identifier.
     pub fn from_uri(uri: &str) -> Option<Self> {
-        DATA_TYPES.iter().find(|row| row.1 == uri).map(|row| row.0)
+        DATA_TYPES.iter().find(|row| row.2 == uri).map(|row| row.0)
     }
 
     /// The type with this short name.
     pub fn from_name(name: &str) -> Option<Self> {
-        DATA_TYPES.iter().find(|row| row.2 == name).map(|row| row.0)
+        DATA_TYPES.iter().find(|row| row.3 == name).map(|row| row.0)
     }
 
     /// The identifier.
     pub fn uri(self) -> &'static str {
-        DATA_TYPES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+        DATA_TYPES.iter().find(|row| row.0 == self).map_or("", |row| row.2)
     }
 
     /// The short name, as in `string-equal`.
     pub fn name(self) -> &'static str {
-        DATA_TYPES.iter().find(|row| row.0 == self).map_or("", |row| row.2)
+        DATA_TYPES.iter().find(|row| row.0 == self).map_or("", |row| row.3)
+    }
+
+    /// The type with this number in compiled policies.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        DATA_TYPES.iter().find(|row| row.1 == number).map(|row| row.0)
+    }
+
+    /// The number in compiled policies.
+    pub(crate) fn number(self) -> u8 {
+        DATA_TYPES.iter().find(|row| row.0 == self).map_or(0, |row| row.1)
     }
 }
 
@@ -230,13 +243,23 @@ impl Value {
         }
     }
 
+    /// The text of a value that is nothing but text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::String(text) | Self::AnyUri(text) => Some(text),
+            Self::Rfc822Name(name) => Some(name.as_str()),
+            Self::X500Name(name) => Some(name.as_str()),
+            Self::IpAddress(address) => Some(address.as_str()),
+            Self::DnsName(name) => Some(name.as_str()),
+            _ => None,
+        }
+    }
+
     /// How much work it is to look at: 1 for every 64 bytes begun.
     pub(crate) fn weight(&self) -> u64 {
         let bytes = match self {
-            Self::String(text) | Self::AnyUri(text) => text.len(),
             Self::HexBinary(bytes) | Self::Base64Binary(bytes) => bytes.len(),
-            Self::X500Name(name) => name.as_str().len(),
-            _ => 0,
+            other => other.text().map_or(0, str::len),
         };
         u64::try_from(bytes >> 6).unwrap_or(u64::MAX).saturating_add(1)
     }
@@ -310,6 +333,19 @@ mod tests {
             assert_eq!(DataType::from_name(data_type.name()), Some(data_type));
         }
         assert_eq!(DataType::all().count(), 16);
+    }
+
+    /// Snapshots hold these numbers.
+    #[test]
+    fn numbers_of_types_never_change() {
+        let numbers: Vec<_> = DataType::all().map(|kind| format!("{} {kind}", kind.number())).collect();
+        assert_eq!(
+            numbers.join(", "),
+            "1 string, 2 boolean, 3 integer, 4 double, 5 time, 6 date, 7 dateTime, 8 dayTimeDuration, \
+             9 yearMonthDuration, 10 anyURI, 11 hexBinary, 12 base64Binary, 13 rfc822Name, 14 x500Name, \
+             15 ipAddress, 16 dnsName"
+        );
+        assert!((0..=255).all(|number| DataType::from_number(number).is_none_or(|kind| kind.number() == number)));
     }
 
     #[test]

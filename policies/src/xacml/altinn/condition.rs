@@ -3,68 +3,66 @@
 //! Of several the last counts. The attribute may stand inside `one-and-only` or `bag-size`. Anything else is what its engine
 //! cannot evaluate, and fails.
 
-use super::{Comparison, missing_attribute, values_of};
+use std::sync::Arc;
+
+use super::compile::Names;
+use super::{AltinnLiteral, Comparison, Evaluation};
 use crate::xacml::ast::{Attribute, Designator, Expression};
 use crate::xacml::evaluate::Failure;
-use crate::xacml::functions::{Fuel, Function};
-use crate::xacml::request::{Category, RequestValue};
-use crate::xacml::response::MissingAttribute;
+use crate::xacml::functions::Function;
+use crate::xacml::response::StatusCode;
 use crate::xacml::value::DataType;
 
 /// A condition; none of its parts if it has a shape that Altinn does not know.
 #[derive(Debug, Clone)]
-pub(super) struct Condition(Option<Parts>);
+pub(crate) struct Condition(pub(crate) Option<Parts>);
 
 #[derive(Debug, Clone)]
-struct Parts {
-    function: Comparison,
-    literal: RequestValue,
-    category: String,
-    attribute: String,
-    data_type: String,
-    takes: Takes,
+pub(crate) struct Parts {
+    pub(crate) comparison: Comparison,
+    pub(crate) literal: AltinnLiteral,
+    /// Position in the policy's attributes.
+    pub(crate) attribute: u32,
+    /// Identifier of the type that is asked for, as written; it only tells what is missing.
+    pub(crate) data_type: Arc<str>,
+    pub(crate) takes: Takes,
 }
 
 /// What of the attribute's values is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Takes {
+pub(crate) enum Takes {
     OnlyOne,
     Count,
 }
 
 impl Condition {
-    pub(super) fn of(expression: &Expression) -> Self {
-        Self(Parts::of(expression))
+    pub(super) fn of(expression: &Expression, names: &mut Names) -> Self {
+        Self(Parts::of(expression, names))
     }
 
     /// Whether it holds. A failure with status syntax-error is one that ends the whole decision.
-    pub(super) fn holds(&self, categories: &[&Category], fuel: &mut Fuel) -> Result<bool, Failure> {
-        let parts = self.0.as_ref().ok_or_else(|| Failure::syntax("a condition that Altinn does not evaluate"))?;
-        let mut values = values_of(categories, &parts.category, &parts.attribute);
-        let first = values.next();
-        let more = values.count();
-        let missing = || {
-            missing_attribute(MissingAttribute {
-                category: parts.category.clone(),
-                id: parts.attribute.clone(),
-                data_type: parts.data_type.clone(),
-                issuer: None,
-            })
-        };
-        match parts.takes {
-            Takes::Count => {
-                let count = if first.is_some() { more.saturating_add(1) } else { 0 };
-                let count = RequestValue { data_type: DataType::Integer.uri().to_owned(), text: count.to_string() };
-                parts.function.holds(&parts.literal, &count, fuel)
+    pub(super) fn holds<'a>(&self, evaluation: &mut Evaluation<'a>) -> Result<bool, Failure<'a>> {
+        let parts = self
+            .0
+            .as_ref()
+            .ok_or(Failure::Said(StatusCode::SyntaxError, "a condition that Altinn does not evaluate"))?;
+        let values = evaluation.values(parts.attribute)?;
+        match (parts.takes, values) {
+            (Takes::Count, _) => {
+                let count = values.len().to_string();
+                parts.comparison.holds(&parts.literal, DataType::Integer.uri(), &count, &mut evaluation.fuel)
             }
-            Takes::OnlyOne if more > 0 => Err(Failure::processing("several values where one is expected")),
-            Takes::OnlyOne => parts.function.holds(&parts.literal, first.ok_or_else(missing)?, fuel),
+            (Takes::OnlyOne, [value]) => {
+                parts.comparison.holds(&parts.literal, value.data_type, value.text, &mut evaluation.fuel)
+            }
+            (Takes::OnlyOne, []) => Err(evaluation.missing_of(parts.attribute, &parts.data_type)),
+            (Takes::OnlyOne, _) => Err(Failure::processing("several values where one is expected")),
         }
     }
 }
 
 impl Parts {
-    fn of(expression: &Expression) -> Option<Self> {
+    fn of(expression: &Expression, names: &mut Names) -> Option<Self> {
         let Expression::Apply(outer) = expression else { return None };
         let (mut literal, mut found) = (None, None);
         for argument in &outer.arguments {
@@ -84,11 +82,10 @@ impl Parts {
         }
         let ((designator, takes), literal) = (found?, literal?);
         Some(Self {
-            function: Comparison::of_function(&outer.function),
-            literal: RequestValue { data_type: literal.data_type.clone(), text: literal.text.trim().to_owned() },
-            category: designator.category.clone(),
-            attribute: designator.id.clone(),
-            data_type: designator.data_type.clone(),
+            comparison: Comparison::of_function(&outer.function),
+            literal: AltinnLiteral::of(literal),
+            attribute: names.position(&designator.category, &designator.id),
+            data_type: designator.data_type.as_str().into(),
             takes,
         })
     }

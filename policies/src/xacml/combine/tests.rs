@@ -138,3 +138,17 @@ fn identifiers() {
         assert_eq!(of("3.0", kind, "on-permit-apply-second", for_set), None);
     }
 }
+
+/// Snapshots hold these numbers.
+#[test]
+fn numbers_of_algorithms_never_change() {
+    let numbers: Vec<_> =
+        (0..=255).filter_map(|number| Some(format!("{number} {:?}", Algorithm::from_number(number)?))).collect();
+    assert_eq!(
+        numbers.join(", "),
+        "1 DenyOverrides, 2 PermitOverrides, 3 DenyUnlessPermit, 4 PermitUnlessDeny, 5 FirstApplicable, \
+         6 OnlyOneApplicable, 7 LegacyRuleDenyOverrides, 8 LegacyRulePermitOverrides, 9 LegacyPolicyDenyOverrides, \
+         10 LegacyPolicyPermitOverrides"
+    );
+    assert!((1..=10).all(|number| Algorithm::from_number(number).is_some_and(|one| one.number() == number)));
+}

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Compiler, Result, append, position};
+use super::{Compiler, Result};
 use crate::xacml::ast::{Apply, Attribute, Expression, Literal};
-use crate::xacml::functions::{Function, HigherOrder, Type, check_pattern};
-use crate::xacml::program::{Designator, Instruction, Span};
+use crate::xacml::functions::{Function, HigherOrder, Pattern, Type};
+use crate::xacml::program::{self, Designator, Instruction, Span, append, position};
 use crate::xacml::value::{DataType, Value};
 
 impl<'a> Compiler<'a> {
@@ -50,18 +50,8 @@ impl<'a> Compiler<'a> {
     fn call(&mut self, apply: &'a Apply, code: &mut Vec<Instruction>) -> Result<Type> {
         let function =
             Function::from_uri(&apply.function).ok_or_else(|| self.unknown_function(apply.line, &apply.function))?;
-        let stops_at = match function {
-            Function::And => Some(false),
-            Function::Or => Some(true),
-            _ => None,
-        };
         let mut types = Vec::new();
-        let mut stops = Vec::new();
         for argument in &apply.arguments {
-            if let (Some(value), false) = (stops_at, types.is_empty()) {
-                stops.push((code.len(), position(types.len()).saturating_sub(1)));
-                code.push(Instruction::StopAt { value, below: 0, skip: 0 });
-            }
             types.push(self.expression(argument, code)?);
         }
         let signature = function.signature();
@@ -70,13 +60,6 @@ impl<'a> Compiler<'a> {
         }
         self.check_literals(function, apply)?;
         code.push(Instruction::Call { function, arguments: position(types.len()) });
-        let end = code.len();
-        for (at, below) in stops {
-            let skip = position(end.saturating_sub(at).saturating_sub(1));
-            if let Some(Instruction::StopAt { below: to_drop, skip: to_skip, .. }) = code.get_mut(at) {
-                (*to_drop, *to_skip) = (below, skip);
-            }
-        }
         Ok(signature.returns)
     }
 
@@ -103,8 +86,12 @@ impl<'a> Compiler<'a> {
         let value = Value::parse(data_type, &literal.text).map_err(|error| {
             self.refuse(literal.line, "value_invalid", error.to_string(), "correct the value or its type")
         })?;
-        self.program.literals.push(value);
-        Ok((position(self.program.literals.len()).saturating_sub(1), data_type))
+        let next = position(self.program.literals.len());
+        let index = *self.literals.entry((data_type, value.to_string())).or_insert(next);
+        if index == next {
+            self.program.literals.push(program::Literal { value, pattern: None });
+        }
+        Ok((index, data_type))
     }
 
     pub(super) fn designator(&mut self, attribute: &Attribute) -> Result<(u32, DataType)> {
@@ -117,10 +104,10 @@ impl<'a> Compiler<'a> {
         };
         let data_type = self.data_type(designator.line, &designator.data_type)?;
         let designator = Designator {
-            category: designator.category.clone(),
-            id: designator.id.clone(),
+            category: designator.category.as_str().into(),
+            id: designator.id.as_str().into(),
             data_type,
-            issuer: designator.issuer.clone(),
+            issuer: designator.issuer.as_deref().map(Into::into),
             must_be_present: designator.must_be_present,
         };
         let next = position(self.program.designators.len());
@@ -172,7 +159,7 @@ impl<'a> Compiler<'a> {
 
     pub(super) fn check_pattern(&self, function: Function, literal: u32, line: u32) -> Result<()> {
         let index = usize::try_from(literal).unwrap_or(usize::MAX);
-        match (function, self.program.literals.get(index)) {
+        match (function, self.program.literals.get(index).map(|literal| &literal.value)) {
             (Function::RegexpMatch(_), Some(Value::String(pattern))) => self.check_pattern_text(pattern, line),
             _ => Ok(()),
         }
@@ -180,7 +167,7 @@ impl<'a> Compiler<'a> {
 
     fn check_pattern_text(&self, pattern: &str, line: u32) -> Result<()> {
         let cure = "use what XPath 2.0 has, without back references";
-        check_pattern(pattern).map_err(|message| self.refuse(line, "pattern_invalid", message, cure))
+        Pattern::read(pattern).map(drop).map_err(|message| self.refuse(line, "pattern_invalid", message, cure))
     }
 
     fn misfit(&self, apply: &Apply, at: usize, expected: &str, given: &[Type]) -> super::PolicyError {

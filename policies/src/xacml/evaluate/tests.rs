@@ -153,16 +153,22 @@ fn variables_are_computed_once() {
 
 #[test]
 fn shared_sets_cannot_cost_without_end() {
-    // Thirty sets, each of which names the next one twice: a thousand million visits.
-    let documents: Vec<_> = (0..30)
-        .map(|at| {
-            let reference = format!("<PolicySetIdReference>s{}</PolicySetIdReference>", at + 1);
-            let inside = if at == 29 { String::new() } else { reference.repeat(2) };
-            document(&policy_set(&format!("s{at}"), SET_DENY_OVERRIDES, &inside)).unwrap()
-        })
-        .collect();
-    let policy = CompiledPolicy::compile(&documents[0], &documents[1..], Semantics::Standard).unwrap();
-    assert_eq!(answer(&policy, &request(&[])).results[0].status.code, StatusCode::ProcessingError);
+    // Sets each of which names the next one twice.
+    let twice = |count: usize| {
+        let documents: Vec<_> = (0..count)
+            .map(|at| {
+                let reference = format!("<PolicySetIdReference>s{}</PolicySetIdReference>", at + 1);
+                let inside = if at == count - 1 { String::new() } else { reference.repeat(2) };
+                document(&policy_set(&format!("s{at}"), SET_DENY_OVERRIDES, &inside)).unwrap()
+            })
+            .collect();
+        CompiledPolicy::compile(&documents[0], &documents[1..], Semantics::Standard)
+    };
+    // A thousand million visits are not begun; a quarter of a million end with the fuel.
+    assert_eq!(twice(30).unwrap_err().code, "policy_too_large");
+    let environment = Environment { now: Timestamp::from_unix_seconds(0), fuel_max: 100_000 };
+    let result = twice(18).unwrap().decide(&request(&[]), environment).results.remove(0);
+    assert_eq!((result.decision, result.status.code), (Decision::Indeterminate, StatusCode::ProcessingError));
 }
 
 #[test]

@@ -1,211 +1,186 @@
-//! What the functions compute, over values that the compiler has typed.
+//! What the functions compute, over values that were typed before.
 //!
-//! Every call is paid for in [`Fuel`], in proportion to what it looks at. A failure is a value: the logical functions may
-//! still know the answer without it.
+//! Every call is paid for in [`Fuel`], in proportion to what it looks at. Arguments are looked at where they stand; only a
+//! function whose result is a new text or bag allocates. A failure is a value: the logical functions may still know the
+//! answer without it.
+
+mod over_bags;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{Comparison, Function, HigherOrder, bags, regexp};
+use super::{Comparison, Fuel, Function, Pattern, bags};
 use crate::xacml::evaluate::{Failure, Operand, Outcome};
+use crate::xacml::program::Literal;
+use crate::xacml::response::StatusCode;
 use crate::xacml::value::Value;
+
+pub(crate) use over_bags::apply_over_bags;
 
 /// Longest text that joining gives, in bytes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Most arguments of a function that takes a fixed number of them.
+const FIXED_MAX: usize = 3;
 
-/// What an evaluation may still spend.
-#[derive(Debug)]
-pub(crate) struct Fuel(u64);
+/// Arguments, wherever they stand.
+#[derive(Clone, Copy)]
+pub(crate) enum Arguments<'s, 'a> {
+    /// Operands, some of which may have failed.
+    Stacked(&'s [Outcome<'a>]),
+    /// A literal and a value of an attribute.
+    Matched(&'s Literal, &'s Value),
+    /// Of each operand its one value, or the value of its bag at this position.
+    Chosen(&'s [Outcome<'a>], &'s [usize]),
+}
 
-impl Fuel {
-    pub(crate) fn new(units: u64) -> Self {
-        Self(units)
-    }
+/// One argument.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Argument<'s> {
+    One(&'s Value),
+    Bag(&'s [Value]),
+}
 
-    /// Pays, or fails for good: nothing after it can be paid for either.
-    pub(crate) fn pay(&mut self, units: u64) -> Result<(), Failure> {
-        match self.0.checked_sub(units) {
-            Some(left) => {
-                self.0 = left;
-                Ok(())
-            }
-            None => {
-                self.0 = 0;
-                Err(Failure::processing("the decision needs more steps than allowed"))
-            }
+impl<'s, 'a> Arguments<'s, 'a> {
+    fn len(self) -> usize {
+        match self {
+            Self::Stacked(operands) | Self::Chosen(operands, _) => operands.len(),
+            Self::Matched(..) => 2,
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0 == 0
+    fn at(self, index: usize) -> Result<Argument<'s>, Failure<'a>> {
+        match self {
+            Self::Stacked(operands) => match operands.get(index).ok_or_else(mistyped)? {
+                Ok(operand) => Ok(operand.as_argument()),
+                Err(failure) => Err(failure.clone()),
+            },
+            Self::Matched(literal, _) if index == 0 => Ok(Argument::One(&literal.value)),
+            Self::Matched(_, value) => Ok(Argument::One(value)),
+            Self::Chosen(operands, positions) => match (operands.get(index), positions.get(index)) {
+                (Some(Ok(operand)), Some(position)) => match operand.as_argument() {
+                    Argument::Bag(values) => values.get(*position).map(Argument::One).ok_or_else(mistyped),
+                    one => Ok(one),
+                },
+                _ => Err(mistyped()),
+            },
+        }
+    }
+
+    fn iter(self) -> impl Iterator<Item = Result<Argument<'s>, Failure<'a>>> + use<'s, 'a> {
+        (0..self.len()).map(move |index| self.at(index))
+    }
+
+    /// The first argument as a pattern, if it is a literal that was read as one already.
+    fn pattern(self) -> Option<&'s Pattern> {
+        match self {
+            Self::Stacked(operands) | Self::Chosen(operands, _) => match operands.first() {
+                Some(Ok(Operand::Literal(literal))) => literal.pattern.as_ref(),
+                _ => None,
+            },
+            Self::Matched(literal, _) => literal.pattern.as_ref(),
+        }
+    }
+}
+
+impl Argument<'_> {
+    /// How much work it is to look at.
+    pub(crate) fn weight(&self) -> u64 {
+        match self {
+            Self::One(value) => value.weight(),
+            Self::Bag(values) => values.iter().map(Value::weight).fold(1, u64::saturating_add),
+        }
     }
 }
 
 /// Applies a function to its arguments, some of which may have failed.
-pub(crate) fn apply(function: Function, arguments: &[Outcome], fuel: &mut Fuel) -> Outcome {
+pub(crate) fn apply<'a>(function: Function, arguments: Arguments<'_, 'a>, fuel: &mut Fuel) -> Outcome<'a> {
     fuel.pay(1)?;
     match function {
         Function::And => logical(false, arguments),
         Function::Or => logical(true, arguments),
         Function::AtLeast => at_least(arguments),
+        Function::Add(_)
+        | Function::Multiply(_)
+        | Function::Concatenate
+        | Function::UriConcatenate
+        | Function::Bag(_)
+        | Function::Union(_) => {
+            let mut weight = 0_u64;
+            for argument in arguments.iter() {
+                weight = weight.saturating_add(argument?.weight());
+            }
+            fuel.pay(weight)?;
+            match function {
+                Function::Add(_) | Function::Multiply(_) => fold(function, arguments).map(Operand::One),
+                Function::Concatenate => Ok(Operand::One(Value::String(joined(arguments)?))),
+                Function::UriConcatenate => Ok(Operand::One(Value::AnyUri(joined(arguments)?))),
+                Function::Bag(_) => bags::bag(arguments.iter(), arguments.len()),
+                _ => bags::union(arguments.iter(), fuel),
+            }
+        }
         _ => {
-            let mut known = Vec::with_capacity(arguments.len());
-            for argument in arguments {
-                known.push(argument.as_ref().map_err(Clone::clone)?.clone());
+            let mut known = [Argument::Bag(&[]); FIXED_MAX];
+            let (mut count, mut weight) = (0_usize, 0_u64);
+            for (slot, argument) in known.iter_mut().zip(arguments.iter()) {
+                *slot = argument?;
+                weight = weight.saturating_add(slot.weight());
+                count = count.saturating_add(1);
             }
-            fuel.pay(known.iter().map(Operand::weight).fold(0, u64::saturating_add))?;
-            known_arguments(function, &known, fuel)
-        }
-    }
-}
-
-/// Applies a function to the values of bags, as a higher-order function says.
-pub(crate) fn apply_over_bags(
-    kind: HigherOrder,
-    function: Function,
-    arguments: &[Outcome],
-    fuel: &mut Fuel,
-) -> Outcome {
-    let mut lists: Vec<Vec<Value>> = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        let argument = argument.as_ref().map_err(Clone::clone)?;
-        fuel.pay(argument.weight())?;
-        lists.push(match argument {
-            Operand::One(value) => vec![value.clone()],
-            Operand::Bag(values) => values.to_vec(),
-        });
-    }
-    let mut call = |tuple: &[Value]| {
-        let tuple: Vec<Outcome> = tuple.iter().map(|value| Ok(Operand::One(value.clone()))).collect();
-        apply(function, &tuple, fuel)
-    };
-    let answer = match (kind, lists.as_slice()) {
-        (HigherOrder::Map, _) => {
-            let mut results = Vec::new();
-            for tuple in Tuples::of(&lists) {
-                match call(&tuple)? {
-                    Operand::One(value) => results.push(value),
-                    Operand::Bag(values) => results.extend(values.iter().cloned()),
-                }
-            }
-            return Ok(Operand::Bag(results.into()));
-        }
-        (HigherOrder::AnyOf | HigherOrder::AnyOfAny, _) => {
-            let mut failure = None;
-            for tuple in Tuples::of(&lists) {
-                match call(&tuple) {
-                    Ok(answer) if is_true(&answer) => return Ok(boolean(true)),
-                    Ok(_) => {}
-                    Err(error) => failure = failure.or(Some(error)),
-                }
-            }
-            match failure {
-                Some(failure) => return Err(failure),
-                None => false,
+            fuel.pay(weight)?;
+            match known.get(..count).filter(|_| count == arguments.len()) {
+                Some(known) => fixed(function, known, arguments.pattern(), fuel),
+                None => Err(mistyped()),
             }
         }
-        (HigherOrder::AllOf | HigherOrder::AllOfAll, _) => {
-            let mut failure = None;
-            for tuple in Tuples::of(&lists) {
-                match call(&tuple) {
-                    Ok(answer) if is_true(&answer) => {}
-                    Ok(_) => return Ok(boolean(false)),
-                    Err(error) => failure = failure.or(Some(error)),
-                }
-            }
-            match failure {
-                Some(failure) => return Err(failure),
-                None => true,
-            }
-        }
-        // Every value of the first has one of the second; or some value of the first has all of the second.
-        (HigherOrder::AllOfAny | HigherOrder::AnyOfAll, [first, second]) => {
-            let every = kind == HigherOrder::AllOfAny;
-            let mut answer = every;
-            for one in first {
-                let mut inner = !every;
-                for other in second {
-                    if is_true(&call(&[one.clone(), other.clone()])?) == every {
-                        inner = every;
-                        break;
-                    }
-                }
-                if inner != every {
-                    answer = !every;
-                    break;
-                }
-            }
-            answer
-        }
-        _ => return Err(mistyped()),
-    };
-    Ok(boolean(answer))
-}
-
-/// Every way to take one value out of each list, in order, without recursion.
-struct Tuples<'a> {
-    lists: &'a [Vec<Value>],
-    at: Option<Vec<usize>>,
-}
-
-impl<'a> Tuples<'a> {
-    fn of(lists: &'a [Vec<Value>]) -> Self {
-        let any = lists.iter().all(|list| !list.is_empty());
-        Self { lists, at: any.then(|| vec![0; lists.len()]) }
-    }
-}
-
-impl Iterator for Tuples<'_> {
-    type Item = Vec<Value>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut at = self.at.take()?;
-        let tuple = self.lists.iter().zip(&at).filter_map(|(list, index)| list.get(*index).cloned()).collect();
-        for (list, index) in self.lists.iter().zip(at.iter_mut()).rev() {
-            *index = index.saturating_add(1);
-            if *index < list.len() {
-                self.at = Some(at);
-                break;
-            }
-            *index = 0;
-        }
-        Some(tuple)
     }
 }
 
 /// `and` stops at false, `or` at true; a failure elsewhere does not change what is then known.
-fn logical(stops_at: bool, arguments: &[Outcome]) -> Outcome {
+fn logical<'a>(stops_at: bool, arguments: Arguments<'_, 'a>) -> Outcome<'a> {
     let mut failure = None;
-    for argument in arguments {
+    for argument in arguments.iter() {
         match argument {
-            Ok(Operand::One(Value::Boolean(value))) if *value == stops_at => return Ok(boolean(stops_at)),
+            Ok(Argument::One(Value::Boolean(value))) if *value == stops_at => return Ok(Operand::boolean(stops_at)),
             Ok(_) => {}
-            Err(error) => failure = failure.or(Some(error.clone())),
+            Err(error) => failure = failure.or(Some(error)),
         }
     }
-    failure.map_or(Ok(boolean(!stops_at)), Err)
+    failure.map_or(Ok(Operand::boolean(!stops_at)), Err)
 }
 
-fn at_least(arguments: &[Outcome]) -> Outcome {
-    let Some((count, rest)) = arguments.split_first() else { return Err(mistyped()) };
-    let Operand::One(Value::Integer(count)) = count.as_ref().map_err(Clone::clone)? else { return Err(mistyped()) };
-    let of = |wanted: fn(&Outcome) -> bool| i128::try_from(rest.iter().filter(|one| wanted(one)).count()).unwrap_or(0);
-    let met = of(|one| one.as_ref().is_ok_and(is_true));
-    let failed = of(Outcome::is_err);
-    if *count <= met {
-        return Ok(boolean(true));
+fn at_least<'a>(arguments: Arguments<'_, 'a>) -> Outcome<'a> {
+    let Argument::One(Value::Integer(count)) = arguments.at(0)? else { return Err(mistyped()) };
+    let (mut met, mut failed, mut first) = (0_i128, 0_i128, None);
+    for argument in arguments.iter().skip(1) {
+        match argument {
+            Ok(Argument::One(Value::Boolean(true))) => met = met.saturating_add(1),
+            Ok(_) => {}
+            Err(failure) => {
+                failed = failed.saturating_add(1);
+                first = first.or(Some(failure));
+            }
+        }
     }
-    if *count > i128::try_from(rest.len()).unwrap_or(0) {
+    if *count <= met {
+        return Ok(Operand::boolean(true));
+    }
+    if *count > i128::try_from(arguments.len().saturating_sub(1)).unwrap_or(0) {
         return Err(Failure::processing("`n-of` asks for more than it is given"));
     }
-    match rest.iter().find_map(|one| one.as_ref().err()) {
-        Some(failure) if met.saturating_add(failed) >= *count => Err(failure.clone()),
-        _ => Ok(boolean(false)),
+    match first {
+        Some(failure) if met.saturating_add(failed) >= *count => Err(failure),
+        _ => Ok(Operand::boolean(false)),
     }
 }
 
-fn known_arguments(function: Function, arguments: &[Operand], fuel: &mut Fuel) -> Outcome {
-    use Operand::{Bag, One};
+/// Functions of a fixed number of arguments.
+fn fixed<'a>(
+    function: Function,
+    arguments: &[Argument<'_>],
+    pattern: Option<&Pattern>,
+    fuel: &mut Fuel,
+) -> Outcome<'a> {
+    use Argument::{Bag, One};
     use Value::{AnyUri, Double, Integer, String};
     let answer = match (function, arguments) {
         (Function::Equal(_), [One(a), One(b)]) => Value::Boolean(a.equals(b)),
@@ -219,7 +194,6 @@ fn known_arguments(function: Function, arguments: &[Operand], fuel: &mut Fuel) -
             (Comparison::Less, Some(order)) => order == Ordering::Less,
             (Comparison::LessOrEqual, Some(order)) => order != Ordering::Greater,
         }),
-        (Function::Add(_) | Function::Multiply(_), _) => fold(function, arguments)?,
         (Function::Subtract(_), [One(Integer(a)), One(Integer(b))]) => Integer(fits(a.checked_sub(*b))?),
         (Function::Subtract(_), [One(Double(a)), One(Double(b))]) => Double(a - b),
         (Function::Divide(_), [One(Integer(_)), One(Integer(0))]) => return Err(by_zero()),
@@ -243,10 +217,8 @@ fn known_arguments(function: Function, arguments: &[Operand], fuel: &mut Fuel) -
         (Function::TimeInRange, [One(Value::Time(at)), One(Value::Time(first)), One(Value::Time(last))]) => {
             Value::Boolean(at.is_in_range(*first, *last))
         }
-        (Function::Concatenate, _) => String(joined(arguments)?),
-        (Function::UriConcatenate, _) => AnyUri(joined(arguments)?),
         (Function::FromString(kind), [One(String(text))]) => {
-            Value::parse(kind, text).map_err(|error| Failure::syntax(error.to_string()))?
+            Value::parse(kind, text).map_err(|error| Failure::told(StatusCode::SyntaxError, error.to_string()))?
         }
         (Function::ToString(_), [One(value)]) => String(value.to_string().into()),
         (Function::StartsWith(_), [One(String(a)), One(String(b) | AnyUri(b))]) => Value::Boolean(b.starts_with(&**a)),
@@ -255,8 +227,12 @@ fn known_arguments(function: Function, arguments: &[Operand], fuel: &mut Fuel) -
         (Function::Substring(_), [One(String(text) | AnyUri(text)), One(Integer(from)), One(Integer(to))]) => {
             String(substring(text, *from, *to)?)
         }
-        (Function::RegexpMatch(_), [One(String(pattern)), One(value)]) => {
-            Value::Boolean(regexp::is_match(pattern, &value.to_string(), fuel)?)
+        (Function::RegexpMatch(_), [One(String(written)), One(value)]) => {
+            let text = value.text().ok_or_else(mistyped)?;
+            Value::Boolean(match pattern {
+                Some(pattern) => pattern.is_match(text, fuel)?,
+                None => Pattern::read_for(written, fuel)?.is_match(text, fuel)?,
+            })
         }
         (Function::X500Match, [One(Value::X500Name(end)), One(Value::X500Name(name))]) => {
             Value::Boolean(end.ends(name))
@@ -264,35 +240,29 @@ fn known_arguments(function: Function, arguments: &[Operand], fuel: &mut Fuel) -
         (Function::Rfc822Match, [One(String(pattern)), One(Value::Rfc822Name(name))]) => {
             Value::Boolean(name.is_covered_by(pattern))
         }
-        (Function::OneAndOnly(_), [Bag(values)]) => match &**values {
-            [value] => value.clone(),
-            values => {
-                return Err(Failure::processing(format!("a bag of {} values where one is expected", values.len())));
-            }
-        },
-        _ => return bags::apply(function, arguments, fuel),
+        (Function::OneAndOnly(_), [Bag([value])]) => (*value).clone(),
+        (Function::OneAndOnly(_), [Bag(values)]) => return Err(Failure::NotOne(values.len())),
+        (_, arguments) => return bags::fixed(function, arguments, fuel),
     };
-    Ok(One(answer))
+    Ok(Operand::One(answer))
 }
 
 /// Adds or multiplies.
-fn fold(function: Function, arguments: &[Operand]) -> Result<Value, Failure> {
+fn fold<'a>(function: Function, arguments: Arguments<'_, 'a>) -> Result<Value, Failure<'a>> {
     let adds = matches!(function, Function::Add(_));
-    let mut arguments = arguments.iter().map(|argument| match argument {
-        Operand::One(value) => Ok(value),
-        Operand::Bag(_) => Err(mistyped()),
-    });
-    let mut result = arguments.next().ok_or_else(mistyped)??.clone();
-    for argument in arguments {
-        result = match (&result, argument?) {
-            (Value::Integer(a), Value::Integer(b)) if adds => Value::Integer(fits(a.checked_add(*b))?),
-            (Value::Integer(a), Value::Integer(b)) => Value::Integer(fits(a.checked_mul(*b))?),
-            (Value::Double(a), Value::Double(b)) if adds => Value::Double(a + b),
-            (Value::Double(a), Value::Double(b)) => Value::Double(a * b),
+    let mut result: Option<Value> = None;
+    for argument in arguments.iter() {
+        let Argument::One(value) = argument? else { return Err(mistyped()) };
+        result = Some(match (&result, value) {
+            (None, first) => first.clone(),
+            (Some(Value::Integer(a)), Value::Integer(b)) if adds => Value::Integer(fits(a.checked_add(*b))?),
+            (Some(Value::Integer(a)), Value::Integer(b)) => Value::Integer(fits(a.checked_mul(*b))?),
+            (Some(Value::Double(a)), Value::Double(b)) if adds => Value::Double(a + b),
+            (Some(Value::Double(a)), Value::Double(b)) => Value::Double(a * b),
             _ => return Err(mistyped()),
-        };
+        });
     }
-    Ok(result)
+    result.ok_or_else(mistyped)
 }
 
 fn moved(to: &Value, duration: &Value, subtract: bool) -> Option<Value> {
@@ -304,10 +274,10 @@ fn moved(to: &Value, duration: &Value, subtract: bool) -> Option<Value> {
     })
 }
 
-fn joined(arguments: &[Operand]) -> Result<Arc<str>, Failure> {
+fn joined<'a>(arguments: Arguments<'_, 'a>) -> Result<Arc<str>, Failure<'a>> {
     let mut text = String::new();
-    for argument in arguments {
-        if let Operand::One(Value::String(part) | Value::AnyUri(part)) = argument {
+    for argument in arguments.iter() {
+        if let Argument::One(Value::String(part) | Value::AnyUri(part)) = argument? {
             if text.len().saturating_add(part.len()) > TEXT_BYTES_MAX {
                 return Err(Failure::processing("a text longer than allowed"));
             }
@@ -318,7 +288,7 @@ fn joined(arguments: &[Operand]) -> Result<Arc<str>, Failure> {
 }
 
 /// The characters from one position up to before another; -1 means the end.
-fn substring(text: &str, from: i128, to: i128) -> Result<Arc<str>, Failure> {
+fn substring<'a>(text: &str, from: i128, to: i128) -> Result<Arc<str>, Failure<'a>> {
     let outside = || Failure::processing("a substring outside its string");
     let length = text.chars().count();
     let from = usize::try_from(from).map_err(|_| outside())?;
@@ -335,23 +305,15 @@ fn truncate(value: f64) -> Option<i128> {
     (value.abs() < beyond).then_some(value as i128)
 }
 
-fn is_true(operand: &Operand) -> bool {
-    matches!(operand, Operand::One(Value::Boolean(true)))
-}
-
-fn boolean(value: bool) -> Operand {
-    Operand::One(Value::Boolean(value))
-}
-
-fn fits<T>(result: Option<T>) -> Result<T, Failure> {
+fn fits<'a, T>(result: Option<T>) -> Result<T, Failure<'a>> {
     result.ok_or_else(|| Failure::processing("a result outside the values of its type"))
 }
 
-fn by_zero() -> Failure {
+fn by_zero<'a>() -> Failure<'a> {
     Failure::processing("division by zero")
 }
 
-/// Never happens to what the compiler has typed; were it to, nothing would be permitted by it.
-pub(super) fn mistyped() -> Failure {
+/// Never happens to what was typed; were it to, nothing would be permitted by it.
+pub(super) fn mistyped<'a>() -> Failure<'a> {
     Failure::processing("a function was given what it does not take")
 }

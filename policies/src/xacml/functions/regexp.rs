@@ -10,6 +10,7 @@ use regex::RegexBuilder;
 
 use super::Fuel;
 use crate::xacml::evaluate::Failure;
+use crate::xacml::response::StatusCode;
 
 /// Longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 4_096;
@@ -23,31 +24,42 @@ const FUEL_PER_PATTERN_BYTE: u64 = 32;
 const NAME_START: &str = r":A-Z_a-z\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{2FF}\x{370}-\x{37D}\x{37F}-\x{1FFF}\x{200C}-\x{200D}\x{2070}-\x{218F}\x{2C00}-\x{2FEF}\x{3001}-\x{D7FF}\x{F900}-\x{FDCF}\x{FDF0}-\x{FFFD}\x{10000}-\x{EFFFF}";
 const NAME_MORE: &str = r"\-.0-9\x{B7}\x{300}-\x{36F}\x{203F}-\x{2040}";
 
-/// Whether some part of the text matches the pattern.
-pub(crate) fn is_match(pattern: &str, text: &str, fuel: &mut Fuel) -> Result<bool, Failure> {
-    let length = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
-    let compiling = length(pattern).saturating_mul(FUEL_PER_PATTERN_BYTE).saturating_add(FUEL_PER_PATTERN);
-    fuel.pay(compiling.saturating_add(length(text) >> 2))?;
-    Ok(compile(pattern)?.is_match(text))
-}
+/// A pattern, ready to match.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern(regex::Regex);
 
-/// Whether a pattern can be used at all.
-pub(crate) fn check(pattern: &str) -> Result<(), String> {
-    compile(pattern).map(drop).map_err(|failure| failure.message)
-}
-
-fn compile(pattern: &str) -> Result<regex::Regex, Failure> {
-    if pattern.len() > PATTERN_BYTES_MAX {
-        return Err(Failure::processing(format!("a pattern has at most {PATTERN_BYTES_MAX} bytes")));
+impl Pattern {
+    /// Reads a pattern.
+    pub(crate) fn read(pattern: &str) -> Result<Self, String> {
+        if pattern.len() > PATTERN_BYTES_MAX {
+            return Err(format!("a pattern has at most {PATTERN_BYTES_MAX} bytes"));
+        }
+        let wrong = |what: &str| format!("the pattern `{pattern}` {what}");
+        let translated = translate(pattern).map_err(wrong)?;
+        RegexBuilder::new(&translated)
+            .size_limit(PROGRAM_BYTES_MAX)
+            .dfa_size_limit(PROGRAM_BYTES_MAX)
+            .nest_limit(64)
+            .build()
+            .map(Self)
+            .map_err(|_| wrong("is not a regular expression of XPath, or too large"))
     }
-    let wrong = |what: &str| Failure::processing(format!("the pattern `{pattern}` {what}"));
-    let translated = translate(pattern).map_err(wrong)?;
-    RegexBuilder::new(&translated)
-        .size_limit(PROGRAM_BYTES_MAX)
-        .dfa_size_limit(PROGRAM_BYTES_MAX)
-        .nest_limit(64)
-        .build()
-        .map_err(|_| wrong("is not a regular expression of XPath, or too large"))
+
+    /// Reads a pattern that is known only now, and pays for that.
+    pub(crate) fn read_for<'a>(pattern: &str, fuel: &mut Fuel) -> Result<Self, Failure<'a>> {
+        fuel.pay(length(pattern).saturating_mul(FUEL_PER_PATTERN_BYTE).saturating_add(FUEL_PER_PATTERN))?;
+        Self::read(pattern).map_err(|message| Failure::told(StatusCode::ProcessingError, message))
+    }
+
+    /// Whether some part of the text matches.
+    pub(crate) fn is_match<'a>(&self, text: &str, fuel: &mut Fuel) -> Result<bool, Failure<'a>> {
+        fuel.pay(length(text) >> 2)?;
+        Ok(self.0.is_match(text))
+    }
+}
+
+fn length(text: &str) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 
 /// The pattern in the engine's language.
@@ -206,7 +218,7 @@ mod tests {
             ("x{2,3}?", "xx", true),
             (r"^\p{IsBasicLatin}+$", "ab", true),
         ] {
-            let found = is_match(pattern, text, &mut Fuel::new(1 << 20)).map_err(|failure| failure.message);
+            let found = Pattern::read(pattern).map(|pattern| pattern.is_match(text, &mut Fuel::new(1 << 20)).unwrap());
             assert_eq!(found, Ok(matches), "`{pattern}` on `{text}`");
         }
     }
@@ -236,14 +248,16 @@ mod tests {
             &"(".repeat(100),
             &format!("{}a{}", "(".repeat(100), ")".repeat(100)),
         ] {
-            assert!(check(pattern).is_err(), "{pattern}");
+            assert!(Pattern::read(pattern).is_err(), "{pattern}");
         }
     }
 
     #[test]
     fn matching_is_paid_for() {
-        assert!(is_match("a", "a", &mut Fuel::new(3)).is_err());
+        assert!(Pattern::read_for("a", &mut Fuel::new(3)).is_err());
         // An engine that backtracks would need 2^64 steps.
-        assert_eq!(is_match("^(a+)+$", &format!("{}b", "a".repeat(64)), &mut Fuel::new(1 << 20)).ok(), Some(false));
+        let text = format!("{}b", "a".repeat(64));
+        let pattern = Pattern::read("^(a+)+$").unwrap();
+        assert_eq!(pattern.is_match(&text, &mut Fuel::new(1 << 20)).ok(), Some(false));
     }
 }

@@ -310,7 +310,8 @@ impl Text<'_> {
         if digits.is_empty() || beyond.bytes().any(|digit| digit != b'0') {
             return None;
         }
-        format!("{nanos:0<9}").parse().ok()
+        let missing = u32::try_from(9_usize.checked_sub(nanos.len())?).ok()?;
+        nanos.parse::<i128>().ok()?.checked_mul(10_i128.checked_pow(missing)?)
     }
 
     fn zone(&mut self) -> Option<Zone> {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// A mail address. The local part is compared exactly, the domain without regard to letter case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rfc822Name {
-    local: Arc<str>,
-    domain: Arc<str>,
+    /// With the domain in small letters.
+    text: Arc<str>,
 }
 
 /// A distinguished name (RFC 2253). Compared part by part, without regard to letter case and repeated spaces.
@@ -38,16 +38,25 @@ impl Rfc822Name {
         if local.is_empty() || domain.is_empty() || text.chars().any(char::is_whitespace) {
             return None;
         }
-        Some(Self { local: local.into(), domain: domain.to_ascii_lowercase().into() })
+        Some(Self { text: format!("{local}@{}", domain.to_ascii_lowercase()).into() })
+    }
+
+    /// The text, with the domain in small letters.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether a pattern covers it: a whole address, a domain, or a dot and the end of a domain (XACML 3.0 A.3.14).
     pub fn is_covered_by(&self, pattern: &str) -> bool {
         let pattern = pattern.trim();
+        let Some((own_local, own_domain)) = self.text.rsplit_once('@') else { return false };
         match pattern.rsplit_once('@') {
-            Some((local, domain)) => *local == *self.local && domain.eq_ignore_ascii_case(&self.domain),
-            None if pattern.starts_with('.') => self.domain.ends_with(&pattern.to_ascii_lowercase()),
-            None => pattern.eq_ignore_ascii_case(&self.domain),
+            Some((local, domain)) => local == own_local && domain.eq_ignore_ascii_case(own_domain),
+            None if pattern.starts_with('.') => {
+                let end = own_domain.len().checked_sub(pattern.len()).and_then(|from| own_domain.get(from..));
+                end.is_some_and(|end| end.eq_ignore_ascii_case(pattern))
+            }
+            None => pattern.eq_ignore_ascii_case(own_domain),
         }
     }
 }
@@ -92,6 +101,11 @@ impl PartialEq for X500Name {
 impl Eq for X500Name {}
 
 impl IpAddress {
+    /// The text as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn parse(text: &str) -> Option<Self> {
         let whole = match text.strip_prefix('[') {
             Some(rest) => {
@@ -120,6 +134,11 @@ impl IpAddress {
 }
 
 impl DnsName {
+    /// The text as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (host, ports) = text.split_once(':').map_or((text, None), |(host, ports)| (host, Some(ports)));
         let labels = host.strip_prefix("*.").unwrap_or(host);
@@ -132,7 +151,7 @@ impl DnsName {
 
 impl fmt::Display for Rfc822Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}@{}", self.local, self.domain)
+        formatter.write_str(&self.text)
     }
 }
 
