@@ -16,6 +16,8 @@ mod compile;
 pub mod context;
 mod evaluate;
 mod functions;
+mod gateway;
+mod image;
 pub mod json_profile;
 mod parse;
 mod program;
@@ -32,6 +34,8 @@ mod fuzz;
 #[cfg(test)]
 mod testing;
 
+pub use gateway::{GatewayAttributes, GatewayDecision};
+pub use image::{PROGRAM_BYTES_MAX, ProgramError};
 pub use parse::parse;
 pub use rights::{GeneralReason, POLICY_BYTES_MAX, PolicyRule, ResourcePolicy, RightsForm, XacmlError};
 pub use xml::{XML_BYTES_MAX, XML_DEPTH_MAX};
@@ -39,9 +43,10 @@ pub use xml::{XML_BYTES_MAX, XML_DEPTH_MAX};
 use crate::Timestamp;
 use altinn::AltinnPolicy;
 use ast::PolicyDocument;
+use evaluate::Attributes;
 use program::Program;
-use request::{Category, Context, Request};
-use response::{DecisionResult, Response, StatusCode};
+use request::{Category, Request};
+use response::{DecisionResult, Notice, Response, StatusCode};
 
 /// Steps that a decision may take, unless said otherwise.
 pub const FUEL_MAX: u64 = 2_000_000;
@@ -110,12 +115,28 @@ impl CompiledPolicy {
         others: &[PolicyDocument],
         semantics: Semantics,
     ) -> Result<Self, PolicyError> {
-        Ok(Self {
-            form: match semantics {
-                Semantics::Standard => Form::Standard(Box::new(compile::compile(root, others)?)),
-                Semantics::Altinn => Form::Altinn(altinn::compile(root)?),
-            },
+        let form = match semantics {
+            Semantics::Standard => Form::Standard(Box::new(compile::compile(root, others)?)),
+            Semantics::Altinn => Form::Altinn(altinn::compile(root)?),
+        };
+        // What decides here is what was read from the bytes that decide elsewhere.
+        Self::from_bytes(&image::write(&form)).map_err(|error| PolicyError {
+            file: root.file.clone(),
+            line: root.root.line(),
+            code: "policy_too_large",
+            message: format!("the policy is larger than is decided with: {}", error.what),
+            cure: "divide it, or write it shorter",
         })
+    }
+
+    /// The policy as bytes, for [`CompiledPolicy::from_bytes`]. The same policy gives the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        image::write(&self.form)
+    }
+
+    /// Reads a policy from bytes. All of it is checked: what is accepted can be decided with, within its fuel.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProgramError> {
+        Ok(Self { form: image::read(bytes)? })
     }
 
     /// How it reads policies.
@@ -140,19 +161,42 @@ impl CompiledPolicy {
         }
     }
 
+    /// Decides from what a gateway knows, with the answer that the equivalent request would get.
+    pub fn decide_attributes(&self, known: &GatewayAttributes<'_>, environment: Environment) -> GatewayDecision<'_> {
+        match &self.form {
+            Form::Standard(program) => gateway::decide_standard(program, known, environment),
+            Form::Altinn(policy) => gateway::decide_altinn(policy, known, environment),
+        }
+    }
+
+    /// Obligations that the policy itself has for every Permit, whoever gives it: a delegation of its rights carries them,
+    /// too. Assignments that depend on a request are left out; who does not know what is missing must refuse.
+    pub fn obligations_on_permit(&self) -> Vec<Notice> {
+        match &self.form {
+            Form::Standard(program) => gateway::obligations_of_root(program),
+            Form::Altinn(policy) => policy.obligations().to_vec(),
+        }
+    }
+
     fn decide_one(&self, categories: &[&Category], request: &Request, environment: Environment) -> DecisionResult {
         let program = match &self.form {
             Form::Standard(program) => program,
             Form::Altinn(policy) => return policy.decide(categories, environment.fuel_max),
         };
-        let mut result = match Context::of(categories, environment.now) {
-            Ok(context) => evaluate::decide(program, &context, environment.fuel_max),
+        let mut result = match Attributes::of_request(categories, environment.now) {
+            Ok(attributes) => {
+                let evaluated = evaluate::decide(program, &attributes, environment.fuel_max);
+                DecisionResult {
+                    status: evaluated.status(),
+                    policies: if request.return_policy_ids { evaluated.policies() } else { Vec::new() },
+                    obligations: evaluated.obligations,
+                    advice: evaluated.advice,
+                    ..DecisionResult::plain(evaluated.decision)
+                }
+            }
             Err(error) => DecisionResult::indeterminate(StatusCode::SyntaxError, error.message),
         };
         result.categories = to_repeat(categories);
-        if !request.return_policy_ids {
-            result.policies.clear();
-        }
         result
     }
 }
