@@ -81,9 +81,8 @@ impl Malformed {
 
     /// As the answer to one evaluation of several.
     pub(super) fn outcome(&self) -> Value {
-        let mut outcome = refused(codes::EVALUATION_INVALID.code, &self.0);
-        outcome["context"]["error"] = json!({ "status": 400, "message": self.0 });
-        outcome
+        let error = json!({ "status": 400, "message": self.0 });
+        refused_with(codes::EVALUATION_INVALID.code, &self.0, "error", error)
     }
 }
 
@@ -187,15 +186,13 @@ impl Evaluation {
         {
             needed = needed.min(other);
         }
-        let refusal = match self.authentication_level {
-            _ if needed == 0 => return json!({ "decision": true }),
-            Some(level) if level >= needed => return json!({ "decision": true }),
+        let refused = |reason, text: &str| refused_with(reason, text, "required_authentication_level", json!(needed));
+        match self.authentication_level {
+            _ if needed == 0 => permitted(),
+            Some(level) if level >= needed => permitted(),
             Some(level) => refused("authentication_level_too_low", &format!("needed: {needed}, said: {level}")),
             None => refused("authentication_level_missing", &format!("needed: {needed}, said: none")),
-        };
-        let mut refusal = refusal;
-        refusal["context"]["required_authentication_level"] = json!(needed);
-        refusal
+        }
     }
 }
 
@@ -234,9 +231,18 @@ impl<'a> Member<'a> {
     }
 }
 
+fn permitted() -> Value {
+    json!({ "decision": true })
+}
+
 /// A refusal as the standard has it, with a stable code.
 fn refused(reason: &str, text: &str) -> Value {
     json!({ "decision": false, "context": { "reason": reason, "reason_admin": { "en": text } } })
+}
+
+/// A refusal that says one thing more.
+fn refused_with(reason: &str, text: &str, name: &str, value: Value) -> Value {
+    json!({ "decision": false, "context": { "reason": reason, "reason_admin": { "en": text }, name: value } })
 }
 
 fn attribute(id: &str, value: &str) -> RequestAttribute {
