@@ -80,7 +80,7 @@ impl Kept {
 fn compile(resource: &ResourceId, semantics: Semantics, xml: &str) -> Option<DecidingPolicy> {
     let document = xacml::parse("policy.xml", xml.as_bytes()).ok()?;
     let compiled = CompiledPolicy::compile(&document, &[], semantics).ok()?;
-    let actions = ResourcePolicy::parse(xml, resource).ok()?.actions();
+    let actions = ResourcePolicy::of_document(&document, resource, semantics).ok()?.actions();
     match document.root {
         PolicyElement::Policy(policy) => {
             let frame = Policy { rules: Vec::new(), variables: Vec::new(), target: Target::default(), ..policy };

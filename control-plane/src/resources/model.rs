@@ -119,7 +119,7 @@ impl Resource {
     /// Every action of the policy; none without a policy.
     pub(crate) fn actions(&self) -> Result<BTreeSet<ActionId>, XacmlError> {
         match &self.policy {
-            Some(xml) => Ok(ResourcePolicy::parse(xml, &self.id)?.actions()),
+            Some(xml) => Ok(ResourcePolicy::read(xml.as_bytes(), &self.id, self.semantics)?.actions()),
             None => Ok(BTreeSet::new()),
         }
     }
@@ -127,7 +127,7 @@ impl Resource {
     /// The resource as snapshots carry it; `None` without a policy.
     fn document(&self) -> Result<Option<ResourceDocument>, XacmlError> {
         let Some(xml) = &self.policy else { return Ok(None) };
-        let policy = ResourcePolicy::parse(xml, &self.id)?;
+        let policy = ResourcePolicy::read(xml.as_bytes(), &self.id, self.semantics)?;
         let rules = policy
             .rules()
             .iter()

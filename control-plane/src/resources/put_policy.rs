@@ -4,8 +4,7 @@
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use policies::id::ResourceId;
-use policies::xacml::validity::check_resource_policy;
-use policies::xacml::{self, CompiledPolicy, PolicyError, ResourcePolicy, Semantics};
+use policies::xacml::{ResourcePolicy, Semantics};
 use serde_json::{Value, json};
 
 use super::model::{parse_semantics, semantics_name};
@@ -66,21 +65,14 @@ pub(super) async fn handler(
     Ok(Json(answer))
 }
 
-/// The policy as gateways enforce it, if both they and the decision endpoints read it and it is the resource's.
+/// The policy as gateways enforce it, if it can be read and is the resource's.
 fn accepted(xml: &str, resource: &ResourceId, semantics: Semantics) -> Result<ResourcePolicy, Problem> {
-    let refused = |line: u32, reason: &str, message: &str| {
-        Problem::new(codes::POLICY_INVALID).detail(message).member("line", line).member("reason", reason)
-    };
-    let policy =
-        ResourcePolicy::parse(xml, resource).map_err(|error| refused(error.line, error.code, &error.message))?;
-    let check = || {
-        let document = xacml::parse("policy.xml", xml.as_bytes())?;
-        check_resource_policy(&document, resource)?;
-        CompiledPolicy::compile(&document, &[], semantics)
-    };
-    check()
-        .map_err(|error: PolicyError| refused(error.line, error.code, &format!("{}; {}", error.message, error.cure)))?;
-    Ok(policy)
+    ResourcePolicy::read(xml.as_bytes(), resource, semantics).map_err(|error| {
+        Problem::new(codes::POLICY_INVALID)
+            .detail(&error.message)
+            .member("line", error.line)
+            .member("reason", error.code)
+    })
 }
 
 #[cfg(test)]
