@@ -9,8 +9,11 @@ const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 /// Every operation that takes a body, with a caller who may use it.
 fn operations(test: &TestState) -> Vec<(&'static str, String, String, Value)> {
     let credentials = format!("{}/gateway-credentials", story::PROVIDER);
+    let list = format!("{}/access-lists/banks", story::PROVIDER);
     let provider = json!({ "organizationNumber": "310247022", "name": "Regnskapsregisteret" });
-    let resource = json!({ "title": { "nb": "a", "nn": "b", "en": "c" }, "delegable": true });
+    let resource = json!({
+        "title": { "nb": "a", "nn": "b", "en": "c" }, "delegable": true, "accessLists": [], "accessListMode": "disabled",
+    });
     vec![
         ("POST", story::SYSTEMS.to_owned(), test.vendor(), story::system()),
         ("POST", story::REQUESTS.to_owned(), test.vendor(), story::request()),
@@ -19,6 +22,7 @@ fn operations(test: &TestState) -> Vec<(&'static str, String, String, Value)> {
         ("POST", credentials, test.operator(), json!({ "name": "demo" })),
         ("PUT", story::resource("vat"), test.resource_owner(), resource),
         ("PUT", story::ROUTES.to_owned(), test.resource_owner(), story::routes()),
+        ("PUT", list, test.resource_owner(), json!({ "members": [] })),
     ]
 }
 

@@ -18,6 +18,8 @@ mod facts;
 mod judge;
 mod question;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod story;
 mod world;
 

@@ -345,6 +345,20 @@ impl TestState {
         self.call(request.unwrap()).await
     }
 
+    /// A call whose body may be no text.
+    pub(crate) async fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        media_type: &str,
+        body: Vec<u8>,
+    ) -> Answer {
+        let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, media_type);
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        self.call(request.body(Body::from(body)).unwrap()).await
+    }
+
     async fn call(&self, request: Request<Body>) -> Answer {
         let (parts, body) = self.app.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
