@@ -170,10 +170,13 @@ impl TestState {
     /// Stores a policy that nobody would accept, as an older version may have.
     pub(crate) async fn spoil_policy(&self, resource: &str) {
         let mut change = self.state.store.change().await.unwrap();
-        let update =
-            sqlx::query("UPDATE resource SET policy = '<Old/>', policy_version = policy_version + 1 WHERE id = ?")
-                .bind(resource);
-        update.execute(change.connection()).await.unwrap();
+        for statement in [
+            "INSERT INTO resource_policy_version (resource, version, at, semantics, xml) \
+             SELECT id, policy_version + 1, 0, semantics, '<Old/>' FROM resource WHERE id = ?",
+            "UPDATE resource SET policy = '<Old/>', policy_version = policy_version + 1 WHERE id = ?",
+        ] {
+            sqlx::query(statement).bind(resource).execute(change.connection()).await.unwrap();
+        }
         change.commit(self.clock.now(), "tested", json!({})).await.unwrap();
     }
 
