@@ -17,16 +17,18 @@ use policies::xacml::response::{Decision, DecisionResult, Notice};
 use policies::xacml::value::DataType;
 use serde_json::{Map, Value, json};
 
+use super::facts::Facts;
 use crate::json::{PlainJson, media_type};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HIGHEST_LEVEL: u64 = 4;
+const SYSTEM_USER: &str = "system_user";
 
 /// Subject types, with the attribute that names a subject of the type.
 const SUBJECTS: [(&str, &str); 4] = [
-    ("system_user", urn::SYSTEM_USER_UUID),
+    (SYSTEM_USER, urn::SYSTEM_USER_UUID),
     ("organization", urn::ORGANIZATION_NUMBER),
     ("user", urn::CLAIM_USER_ID),
     ("service_owner", urn::CLAIM_ORG),
@@ -150,13 +152,19 @@ impl Evaluation {
     }
 
     /// What is told of a decision.
-    pub(super) fn outcome(&self, result: &DecisionResult) -> Value {
+    pub(super) fn outcome(&self, result: &DecisionResult, facts: &Facts) -> Value {
         let said = result.status.message.as_deref();
         match result.decision {
             Decision::Permit => self.fulfilled(&result.obligations),
             Decision::Deny if said == Some(NOT_LISTED) => refused("access_list", NOT_LISTED),
             Decision::Deny => refused("denied", said.unwrap_or("a rule denies it")),
-            Decision::NotApplicable => refused("right_missing", "no rule and no delegation gives the right"),
+            Decision::NotApplicable => {
+                let is_system_user = self.subject_type == SYSTEM_USER;
+                let nothing =
+                    is_system_user.then(|| facts.why_nothing(&self.subject_id, self.party.as_deref())).flatten();
+                let (reason, text) = nothing.unwrap_or(("right_missing", "no rule and no delegation gives the right"));
+                refused(reason, text)
+            }
             Decision::Indeterminate => refused("indeterminate", said.unwrap_or("it cannot be decided")),
         }
     }

@@ -41,7 +41,7 @@ pub(super) async fn evaluate(state: &AppState, evaluations: Vec<Evaluation>) -> 
             Ok(request) => {
                 let entry = EntryPoint::External;
                 let decided = judge::decide_with(share, Semantics::Altinn, &request, &world, entry, state);
-                decided.results.first().map(|result| evaluation.outcome(result)).unwrap_or_default()
+                decided.results.first().map(|result| evaluation.outcome(result, &facts)).unwrap_or_default()
             }
             Err(refused) => refused,
         };
@@ -58,6 +58,7 @@ mod tests {
     use crate::test_state::{Answer, TestState, story};
 
     const PATH: &str = "/access/v1/evaluation";
+    const UNKNOWN: &str = "00000000-0000-4000-8000-00000000ffff";
 
     fn evaluation(subject: (&str, &str), action: &str, resource: &str, party: &str) -> Value {
         json!({
@@ -95,8 +96,9 @@ mod tests {
         assert_eq!(sent(&test, &in_context).await.expect(200)["decision"], true);
         for (subject, action, resource, party, expected) in [
             (subject, "write", "vat", "310247049", "right_missing"),
-            (subject, "read", "vat", "310247057", "right_missing"),
-            (subject, "read", "vat", "nobody", "right_missing"),
+            (subject, "read", "vat", "310247057", "party_not_represented"),
+            (subject, "read", "vat", "nobody", "party_not_represented"),
+            (("system_user", UNKNOWN), "read", "vat", "310247049", "system_user_unknown"),
             (("organization", "310247049"), "read", "vat", "310247049", "right_missing"),
             (("service_owner", "skd"), "read", "vat", "310247049", "right_missing"),
             (subject, "read", "unknown", "310247049", "indeterminate"),
@@ -108,6 +110,10 @@ mod tests {
         let mut record = evaluation(subject, "read", "vat", "310247049");
         record["resource"]["type"] = json!("record");
         assert_eq!(reason(&test, &record).await, "resource_type_unknown");
+        let path = format!("{}/{id}", story::system_users_of_hansen());
+        test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
+        let withdrawn = evaluation(subject, "read", "vat", "310247049");
+        assert_eq!(reason(&test, &withdrawn).await, "system_user_withdrawn");
     }
 
     #[tokio::test]

@@ -25,6 +25,8 @@ pub(super) struct Facts {
     pub(super) policies: BTreeMap<ResourceId, String>,
     pub(super) parties: Vec<Party>,
     pub(super) roles: Vec<RoleAssignment>,
+    /// The system users that there are, and whether they are live.
+    pub(super) system_users: BTreeMap<SystemUserId, bool>,
     /// What the system users hold for the parties, and for their main units.
     pub(super) delegations: BTreeMap<SystemUserId, Vec<Delegation>>,
     pub(super) memberships: Vec<(ResourceId, AccessListMember)>,
@@ -67,12 +69,31 @@ impl Facts {
         Ok(Self {
             policies,
             roles: parties::store::roles(connection, &users, &with_main_units).await?,
+            system_users: system_users::store::are_live(connection, &system_users).await?,
             delegations: system_users::store::live_delegations(connection, &system_users, &with_main_units).await?,
             memberships: resources::store::memberships(connection, &restricted, &organizations).await?,
             access_lists: resources::store::lists_of(connection, &organizations).await?,
             resources,
             parties,
         })
+    }
+
+    /// What a system user holds for a party or its main unit.
+    pub(super) fn held_for<'a>(&'a self, system_user: &str, party: &'a Party) -> impl Iterator<Item = &'a Delegation> {
+        let held = SystemUserId::parse(system_user).ok().and_then(|id| self.delegations.get(&id));
+        held.into_iter().flatten().filter(|delegation| counts_for(party, delegation.party))
+    }
+
+    /// Why a system user has no right at all for the party, with the code that gateways have for it; `None` if it has some.
+    pub(super) fn why_nothing(&self, system_user: &str, party: Option<&str>) -> Option<(&'static str, &'static str)> {
+        match SystemUserId::parse(system_user).ok().and_then(|id| self.system_users.get(&id)) {
+            None => return Some(("system_user_unknown", "there is no such system user")),
+            Some(false) => return Some(("system_user_withdrawn", "the system user was withdrawn")),
+            Some(true) => {}
+        }
+        let party = self.parties.iter().find(|known| party.is_some_and(|text| known.organization.to_string() == text));
+        let holds = party.is_some_and(|party| self.held_for(system_user, party).next().is_some());
+        (!holds).then_some(("party_not_represented", "the system user does not act for the party"))
     }
 
     /// How the request is read and answered: as the standard says if it names resources whose policies are stored with
@@ -88,6 +109,11 @@ impl Facts {
             Semantics::Altinn
         }
     }
+}
+
+/// Whether what is held for an organisation is held for this party.
+pub(super) fn counts_for(party: &Party, organization: OrganizationNumber) -> bool {
+    party.organization == organization || party.main_unit == Some(organization)
 }
 
 fn party_id(text: &str) -> Option<PartyId> {

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use policies::id::{ActionId, OrganizationNumber, SystemUserId};
+use policies::id::ActionId;
 use policies::urn;
 use policies::xacml::context::{self, Membership, Names, PackageGrant, World, delegation_policy};
 
 use super::compiled_policies::{CompiledPolicies, DecidingPolicy};
-use super::facts::Facts;
+use super::facts::{Facts, counts_for};
 use crate::parties::Party;
 use crate::resources::model::AccessListMode;
 use crate::right::ResourceRight;
@@ -26,7 +26,7 @@ pub(super) fn of(facts: &Facts, names: &Names, compiled: &CompiledPolicies) -> W
         let xml = facts.policies.get(&resource.id).map(String::as_str);
         let Some(policy) = compiled.of(&resource.id, version, resource.semantics, xml) else { continue };
         for (party, system_user) in pairs(facts, names) {
-            let held = held_for(facts, system_user, party).flat_map(|delegation| &delegation.rights);
+            let held = facts.held_for(system_user, party).flat_map(|delegation| &delegation.rights);
             let held = held.filter(|right| right.resource == resource.id);
             world.delegations.extend(delegation(resource.id.as_str(), &policy, party, system_user, held));
         }
@@ -48,7 +48,7 @@ pub(super) fn of(facts: &Facts, names: &Names, compiled: &CompiledPolicies) -> W
         }
     }
     for (party, system_user) in pairs(facts, names) {
-        let packages = held_for(facts, system_user, party).flat_map(|delegation| &delegation.access_packages);
+        let packages = facts.held_for(system_user, party).flat_map(|delegation| &delegation.access_packages);
         world.access_packages.push(PackageGrant {
             from: party.uuid.to_string(),
             to: system_user.to_owned(),
@@ -75,24 +75,9 @@ pub(super) fn of(facts: &Facts, names: &Names, compiled: &CompiledPolicies) -> W
 /// Every party with every system user, as the request spells it, that holds something for it.
 fn pairs<'a>(facts: &'a Facts, names: &'a Names) -> impl Iterator<Item = (&'a Party, &'a str)> {
     names.system_users.iter().flat_map(move |text| {
-        let parties = facts.parties.iter().filter(move |party| held_for(facts, text, party).next().is_some());
+        let parties = facts.parties.iter().filter(move |party| facts.held_for(text, party).next().is_some());
         parties.map(move |party| (party, text.as_str()))
     })
-}
-
-/// What a system user holds for a party or its main unit.
-fn held_for<'a>(
-    facts: &'a Facts,
-    system_user: &str,
-    party: &'a Party,
-) -> impl Iterator<Item = &'a crate::system_users::model::Delegation> {
-    let held = SystemUserId::parse(system_user).ok().and_then(|id| facts.delegations.get(&id));
-    held.into_iter().flatten().filter(|delegation| counts_for(party, delegation.party))
-}
-
-/// Whether what is held for an organisation is held for this party.
-fn counts_for(party: &Party, organization: OrganizationNumber) -> bool {
-    party.organization == organization || party.main_unit == Some(organization)
 }
 
 /// The rights of a system user on one resource for one party, as gateways have them: of the policy's actions.

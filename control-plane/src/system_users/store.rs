@@ -113,6 +113,19 @@ pub(crate) async fn delegations(
     Ok(held(rights, packages)?.remove(&id).unwrap_or_default())
 }
 
+/// Which of these system users there are, and whether they are live.
+pub(crate) async fn are_live(
+    connection: &mut SqliteConnection,
+    ids: &BTreeSet<SystemUserId>,
+) -> Result<BTreeMap<SystemUserId, bool>, sqlx::Error> {
+    let rows: Vec<(String, bool)> =
+        sqlx::query_as("SELECT id, withdrawn_at IS NULL FROM system_user WHERE id IN (SELECT value FROM json_each(?))")
+            .bind(json!(ids).to_string())
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(|(id, is_live)| Ok((decoded(SystemUserId::parse(&id))?, is_live))).collect()
+}
+
 /// What these system users hold for these parties, live ones only.
 pub(crate) async fn live_delegations(
     connection: &mut SqliteConnection,
