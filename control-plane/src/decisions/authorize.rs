@@ -102,6 +102,11 @@ mod tests {
         assert_eq!(decided(&test, &asks((USER, &bakeris), "read", "vat", BAKERI)).await, "NotApplicable");
         assert_eq!(decided(&test, &asks((USER, &bakeris), "read", "annual-accounts", BAKERI)).await, "Permit");
         assert_eq!(decided(&test, &asks((USER, "7"), "read", "vat", HANSEN)).await, "NotApplicable");
+        // Newer policies name the role as the register does.
+        let xml = story::policy("vat", &["read"], &[]).replace(">dagl<", ">daglig-leder<");
+        put_policy(&test, "vat", &xml.replace("urn:altinn:rolecode", "urn:altinn:external-role:ccr")).await;
+        assert_eq!(decided(&test, &asks((USER, &hansens), "read", "vat", HANSEN)).await, "Permit");
+        assert_eq!(decided(&test, &asks((USER, &bakeris), "read", "vat", BAKERI)).await, "NotApplicable");
     }
 
     #[tokio::test]

@@ -43,6 +43,7 @@ pub(super) fn of(facts: &Facts, names: &Names, compiled: &CompiledPolicies) -> W
         for assignment in of_party {
             let key = (assignment.user_id.to_string(), party.id.to_string());
             world.roles.entry(key.clone()).or_default().push(assignment.role.role_code().to_owned());
+            world.register_roles.entry(key.clone()).or_default().push(assignment.role.code().to_owned());
             let packages = assignment.role.access_packages().iter().map(|name| (*name).to_owned());
             world.user_packages.entry(key).or_default().extend(packages);
         }

@@ -54,8 +54,8 @@ mod tests {
                 assert!(access_packages::kind(&AccessPackage::from_name(name).unwrap()).is_some(), "{name}");
             }
         }
-        assert_eq!(Role::DagligLeder.role_code(), "DAGL");
-        assert_eq!(Role::Bostyrer.role_code(), "BOBE");
+        assert_eq!(Role::DagligLeder.role_code(), "dagl");
+        assert_eq!(Role::Bostyrer.role_code(), "bobe");
         assert!(Role::Styreleder.access_packages().contains(&"regnskap-okonomi-rapport"));
     }
 }

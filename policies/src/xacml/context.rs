@@ -36,6 +36,8 @@ pub struct World {
     pub instances: BTreeMap<String, Instance>,
     /// Role codes by number of the user and number of the party.
     pub roles: BTreeMap<(String, String), Vec<String>>,
+    /// Roles by their names in the register of business enterprises, by number of the user and number of the party.
+    pub register_roles: BTreeMap<(String, String), Vec<String>>,
     /// Roles in the estates of the dead.
     pub estate_roles: Vec<EstateRole>,
     /// Access packages.

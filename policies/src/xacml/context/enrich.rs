@@ -24,6 +24,7 @@ const RESOURCE_INSTANCE: &str = "urn:altinn:resource:instance-id";
 const TASK: &str = "urn:altinn:task";
 const END_EVENT: &str = "urn:altinn:end-event";
 const ROLE: &str = "urn:altinn:rolecode";
+const REGISTER_ROLE: &str = "urn:altinn:external-role:ccr";
 const ESTATE_ROLE: &str = "urn:digitaltdodsbo:rolecode";
 const ACCESS_LIST: &str = "urn:altinn:access-list";
 
@@ -164,11 +165,14 @@ impl Complete {
         let party_uuid =
             party.map(|party| party.uuid.clone()).or_else(|| self.first(urn::CATEGORY_RESOURCE, PARTY_UUID));
         let mut found: Vec<(&str, String)> = Vec::new();
-        if policy.names_subject_attribute(ROLE)
-            && let (Some(user), Some(party)) = (&subject.user, &party_id)
-        {
-            let roles = world.roles.get(&(user.clone(), party.clone()));
-            found.extend(roles.into_iter().flatten().map(|role| (ROLE, role.clone())));
+        let of_user = subject.user.clone().zip(party_id.clone());
+        let held_by_user = [(ROLE, &world.roles), (REGISTER_ROLE, &world.register_roles)];
+        for (id, held) in held_by_user.into_iter().chain([(urn::ACCESS_PACKAGE, &world.user_packages)]) {
+            if policy.names_subject_attribute(id)
+                && let Some(values) = of_user.as_ref().and_then(|key| held.get(key))
+            {
+                found.extend(values.iter().map(|value| (id, value.clone())));
+            }
         }
         if policy.names_subject_attribute(ESTATE_ROLE)
             && let (Some(to), Some(from)) = (&subject.person, party.and_then(|party| party.person.as_ref()))
@@ -182,12 +186,6 @@ impl Complete {
             let is = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
             let grants = world.access_packages.iter().filter(|grant| is(&grant.from, from) && is(&grant.to, to));
             found.extend(grants.flat_map(|grant| &grant.packages).map(|name| (urn::ACCESS_PACKAGE, name.clone())));
-        }
-        if policy.names_subject_attribute(urn::ACCESS_PACKAGE)
-            && let (Some(user), Some(party)) = (&subject.user, &party_id)
-        {
-            let packages = world.user_packages.get(&(user.clone(), party.clone()));
-            found.extend(packages.into_iter().flatten().map(|name| (urn::ACCESS_PACKAGE, name.clone())));
         }
         // Consent: nobody is acted for, and the subject is looked at itself.
         if party_id.is_none()

@@ -108,7 +108,15 @@ fn a_person_has_rights_by_the_packages_of_a_role() {
     world.roles.clear();
     let subject = "urn:altinn:userid string 1";
     assert_eq!(is(&world, subject, "read", &[VAT, OF_SEVEN]), Decision::NotApplicable);
-    world.user_packages.insert(("1".to_owned(), "7".to_owned()), vec!["tax".to_owned()]);
+    let of_user = ("1".to_owned(), "7".to_owned());
+    let leader: &[&[&str]] =
+        &[&["subject urn:altinn:external-role:ccr daglig-leder"], &["resource urn:altinn:resource vat"]];
+    let by_role = World { policies: BTreeMap::from([("vat".to_owned(), altinn(&[leader], None))]), ..world.clone() };
+    assert_eq!(is(&by_role, subject, "read", &[VAT, OF_SEVEN]), Decision::NotApplicable);
+    let register_roles = BTreeMap::from([(of_user.clone(), vec!["daglig-leder".to_owned()])]);
+    let by_role = World { register_roles, ..by_role };
+    assert_eq!(is(&by_role, subject, "read", &[VAT, OF_SEVEN]), Decision::Permit);
+    world.user_packages.insert(of_user, vec!["tax".to_owned()]);
     assert_eq!(is(&world, subject, "read", &[VAT, OF_SEVEN]), Decision::Permit);
     assert_eq!(is(&world, subject, "read", &[VAT, "urn:altinn:partyid string 8"]), Decision::NotApplicable);
 }
