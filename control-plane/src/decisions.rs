@@ -20,6 +20,8 @@ mod question;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod same_as_gateways;
+#[cfg(test)]
 mod story;
 mod world;
 

@@ -260,3 +260,45 @@ fn stored_policy(row: PolicyVersionRow) -> Result<PolicyVersion, sqlx::Error> {
         xml: row.xml,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_policy_that_was_stored_before_versions_were_kept_is_the_first() {
+        let mut database = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let before = [
+            include_str!("../../migrations/sqlite/0001_initial.sql"),
+            include_str!("../../migrations/sqlite/0002_credential_revocation.sql"),
+            "INSERT INTO provider (id, organization, name) VALUES ('p', '310247022', 'P'); \
+             INSERT INTO resource (id, provider, title_nb, title_nn, title_en, delegable, policy) \
+             VALUES ('with', 'p', '', '', '', 1, '<Policy/>'), ('without', 'p', '', '', '', 1, NULL); \
+             INSERT INTO change_log (at, kind, body) \
+             VALUES (1000, 'policy_stored', '{\"policy\":{\"resource\":\"with\"}}'), \
+             (2000, 'policy_stored', '{\"policy\":{\"resource\":\"with\"}}'), (3000, 'other', '{}')",
+            include_str!("../../migrations/sqlite/0003_decision_context.sql"),
+        ];
+        for script in before {
+            sqlx::raw_sql(script).execute(&mut database).await.unwrap();
+        }
+        let [with, without] = ["with", "without"].map(|id| ResourceId::parse(id).unwrap());
+        let first = PolicyVersion {
+            version: 1,
+            at: Timestamp::from_unix_millis(2000),
+            semantics: Semantics::Altinn,
+            xml: "<Policy/>".to_owned(),
+        };
+        assert_eq!(policy_version(&mut database, &with, None).await.unwrap(), Some(first));
+        assert_eq!(policy_version(&mut database, &without, None).await.unwrap(), None);
+        let ids = BTreeSet::from([with.clone(), without]);
+        let versions: Vec<_> =
+            states(&mut database, &ids).await.unwrap().into_iter().map(|state| state.policy_version).collect();
+        assert_eq!(versions, [Some(1), None]);
+        let now = Timestamp::from_unix_seconds(4);
+        assert_eq!(replace_policy(&mut database, &with, "<P/>", Semantics::Standard, now).await.unwrap(), 2);
+        assert_eq!(policy_versions(&mut database, &with, 10).await.unwrap().len(), 2);
+    }
+}
