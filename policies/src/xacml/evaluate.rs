@@ -9,7 +9,7 @@ mod policies;
 
 use std::sync::Arc;
 
-use super::functions::{Argument, Arguments, Fuel, apply, apply_over_bags};
+use super::functions::{Argument, Arguments, Fuel, Function, apply, apply_over_bags};
 use super::program::{Designator, Instruction, Literal, Match, Program, Span, at};
 use super::response::{MissingAttribute, Status, StatusCode};
 use super::value::Value;
@@ -177,10 +177,7 @@ impl<'a> Evaluation<'a> {
             match instruction {
                 Instruction::Literal(position) => self.stack.push(Ok(Operand::Literal(self.literal(position)?))),
                 Instruction::Attribute(position) => {
-                    let found = self.attribute(position).map(|selected| match selected {
-                        Selected::Given(values) => Operand::Given(values),
-                        Selected::OfIssuer(values) => Operand::Bag(values),
-                    });
+                    let found = self.attribute(position);
                     self.stack.push(found);
                 }
                 Instruction::Variable(position) => match at(&self.variables, position) {
@@ -261,9 +258,25 @@ impl<'a> Evaluation<'a> {
     fn matching(&mut self, one: &Match) -> Result<bool, Failure<'a>> {
         self.fuel.pay(1)?;
         let literal = self.literal(one.literal)?;
-        let selected = self.attribute(one.designator)?;
+        self.look_for(one.designator)?;
+        let selected = match at(&self.selected, one.designator) {
+            Some(Some(Ok(selected))) => selected.values(),
+            Some(Some(Err(failure))) => return Err(failure.clone()),
+            _ => return Err(Failure::out_of_table()),
+        };
+        if let Function::Equal(_) = one.function {
+            // What almost every match is, at the price of a call without the call.
+            let weight = literal.value.weight().saturating_add(1);
+            for value in selected {
+                self.fuel.pay(weight.saturating_add(value.weight()))?;
+                if literal.value.equals(value) {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
         let mut failure = None;
-        for value in selected.values() {
+        for value in selected {
             match apply(one.function, Arguments::Matched(literal, value), &mut self.fuel) {
                 Ok(answer) if answer.is_true() => return Ok(true),
                 Ok(_) => {}
@@ -277,22 +290,28 @@ impl<'a> Evaluation<'a> {
         at(&self.program.literals, position).ok_or_else(Failure::out_of_table)
     }
 
-    /// What a designator selects: looked for once.
-    fn attribute(&mut self, position: u32) -> Result<Selected<'a>, Failure<'a>> {
-        if let Some(Some(known)) = at(&self.selected, position) {
-            return known.clone();
+    /// What a designator selects.
+    fn attribute(&mut self, position: u32) -> Outcome<'a> {
+        self.look_for(position)?;
+        match at(&self.selected, position) {
+            Some(Some(Ok(Selected::Given(values)))) => Ok(Operand::Given(values)),
+            Some(Some(Ok(Selected::OfIssuer(values)))) => Ok(Operand::Bag(Arc::clone(values))),
+            Some(Some(Err(failure))) => Err(failure.clone()),
+            _ => Err(Failure::out_of_table()),
         }
-        let designator = at(&self.program.designators, position).ok_or_else(Failure::out_of_table)?;
-        let selected = self.attributes.select(designator, &mut self.fuel)?;
-        let found = if selected.values().is_empty() && designator.must_be_present {
-            Err(Failure::Missing(designator))
-        } else {
-            Ok(selected)
-        };
-        if let Some(slot) = self.selected.get_mut(usize::try_from(position).unwrap_or(usize::MAX)) {
-            *slot = Some(found.clone());
+    }
+
+    /// Looks for what a designator selects, once.
+    fn look_for(&mut self, position: u32) -> Result<(), Failure<'a>> {
+        let index = usize::try_from(position).unwrap_or(usize::MAX);
+        let slot = self.selected.get_mut(index).ok_or_else(Failure::out_of_table)?;
+        if slot.is_none() {
+            let designator = at(&self.program.designators, position).ok_or_else(Failure::out_of_table)?;
+            let selected = self.attributes.select(designator, &mut self.fuel)?;
+            let is_missing = selected.values().is_empty() && designator.must_be_present;
+            *slot = Some(if is_missing { Err(Failure::Missing(designator)) } else { Ok(selected) });
         }
-        found
+        Ok(())
     }
 
     /// Keeps what is on top of the stack as the value of a variable.

@@ -12,6 +12,9 @@ use super::program::{Instruction, Program, at};
 use super::response::{Assignment, Decision, Notice, StatusCode};
 use crate::urn;
 
+/// Values that are not access packages.
+const OTHERS: usize = 7;
+
 /// What is known of a call when it is decided. Every text is one value of type string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayAttributes<'a> {
@@ -61,6 +64,11 @@ impl<'a> GatewayAttributes<'a> {
         ];
         let all = of_subject.into_iter().chain(packages).chain(others);
         all.filter_map(|(category, id, text)| Some((category, id, text?)))
+    }
+
+    /// How many values there are, at most.
+    pub(crate) fn count(&self) -> usize {
+        self.access_packages.len().saturating_add(OTHERS)
     }
 }
 

@@ -46,7 +46,9 @@ impl<'a> Texts<'a> {
     /// What a gateway knows.
     pub(crate) fn of_gateway(known: &GatewayAttributes<'a>) -> Self {
         let data_type = DataType::String.uri();
-        Self::of(known.each().map(|(category, id, text)| Text { category, id, data_type, text }).collect())
+        let mut texts = Vec::with_capacity(known.count());
+        texts.extend(known.each().map(|(category, id, text)| Text { category, id, data_type, text }));
+        Self::of(texts)
     }
 
     fn of(mut texts: Vec<Text<'a>>) -> Self {
@@ -74,7 +76,9 @@ impl<'a> Bound<'a> {
 }
 
 impl Text<'_> {
+    /// Some order; lengths first, as they are compared sooner than texts and seldom equal.
     fn order(&self, category: &str, id: &str) -> Ordering {
-        self.category.cmp(category).then_with(|| self.id.cmp(id))
+        let lengths = (self.id.len(), self.category.len()).cmp(&(id.len(), category.len()));
+        lengths.then_with(|| self.id.cmp(id)).then_with(|| self.category.cmp(category))
     }
 }

@@ -52,7 +52,8 @@ impl Selected<'_> {
 impl<'a> Attributes<'a> {
     /// Reads the values of a request. One that is not of its type, or of an unknown type, refuses the request.
     pub(crate) fn of_request(categories: &[&'a Category], now: Timestamp) -> Result<Self, RequestError> {
-        let mut entries = Vec::new();
+        let attributes = categories.iter().flat_map(|category| &category.attributes);
+        let mut entries = Vec::with_capacity(attributes.map(|one| one.values.len()).sum::<usize>() + CURRENT.len());
         for category in categories {
             for attribute in &category.attributes {
                 for sent in &attribute.values {
@@ -77,7 +78,9 @@ impl<'a> Attributes<'a> {
         let text = |(category, id, text): (&'static str, &'static str, &'a str)| {
             (Key { category, id, data_type: DataType::String, issuer: None }, Value::String(text.into()))
         };
-        Self::of(known.each().map(text).collect(), now)
+        let mut entries = Vec::with_capacity(known.count() + CURRENT.len());
+        entries.extend(known.each().map(text));
+        Self::of(entries, now)
     }
 
     fn of(mut entries: Vec<(Key<'a>, Value)>, now: Timestamp) -> Self {
@@ -112,8 +115,10 @@ impl<'a> Attributes<'a> {
 }
 
 impl Key<'_> {
+    /// Some order; lengths first, as they are compared sooner than texts and seldom equal.
     fn order(&self, category: &str, id: &str, data_type: DataType) -> Ordering {
-        let by_name = self.category.cmp(category).then_with(|| self.id.cmp(id));
-        by_name.then_with(|| self.data_type.cmp(&data_type))
+        let lengths = (self.id.len(), self.category.len()).cmp(&(id.len(), category.len()));
+        let names = lengths.then_with(|| self.id.cmp(id)).then_with(|| self.category.cmp(category));
+        names.then_with(|| self.data_type.cmp(&data_type))
     }
 }
