@@ -16,11 +16,18 @@ use crate::state::AppState;
 /// Steps that all decisions of one request may take together, each policy and delegation of a decision its part.
 const REQUEST_FUEL_MAX: u64 = 20_000_000;
 
+/// Most resources, parties and subjects that one request may name: each is looked up with each.
+pub(super) const NAMES_MAX: usize = 1_024;
+
 /// The answer to a question, as it goes out. Always 200: what is wrong with the question is an Indeterminate.
 pub(super) async fn answer(state: &AppState, question: Question) -> Result<HttpResponse, Problem> {
     let names = question.names();
+    if names.count() > NAMES_MAX {
+        let refused = question.refused(format!("a request names at most {NAMES_MAX} resources, parties and subjects"));
+        return Ok(written(question.format, Semantics::Altinn, &refused));
+    }
     let facts = look_up(state, &names).await?;
-    let written = beside(state, move |state| {
+    beside(state, move |state| {
         let semantics = facts.semantics(&names);
         let response = match question.request(semantics) {
             Ok(request) => {
@@ -29,14 +36,17 @@ pub(super) async fn answer(state: &AppState, question: Question) -> Result<HttpR
             }
             Err(refused) => refused,
         };
-        match question.format {
-            Format::Json => ("application/json", json_profile::write_response(&response, semantics)),
-            Format::Xml => ("application/xml", xml_context::write_response(&response)),
-        }
+        written(question.format, semantics, &response)
     })
-    .await?;
-    let (media_type, body) = written;
-    Ok(([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body).into_response())
+    .await
+}
+
+fn written(format: Format, semantics: Semantics, response: &Response) -> HttpResponse {
+    let (media_type, body) = match format {
+        Format::Json => ("application/json", json_profile::write_response(response, semantics)),
+        Format::Xml => ("application/xml", xml_context::write_response(response)),
+    };
+    ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 
 /// Reads what the request names, at one instant.

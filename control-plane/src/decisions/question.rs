@@ -54,6 +54,15 @@ impl Question {
         })
     }
 
+    /// The answer to a request that is not looked into.
+    pub(super) fn refused(&self, message: String) -> Response {
+        let code = match self.entry {
+            EntryPoint::External => StatusCode::ProcessingError,
+            EntryPoint::Internal => StatusCode::SyntaxError,
+        };
+        Response::indeterminate(code, message)
+    }
+
     fn read(&self, semantics: Semantics) -> Result<Request, RequestError> {
         read(&self.bytes, self.format, semantics)
     }

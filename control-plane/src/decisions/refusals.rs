@@ -4,6 +4,7 @@
 use policies::xacml::request::{CATEGORIES_MAX, DECISIONS_MAX, REQUEST_BYTES_MAX, VALUES_MAX};
 use serde_json::{Value, json};
 
+use super::judge::NAMES_MAX;
 use super::story::{AUTHORIZE, HANSEN, asks, authorized, authorizer, decided, refused, request};
 use crate::service::BODY_BYTES_MAX;
 use crate::test_state::{TestState, story};
@@ -188,6 +189,26 @@ async fn how_much_may_be_sent_is_bounded() {
     // One reference is none: the request is decided as a whole.
     let one = authorized(&test, &multi(1)).await.expect(200);
     assert_eq!(one["response"].as_array().unwrap().len(), 1);
+
+    let named = |count: usize| {
+        let resource = |at: usize| json!({ "Attribute": [{ "AttributeId": VAT.0, "Value": format!("r{at}") }] });
+        let mut body = good.clone();
+        body["Request"]["Resource"] = json!((0..count / 2).map(resource).collect::<Vec<_>>());
+        let subject = |at: usize| json!({ "Attribute": [{ "AttributeId": SYSTEM_USER, "Value": format!("s{at}") }] });
+        body["Request"]["AccessSubject"] = json!((0..count / 2).map(subject).collect::<Vec<_>>());
+        body["Request"]["Action"] = json!([]);
+        body
+    };
+    assert!(CATEGORIES_MAX < NAMES_MAX && named(CATEGORIES_MAX).to_string().len() < REQUEST_BYTES_MAX);
+    assert_eq!(refused(&test, &named(CATEGORIES_MAX)).await, "processing-error");
+    let mut more = named(CATEGORIES_MAX - 2);
+    for category in more["Request"]["Resource"].as_array_mut().unwrap() {
+        let party = json!({ "AttributeId": HANSEN.0, "Value": category["Attribute"][0]["Value"] });
+        category["Attribute"].as_array_mut().unwrap().push(party);
+    }
+    let answer = authorized(&test, &more).await.expect(200);
+    let message = answer["response"][0]["status"]["statusMessage"].as_str().unwrap();
+    assert!(message.contains("names at most"), "{message}");
 
     // As many subjects, resources and parties as may be named, all looked up.
     let many = |of: &dyn Fn(usize) -> Value| json!((0..300).map(of).collect::<Vec<_>>());
