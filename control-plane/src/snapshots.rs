@@ -1,12 +1,15 @@
 //! From what is stored to what gateways enforce.
 //!
-//! [`publish`] follows the revision: per provider it reads all slices at one instant ([`build`]), compiles, signs
-//! ([`signing_key`]), opens the result as a gateway would, stores it, and only then shows it to the held polls of
-//! [`feed`]. [`publications`] is what is published now. Nothing here changes another slice's tables.
+//! [`publish`] follows the revision: per provider it reads what has changed ([`callers`], [`build`]) and lets [`line`]
+//! make a delta of it, or a base where a delta cannot say it. A piece is signed ([`signing_key`]), taken over as a gateway
+//! would, stored, and only then shown to the held polls of [`feed`]. [`publications`] is what is published now. Nothing
+//! here changes another slice's tables.
 
 mod build;
+mod callers;
 mod feed;
 mod keys;
+mod line;
 mod publications;
 mod publish;
 mod signing_key;

@@ -28,6 +28,16 @@ impl Revision {
     pub(crate) fn as_u64(self) -> u64 {
         self.0.unsigned_abs()
     }
+
+    /// The revision that a manifest carries.
+    pub(crate) fn from_u64(revision: u64) -> Self {
+        Self(i64::try_from(revision).unwrap_or(i64::MAX))
+    }
+
+    /// The form that the database has.
+    pub(crate) fn as_i64(self) -> i64 {
+        self.0
+    }
 }
 
 /// Handle to the database.

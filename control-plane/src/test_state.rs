@@ -12,9 +12,9 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, header};
 use policies::id::ProviderId;
-use policies::snapshot::{SnapshotKey, SnapshotVersion};
+use policies::snapshot::{SnapshotError, SnapshotKey, SnapshotVersion};
 use policies::token::PureRust;
-use policies::{PolicySet, Timestamp};
+use policies::{PolicySet, PolicyTrouble, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -288,14 +288,24 @@ impl TestState {
         let answer = self.poll(gateway, known, "wait=60").await;
         assert_eq!(answer.status, 200, "{}", answer.json);
         assert_eq!(answer.headers["content-type"], "application/vnd.portvakt.snapshot");
-        Fetched { etag: answer.headers["etag"].clone(), body: answer.bytes }
+        // Whoever had nothing would get all of it.
+        let whole = self.poll(gateway, None, "wait=60").await;
+        assert_eq!(whole.headers["etag"], answer.headers["etag"]);
+        Fetched { etag: answer.headers["etag"].clone(), body: whole.bytes }
     }
 
     /// Opens a fetched body as a gateway of the provider would.
     pub(crate) fn open(&self, provider: &str, body: Bytes) -> PolicySet {
+        let mut policy = PolicySet::deny_all(PolicyTrouble::Missing);
+        self.update(&mut policy, provider, body).unwrap();
+        policy
+    }
+
+    /// Lets a gateway take a fetched body over.
+    pub(crate) fn update(&self, policy: &mut PolicySet, provider: &str, body: Bytes) -> Result<(), SnapshotError> {
         let key = SnapshotKey::from_public_key_pem(self.state.publications.signing_key().public_pem()).unwrap();
         let provider = ProviderId::parse(provider).unwrap();
-        policies::snapshot::open(body.to_vec(), &[key], &provider, None, self.clock.now(), &PureRust).unwrap()
+        policy.update(body.to_vec(), &[key], &provider, self.clock.now(), &PureRust)
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {

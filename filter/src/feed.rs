@@ -1,10 +1,11 @@
 //! Following the control plane: events and the instant in, polls and the policy in force out. No I/O.
 //!
-//! One poll is under way at a time; the control plane holds it until there is something new. Nothing but a snapshot that
-//! [`policies::snapshot::open`] accepts changes the policy: a refused one is counted and the last good one stays. The
+//! One poll is under way at a time; the control plane holds it until there is something new: what changed since the
+//! version in force, or a whole base. Nothing but what [`PolicySet::update`] accepts changes the policy: anything else is
+//! counted as refused and the last good policy stays. After a delta that does not fit, a whole base is asked for. The
 //! policy's age is the time since the last poll that succeeded, not since the last change.
 
-use policies::snapshot::{SnapshotError, SnapshotKey, SnapshotVersion, open};
+use policies::snapshot::{SnapshotError, SnapshotKey, SnapshotVersion};
 use policies::token::VerifySignature;
 use policies::{PolicySet, PolicyTrouble, Timestamp};
 
@@ -69,6 +70,8 @@ pub(crate) struct Feed {
     next_poll: Timestamp,
     failures: u32,
     refused: u64,
+    /// Deltas do not lead on from what is in force.
+    is_base_needed: bool,
     jitter: u64,
 }
 
@@ -90,6 +93,7 @@ impl Feed {
             next_poll: now,
             failures: 0,
             refused: 0,
+            is_base_needed: false,
             jitter: worker,
         }
     }
@@ -141,7 +145,7 @@ impl Feed {
         Some(Poll {
             path: format!("{}{applied}&refused={}", self.resource, self.refused),
             prefer: format!("wait={}", self.wait_seconds),
-            if_none_match: version.map(|version| format!("\"{version}\"")),
+            if_none_match: version.filter(|_| !self.is_base_needed).map(|version| format!("\"{version}\"")),
             timeout_seconds: u64::from(self.wait_seconds) + POLL_GRACE_SECONDS,
         })
     }
@@ -150,18 +154,12 @@ impl Feed {
     pub(crate) fn replied(&mut self, reply: Reply, now: Timestamp, signatures: &dyn VerifySignature) -> Outcome {
         let polled_at = self.polled_at.take();
         let outcome = match reply.status {
-            Some(200) => {
-                let current = self.policy.manifest();
-                match open(reply.body, &self.keys, &self.provider, current, now, signatures) {
-                    Ok(policy) => {
-                        self.policy = policy;
-                        self.version().map_or(Outcome::Failed { status: Some(200) }, Outcome::Applied)
-                    }
-                    // A control plane, or a proxy before it, that does not heed what was asked for.
-                    Err(SnapshotError::InForce) => Outcome::Unchanged,
-                    Err(error) => Outcome::Refused(error),
-                }
-            }
+            Some(200) => match self.policy.update(reply.body, &self.keys, &self.provider, now, signatures) {
+                Ok(()) => self.version().map_or(Outcome::Failed { status: Some(200) }, Outcome::Applied),
+                // A control plane, or a proxy before it, that does not heed what was asked for.
+                Err(SnapshotError::InForce) => Outcome::Unchanged,
+                Err(error) => Outcome::Refused(error),
+            },
             // Not modified says something only of what we have.
             Some(304) if self.version().is_some() => Outcome::Unchanged,
             status => Outcome::Failed { status },
@@ -176,8 +174,10 @@ impl Feed {
                 let held = polled_at.map_or(0, |polled_at| now.millis_since(polled_at));
                 self.next_poll = now.plus_millis((QUIET_MILLIS_MIN - held).max(0));
             }
-            Outcome::Refused(_) => {
+            Outcome::Refused(error) => {
                 self.refused += 1;
+                self.is_base_needed |=
+                    matches!(error, SnapshotError::Gap | SnapshotError::TooManyChanges | SnapshotError::Image(_));
                 self.back_off(now, None);
             }
             Outcome::Failed { .. } => self.back_off(now, reply.retry_after_seconds),
@@ -192,6 +192,7 @@ impl Feed {
     }
 
     fn succeeded(&mut self, now: Timestamp) {
+        self.is_base_needed = false;
         self.last_success = Some(now);
         self.failures = 0;
     }

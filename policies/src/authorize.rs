@@ -5,47 +5,71 @@
 //! token learns nothing about rights. Each step has its own reasons to deny, and none can be skipped: a step's result is
 //! the next step's argument.
 
+use std::borrow::Cow;
+
 use crate::Timestamp;
 use crate::call::{ApiCall, CallError, Credentials};
-use crate::decision::{Basis, Decision, Denial, DenialReason, Permit, RightHeld};
-use crate::id::{AccessPackage, ActionId, MaskinportenClientId, OrganizationNumber, ResourceId, SystemId};
+use crate::decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, RightHeld};
+use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId, SystemUserId};
 use crate::policy_set::PolicySet;
 use crate::right::Right;
 use crate::route::{ApiRoute, Mode, PartySource};
-use crate::snapshot::{HeldThrough, Image, ObligationView, RightIndex, SystemUserIndex};
+use crate::snapshot::{ActiveUser, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
 use crate::token::{self, Caller, SystemUserClaim, VerifiedToken, VerifySignature};
 use crate::urn;
+use crate::xacml::response::Notice;
+use crate::xacml::{self, CompiledPolicy, Environment, GatewayAttributes};
 
 /// Decides one call.
 ///
 /// The same policy, call and instant give the same decision in every host; `signatures` only says how signatures are
 /// checked, not which count.
 pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures: &dyn VerifySignature) -> Decision {
-    let image = match policy.image(now) {
-        Ok(image) => image,
+    decide_with(policy, call, now, |enforced| verified_token(enforced, call, now, signatures).map(Cow::Owned))
+}
+
+/// Decides one call whose token was verified before: its end, its issuer and its key are checked again, its signature
+/// is not. The token must be the call's own.
+pub fn authorize_verified(policy: &PolicySet, call: &ApiCall, token: &VerifiedToken, now: Timestamp) -> Decision {
+    decide_with(policy, call, now, |enforced| {
+        token.check_again(enforced.issuers(), now)?;
+        Ok(Cow::Borrowed(token))
+    })
+}
+
+fn decide_with<'token>(
+    policy: &PolicySet,
+    call: &ApiCall,
+    now: Timestamp,
+    token: impl FnOnce(&Enforced) -> Result<Cow<'token, VerifiedToken>, DenialReason>,
+) -> Decision {
+    let enforced = match policy.enforced(now) {
+        Ok(enforced) => enforced,
         Err(trouble) => return deny(trouble),
     };
-    let route = match find_route(image, call) {
+    let route = match find_route(enforced, call) {
         Ok(route) => route,
         Err(reason) => return deny(reason),
     };
-    let basis = match route.mode {
-        Mode::Off => Basis::RouteOff,
-        Mode::Enforce => match decide(image, route, call, now, signatures) {
-            Ok(basis) => basis,
-            Err(denial) => return Decision::Denial(named(denial, route)),
-        },
-        Mode::Shadow => {
-            decide(image, route, call, now, signatures).unwrap_or_else(|denial| Basis::Shadow(named(denial, route)))
+    let decided = |mode_off: bool| {
+        if mode_off {
+            return Ok(Basis::RouteOff);
         }
+        let token = token(enforced).map_err(|reason| Box::new(Denial::new(reason)))?;
+        decide(enforced, route, call, &token, now)
+    };
+    let basis = match (route.mode, decided(route.mode == Mode::Off)) {
+        (_, Ok(basis)) => basis,
+        (Mode::Shadow, Err(denial)) => Basis::Shadow(named(denial, route)),
+        (_, Err(denial)) => return Decision::Denial(named(denial, route)),
     };
     Decision::Permit(Box::new(Permit { route: route.name.clone(), basis }))
 }
 
 /// The most specific route that takes the call. Where a still more specific one would take it on a server that ignores
 /// letter case or a trailing slash, it is not clear which right the call needs.
-fn find_route<'image>(image: &'image Image, call: &ApiCall) -> Result<&'image ApiRoute, DenialReason> {
-    let routes = image.routes();
+fn find_route<'a>(enforced: &'a Enforced, call: &ApiCall) -> Result<&'a ApiRoute, DenialReason> {
+    let routes = enforced.routes();
     let position = routes.iter().position(|route| route.matches(call)).ok_or(DenialReason::NoRoute)?;
     let (more_specific, rest) = routes.split_at(position);
     if more_specific.iter().any(|route| route.nearly_matches(call)) {
@@ -64,39 +88,38 @@ fn named(mut denial: Box<Denial>, route: &ApiRoute) -> Box<Denial> {
 }
 
 fn decide(
-    image: &Image,
+    enforced: &Enforced,
     route: &ApiRoute,
     call: &ApiCall,
+    token: &VerifiedToken,
     now: Timestamp,
-    signatures: &dyn VerifySignature,
 ) -> Result<Basis, Box<Denial>> {
-    let token = verified_token(image, call, now, signatures).map_err(|reason| Box::new(Denial::new(reason)))?;
-    check_route_demands(route, &token)?;
+    check_route_demands(route, token)?;
     let Caller::SystemUser(claim) = token.caller() else {
         return Ok(Basis::CallerKind { organization: token.consumer() });
     };
-    let asked = Asked { right: right(image, route.right), claim };
-    let subject = subject(image, &token, claim).map_err(|reason| asked.denial(reason, None))?;
+    let asked = Asked { right: enforced.image().right(route.right), claim };
+    // A loaded image has a right for every route.
+    let right = asked.right.ok_or_else(|| asked.denial(DenialReason::RightMissing, None))?;
+    let subject = subject(enforced, token, claim).map_err(|reason| asked.denial(reason, None))?;
     let party = party(route, call, claim).map_err(|reason| asked.denial(reason, None))?;
-    let held = image
-        .row(subject.user, party.as_u32())
-        .ok_or(DenialReason::PartyNotRepresented)
-        .and_then(|set| image.held_through(set, route.right).ok_or(DenialReason::RightMissing))
-        .map_err(|reason| asked.denial(reason, Some(party)))?;
-    check_obligations(image, route.right, held, &token).map_err(|(reason, level)| {
-        let mut denial = asked.denial(reason, Some(party));
+    let refused = |reason| asked.denial(reason, Some(party));
+    let held = subject.user.row(party.as_u32()).ok_or(DenialReason::PartyNotRepresented).map_err(refused)?;
+    let authentication_level = token.authentication_level();
+    let use_of_right = UseOfRight {
+        enforced,
+        right: route.right,
+        names: right,
+        system_user: claim.id,
+        party,
+        authentication_level,
+        now,
+    };
+    let through = use_of_right.granted(held).map_err(|(reason, level)| {
+        let mut denial = refused(reason);
         denial.level_required = level;
         denial
     })?;
-    let access_package = match held {
-        HeldThrough::Direct => None,
-        // A loaded image has checked the name.
-        HeldThrough::AccessPackage(name) => {
-            Some(AccessPackage::from_name(name).map_err(|_| asked.denial(DenialReason::RightMissing, Some(party)))?)
-        }
-    };
-    // A loaded image has a right for every route.
-    let right = asked.right.clone().ok_or_else(|| asked.denial(DenialReason::RightMissing, Some(party)))?;
     Ok(Basis::Right(Box::new(RightHeld {
         system_user: claim.id,
         owner: claim.owner,
@@ -104,26 +127,26 @@ fn decide(
         system: subject.system,
         vendor: subject.vendor,
         client: subject.client,
-        right,
-        access_package,
+        right: right.clone(),
+        through,
     })))
 }
 
 /// What a system user asked for, to be told when it is refused.
-struct Asked<'token> {
-    right: Option<Right>,
-    claim: &'token SystemUserClaim,
+struct Asked<'a> {
+    right: Option<&'a Right>,
+    claim: &'a SystemUserClaim,
 }
 
 impl Asked<'_> {
     fn denial(&self, reason: DenialReason, party: Option<OrganizationNumber>) -> Box<Denial> {
-        let right = self.right.clone();
+        let right = self.right.cloned();
         Box::new(Denial { system_user: Some(self.claim.id), party, right, ..Denial::new(reason) })
     }
 }
 
 fn verified_token(
-    image: &Image,
+    enforced: &Enforced,
     call: &ApiCall,
     now: Timestamp,
     signatures: &dyn VerifySignature,
@@ -131,7 +154,7 @@ fn verified_token(
     match call.credentials() {
         Credentials::None | Credentials::Other => Err(DenialReason::TokenMissing),
         Credentials::Repeated => Err(DenialReason::CredentialsRepeated),
-        Credentials::Bearer(token) => Ok(token::verify(token, image.issuers(), now, signatures)?),
+        Credentials::Bearer(token) => Ok(token::verify(token, enforced.issuers(), now, signatures)?),
     }
 }
 
@@ -155,8 +178,8 @@ fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Bo
 }
 
 /// A system user that is what its token says it is.
-struct Subject {
-    user: SystemUserIndex,
+struct Subject<'a> {
+    user: ActiveUser<'a>,
     system: SystemId,
     vendor: OrganizationNumber,
     client: MaskinportenClientId,
@@ -164,20 +187,26 @@ struct Subject {
 
 /// The system user is active, owned by the organisation in the token, and of a system that the token's vendor and client
 /// belong to.
-fn subject(image: &Image, token: &VerifiedToken, claim: &SystemUserClaim) -> Result<Subject, DenialReason> {
-    let user = image.system_user(claim.id).ok_or_else(|| {
-        if image.is_withdrawn(claim.id) { DenialReason::SystemUserWithdrawn } else { DenialReason::SystemUserUnknown }
-    })?;
-    if image.owner(user) != Some(claim.owner.as_u32()) {
+fn subject<'a>(
+    enforced: &'a Enforced,
+    token: &VerifiedToken,
+    claim: &SystemUserClaim,
+) -> Result<Subject<'a>, DenialReason> {
+    let user = match enforced.system_user(claim.id) {
+        Known::Active(user) => user,
+        Known::Withdrawn => return Err(DenialReason::SystemUserWithdrawn),
+        Known::Unknown => return Err(DenialReason::SystemUserUnknown),
+    };
+    if user.owner != claim.owner.as_u32() {
         return Err(DenialReason::OwnerMismatch);
     }
-    let view = image.system(user).ok_or(DenialReason::SystemMismatch)?;
-    let system = SystemId::parse(view.id).map_err(|_| DenialReason::SystemMismatch)?;
+    let known = user.system().ok_or(DenialReason::SystemMismatch)?;
+    let system = SystemId::parse(known.id()).map_err(|_| DenialReason::SystemMismatch)?;
     if claim.system.as_ref().is_some_and(|named| *named != system) {
         return Err(DenialReason::SystemMismatch);
     }
-    let vendor = token.consumer().filter(|vendor| vendor.as_u32() == view.vendor);
-    let client = token.client_id().filter(|client| view.has_client(&client.folded()));
+    let vendor = token.consumer().filter(|vendor| vendor.as_u32() == known.vendor());
+    let client = token.client_id().filter(|client| known.has_client(&client.folded()));
     Ok(Subject {
         user,
         system,
@@ -202,27 +231,108 @@ fn party(route: &ApiRoute, call: &ApiCall, claim: &SystemUserClaim) -> Result<Or
     OrganizationNumber::parse(number).map_err(|_| DenialReason::PartyInvalid)
 }
 
-fn check_obligations(
-    image: &Image,
-    right: RightIndex,
-    held: HeldThrough<'_>,
-    token: &VerifiedToken,
-) -> Result<(), (DenialReason, Option<u8>)> {
-    let unknown = (DenialReason::ObligationUnknown, None);
-    for obligation in image.obligations(right, held).ok_or(unknown)? {
-        match obligation {
-            ObligationView::MinimumAuthenticationLevel(level) => {
-                if u32::from(token.authentication_level()) < level {
-                    return Err((DenialReason::AuthenticationLevelTooLow, u8::try_from(level).ok()));
-                }
-            }
-            ObligationView::Unknown => return Err(unknown),
-        }
-    }
-    Ok(())
+/// A system user using a right for a party, once it is known who all of them are.
+pub(crate) struct UseOfRight<'a> {
+    pub(crate) enforced: &'a Enforced,
+    pub(crate) right: RightIndex,
+    pub(crate) names: &'a Right,
+    pub(crate) system_user: SystemUserId,
+    pub(crate) party: OrganizationNumber,
+    pub(crate) authentication_level: u8,
+    pub(crate) now: Timestamp,
 }
 
-fn right(image: &Image, index: RightIndex) -> Option<Right> {
-    let (resource, action) = image.right(index)?;
-    Some(Right { resource: ResourceId::parse(resource).ok()?, action: ActionId::parse(action).ok()? })
+/// Why not, and the authentication level that it takes.
+pub(crate) type Refusal = (DenialReason, Option<u8>);
+
+impl UseOfRight<'_> {
+    /// What grants it: policy and delegations with their obligations, and then the access list (Altinn's order).
+    pub(crate) fn granted(&self, held: Held<'_>) -> Result<GrantedThrough, Refusal> {
+        let image = self.enforced.image();
+        let through = match image.program(self.right) {
+            Some(program) => self.by_program(program, held)?,
+            None => self.by_right_set(held)?,
+        };
+        match image.is_listed(self.right, self.party.as_u32()) {
+            Some(true) => Ok(through),
+            _ => Err((DenialReason::PartyNotListed, None)),
+        }
+    }
+
+    fn by_right_set(&self, held: Held<'_>) -> Result<GrantedThrough, Refusal> {
+        let through = held.through(self.right).ok_or((DenialReason::RightMissing, None))?;
+        let unknown = (DenialReason::ObligationUnknown, None);
+        for obligation in self.enforced.image().obligations(self.right, through).ok_or(unknown)? {
+            match obligation {
+                ObligationView::MinimumAuthenticationLevel(level) => self.check_level(level)?,
+                ObligationView::Unknown => return Err(unknown),
+            }
+        }
+        match through {
+            HeldThrough::Direct => Ok(GrantedThrough::Delegation),
+            // A loaded image has checked the name.
+            HeldThrough::AccessPackage(name) => AccessPackage::from_name(name)
+                .map(GrantedThrough::AccessPackage)
+                .map_err(|_| (DenialReason::RightMissing, None)),
+        }
+    }
+
+    /// The policy first; delegations only where it is not applicable, and with its obligations (as Altinn does).
+    fn by_program(&self, program: &CompiledPolicy, held: Held<'_>) -> Result<GrantedThrough, Refusal> {
+        let rights = self.enforced.image().rights().len();
+        let asked = self.enforced.image().asked_packages().zip(rights..);
+        let holds = |bit: usize| u32::try_from(bit).is_ok_and(|bit| held.through(RightIndex(bit)).is_some());
+        let packages: Vec<&str> = asked.filter(|(_, bit)| holds(*bit)).map(|(name, _)| name).collect();
+        let (system_user, party) = (self.system_user.to_string(), self.party.to_string());
+        let attributes = GatewayAttributes {
+            system_user: &system_user,
+            access_packages: &packages,
+            resource: self.names.resource.as_str(),
+            party_organization: &party,
+            action: self.names.action.as_str(),
+        };
+        let decided = program.decide_attributes(&attributes, Environment::at(self.now));
+        match decided.decision {
+            xacml::response::Decision::Permit => {
+                self.check_notices(&decided.obligations)?;
+                Ok(GrantedThrough::Policy)
+            }
+            xacml::response::Decision::NotApplicable => {
+                held.through(self.right).ok_or((DenialReason::RightMissing, None))?;
+                self.check_notices(&program.obligations_on_permit())?;
+                Ok(GrantedThrough::Delegation)
+            }
+            xacml::response::Decision::Deny => Err((DenialReason::PolicyDenies, None)),
+            xacml::response::Decision::Indeterminate => Err((DenialReason::PolicyIndeterminate, None)),
+        }
+    }
+
+    /// Every obligation is a minimum authentication level that the token has; anything else refuses.
+    fn check_notices(&self, obligations: &[Notice]) -> Result<(), Refusal> {
+        for obligation in obligations {
+            self.check_level(level_demanded(obligation).ok_or((DenialReason::ObligationUnknown, None))?)?;
+        }
+        Ok(())
+    }
+
+    fn check_level(&self, level: u32) -> Result<(), Refusal> {
+        if u32::from(self.authentication_level) >= level {
+            return Ok(());
+        }
+        Err((DenialReason::AuthenticationLevelTooLow, u8::try_from(level).ok()))
+    }
+}
+
+/// The authentication level that an obligation demands; `None` when it demands something else, too.
+fn level_demanded(obligation: &Notice) -> Option<u32> {
+    let mut demanded = obligation.assignments.first().map(|_| 0)?;
+    for assignment in &obligation.assignments {
+        match assignment.category.as_deref() {
+            Some(urn::MINIMUM_AUTHENTICATION_LEVEL) => demanded = demanded.max(assignment.value.trim().parse().ok()?),
+            // For service owners alone.
+            Some(urn::MINIMUM_AUTHENTICATION_LEVEL_ORG) => {}
+            _ => return None,
+        }
+    }
+    Some(demanded)
 }

@@ -67,8 +67,29 @@ pub struct RightHeld {
     pub client: MaskinportenClientId,
     /// The right.
     pub right: Right,
-    /// The package that gives it; `None` when it was delegated directly.
-    pub access_package: Option<AccessPackage>,
+    /// What gives it.
+    pub through: GrantedThrough,
+}
+
+/// What gives a system user a right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GrantedThrough {
+    /// An access package that it holds for the party.
+    AccessPackage(AccessPackage),
+    /// The right was delegated to it directly.
+    Delegation,
+    /// The resource's policy, evaluated as a whole: no single package gives it.
+    Policy,
+}
+
+impl std::fmt::Display for GrantedThrough {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AccessPackage(package) => package.fmt(formatter),
+            Self::Delegation => formatter.write_str("direct"),
+            Self::Policy => formatter.write_str("policy"),
+        }
+    }
 }
 
 /// Refusal of one call, with what is known about it.
@@ -187,6 +208,15 @@ pub enum DenialReason {
     /// The system user lacks the right.
     #[error("the system user does not hold the right")]
     RightMissing,
+    /// The party is not on the resource's access list.
+    #[error("the organization acted for is not on the resource's access list")]
+    PartyNotListed,
+    /// The resource's policy says Deny.
+    #[error("the resource's policy denies the call")]
+    PolicyDenies,
+    /// The resource's policy has no answer (XACML 3.0: Indeterminate).
+    #[error("the resource's policy has no answer for the call")]
+    PolicyIndeterminate,
     /// The token's authentication level is too low.
     #[error("the authentication level is too low")]
     AuthenticationLevelTooLow,
@@ -234,6 +264,9 @@ impl DenialReason {
             Self::PartyInvalid => "party_invalid",
             Self::PartyNotRepresented => "party_not_represented",
             Self::RightMissing => "right_missing",
+            Self::PartyNotListed => "party_not_listed",
+            Self::PolicyDenies => "policy_denies",
+            Self::PolicyIndeterminate => "policy_indeterminate",
             Self::AuthenticationLevelTooLow => "authentication_level_too_low",
             Self::ObligationUnknown => "obligation_unknown",
         }
@@ -256,6 +289,9 @@ impl DenialReason {
             | Self::ClientMismatch
             | Self::PartyNotRepresented
             | Self::RightMissing
+            | Self::PartyNotListed
+            | Self::PolicyDenies
+            | Self::PolicyIndeterminate
             | Self::AuthenticationLevelTooLow
             | Self::ObligationUnknown => 403,
         }
@@ -263,7 +299,7 @@ impl DenialReason {
 
     /// Every reason, for metrics, tables and coverage checks.
     pub fn all() -> impl Iterator<Item = Self> {
-        const OTHERS: [DenialReason; 25] = [
+        const OTHERS: [DenialReason; 28] = [
             DenialReason::Call(CallError::Malformed),
             DenialReason::Call(CallError::Overridden),
             DenialReason::Call(CallError::PathAmbiguous),
@@ -286,6 +322,9 @@ impl DenialReason {
             DenialReason::PartyInvalid,
             DenialReason::PartyNotRepresented,
             DenialReason::RightMissing,
+            DenialReason::PartyNotListed,
+            DenialReason::PolicyDenies,
+            DenialReason::PolicyIndeterminate,
             DenialReason::AuthenticationLevelTooLow,
             DenialReason::ObligationUnknown,
             DenialReason::Token(TokenError::SignatureUnchecked),
@@ -305,7 +344,7 @@ mod tests {
         let codes: Vec<_> = DenialReason::all().map(DenialReason::code).collect();
         let unique: BTreeSet<_> = codes.iter().collect();
         assert_eq!(unique.len(), codes.len());
-        assert_eq!(codes.len(), 40);
+        assert_eq!(codes.len(), 43);
         assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     }
 

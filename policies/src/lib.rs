@@ -10,6 +10,7 @@
 //!   [`DenialReason`]
 //! * what arrives: [`ApiCall`]; who calls: [`token`]
 //! * what decides: [`PolicySet`], from a [`snapshot`]; where its rights come from: [`xacml`]
+//! * why: [`explain`]
 //! * the vocabulary: [`id`], [`right`], [`urn`]
 //!
 //! ```
@@ -30,6 +31,7 @@
 mod authorize;
 mod call;
 mod decision;
+pub mod explain;
 pub mod id;
 mod json;
 mod policy_set;
@@ -41,8 +43,8 @@ pub mod token;
 pub mod urn;
 pub mod xacml;
 
-pub use authorize::authorize;
+pub use authorize::{authorize, authorize_verified};
 pub use call::{ApiCall, CallError, HEADERS_MAX, PATH_BYTES_MAX, SEGMENTS_MAX};
-pub use decision::{Basis, Decision, Denial, DenialReason, Permit, PolicyTrouble, RightHeld};
+pub use decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, PolicyTrouble, RightHeld};
 pub use policy_set::PolicySet;
 pub use timestamp::{Timestamp, TimestampError};

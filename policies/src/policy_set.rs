@@ -5,7 +5,8 @@
 
 use crate::Timestamp;
 use crate::decision::PolicyTrouble;
-use crate::snapshot::{Image, Manifest};
+use crate::id::SystemUserId;
+use crate::snapshot::{Enforced, Known, Manifest};
 
 /// What decides.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub struct PolicySet(State);
 
 #[derive(Debug)]
 enum State {
-    Enforce(Box<(Manifest, Image)>),
+    Enforce(Box<Enforced>),
     DenyAll(PolicyTrouble),
 }
 
@@ -23,31 +24,60 @@ impl PolicySet {
         Self(State::DenyAll(trouble))
     }
 
-    pub(crate) fn enforce(manifest: Manifest, image: Image) -> Self {
-        Self(State::Enforce(Box::new((manifest, image))))
+    pub(crate) fn enforce(enforced: Enforced) -> Self {
+        Self(State::Enforce(Box::new(enforced)))
     }
 
-    /// What is enforced; `None` for a policy that denies everything.
+    /// What is enforced, the last delta included; `None` for a policy that denies everything.
     pub fn manifest(&self) -> Option<&Manifest> {
-        match &self.0 {
-            State::Enforce(policy) => Some(&policy.0),
-            State::DenyAll(_) => None,
-        }
+        self.enforced_whatever_the_time().map(Enforced::manifest)
+    }
+
+    /// The base under the deltas.
+    pub fn base(&self) -> Option<&Manifest> {
+        self.enforced_whatever_the_time().map(Enforced::base)
     }
 
     /// How many system users it knows.
     pub fn system_user_count(&self) -> usize {
+        self.enforced_whatever_the_time().map_or(0, Enforced::system_user_count)
+    }
+
+    /// How many system users and rows deltas have changed: what a new base would save.
+    pub fn changes_since_base(&self) -> usize {
+        self.enforced_whatever_the_time().map_or(0, Enforced::overlay_entries)
+    }
+
+    /// The system user may act.
+    pub fn is_active(&self, id: SystemUserId) -> bool {
+        self.enforced_whatever_the_time().is_some_and(|enforced| matches!(enforced.system_user(id), Known::Active(_)))
+    }
+
+    /// System users that are told to have been withdrawn, in order.
+    pub fn withdrawn(&self) -> Vec<SystemUserId> {
+        self.enforced_whatever_the_time().map(|enforced| enforced.withdrawn().into_iter().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn enforced(&self, now: Timestamp) -> Result<&Enforced, PolicyTrouble> {
         match &self.0 {
-            State::Enforce(policy) => policy.1.system_user_count(),
-            State::DenyAll(_) => 0,
+            State::Enforce(enforced) if now < enforced.manifest().not_after => Ok(enforced),
+            State::Enforce(_) => Err(PolicyTrouble::Expired),
+            State::DenyAll(trouble) => Err(*trouble),
         }
     }
 
-    pub(crate) fn image(&self, now: Timestamp) -> Result<&Image, PolicyTrouble> {
+    /// For whoever does not decide with it.
+    pub(crate) fn enforced_whatever_the_time(&self) -> Option<&Enforced> {
         match &self.0 {
-            State::Enforce(policy) if now < policy.0.not_after => Ok(&policy.1),
-            State::Enforce(_) => Err(PolicyTrouble::Expired),
-            State::DenyAll(trouble) => Err(*trouble),
+            State::Enforce(enforced) => Some(enforced),
+            State::DenyAll(_) => None,
+        }
+    }
+
+    pub(crate) fn enforced_whatever_the_time_mut(&mut self) -> Option<&mut Enforced> {
+        match &mut self.0 {
+            State::Enforce(enforced) => Some(enforced),
+            State::DenyAll(_) => None,
         }
     }
 }

@@ -34,7 +34,7 @@ pub enum IssuerKind {
 }
 
 /// An issuer whose tokens are accepted, with its keys. Keys belong to one issuer and serve no other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedIssuer {
     /// The `iss` claim, compared byte for byte.
     pub issuer: String,
@@ -155,6 +155,7 @@ pub struct VerifiedToken {
     audiences: Vec<String>,
     authentication_level: u8,
     expires: Timestamp,
+    key: VerificationKey,
 }
 
 impl VerifiedToken {
@@ -207,6 +208,18 @@ impl VerifiedToken {
     pub fn expires(&self) -> Timestamp {
         self.expires
     }
+
+    /// What was verified before still stands: the token has not ended, and its issuer still has the key.
+    pub(crate) fn check_again(&self, issuers: &[TrustedIssuer], now: Timestamp) -> Result<(), TokenError> {
+        if now >= self.expires.plus_seconds(CLOCK_SKEW_SECONDS_MAX) {
+            return Err(TokenError::Expired);
+        }
+        let issuer = issuers.iter().find(|issuer| issuer.issuer == self.issuer).ok_or(TokenError::IssuerUnknown)?;
+        let is_same = issuer.kind == self.kind && issuer.keys.contains(&self.key);
+        // The level of tokens that state none is the issuer's, and may have changed.
+        let has_level = issuer.kind == IssuerKind::Altinn || issuer.authentication_level == self.authentication_level;
+        if is_same && has_level { Ok(()) } else { Err(TokenError::KeyUnknown) }
+    }
 }
 
 /// Verifies a compact JWT.
@@ -242,6 +255,7 @@ pub fn verify(
         },
         caller: claims.caller(issuer.kind)?,
         expires,
+        key: key.clone(),
     };
     signatures.verify(key, jwt.signing_input.as_bytes(), &jwt.signature).map_err(|error| match error {
         SignatureError::Invalid => TokenError::SignatureInvalid,

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use mint::mint;
-pub use publish::{Published, publish};
+pub use publish::{Published, publish_all};
 
 /// The instant of a case in hosts whose clock is set by hand.
 pub const CASE_NOW: &str = "2026-11-22T12:00:00Z";
@@ -84,6 +84,12 @@ pub struct Publication {
     /// Name of the key that signs.
     #[serde(default = "Publication::snapshot_key")]
     pub key: String,
+    /// It is sent as what has changed since what is in force.
+    #[serde(default)]
+    pub delta: bool,
+    /// The delta before it was lost.
+    #[serde(default)]
+    pub gap: bool,
     /// What is done to the body after signing.
     pub damage: Option<Damage>,
     /// The code with which it must be refused; none when it must be applied.

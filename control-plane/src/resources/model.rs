@@ -5,7 +5,10 @@ use std::fmt;
 
 use policies::Timestamp;
 use policies::id::{ActionId, ProviderId, ResourceId};
-use policies::snapshot::{CallerKind, CompileErrors, Document, ResourceDocument, RouteDocument, RuleDocument, compile};
+use policies::snapshot::{
+    CallerKind, CompileErrors, Document, PolicySourceDocument, ResourceDocument, RouteDocument, RuleDocument,
+    SemanticsDocument, compile,
+};
 use policies::xacml::{ResourcePolicy, Semantics, XacmlError};
 use serde::{Deserialize, Serialize};
 
@@ -127,17 +130,13 @@ impl Resource {
     /// The resource as snapshots carry it; `None` without a policy.
     fn document(&self) -> Result<Option<ResourceDocument>, XacmlError> {
         let Some(xml) = &self.policy else { return Ok(None) };
-        let policy = ResourcePolicy::read(xml.as_bytes(), &self.id, self.semantics)?;
-        let rules = policy
-            .rules()
-            .iter()
-            .map(|rule| RuleDocument { actions: rule.actions.clone(), access_packages: rule.access_packages.clone() });
-        Ok(Some(ResourceDocument {
-            id: self.id.clone(),
-            rules: rules.collect(),
-            minimum_authentication_level: policy.minimum_authentication_level(),
-            unknown_obligations: policy.unknown_obligations().clone(),
-        }))
+        ResourcePolicy::read(xml.as_bytes(), &self.id, self.semantics)?;
+        let semantics = match self.semantics {
+            Semantics::Altinn => SemanticsDocument::Altinn,
+            Semantics::Standard => SemanticsDocument::Standard,
+        };
+        let policy = Some(PolicySourceDocument { semantics, xml: xml.clone() });
+        Ok(Some(ResourceDocument { policy, ..ResourceDocument::new(self.id.clone()) }))
     }
 }
 
@@ -211,12 +210,11 @@ impl Catalogue {
     fn refusing(&self, id: &ResourceId) -> ResourceDocument {
         let routes = self.routes.iter().filter(|route| route.resource == *id);
         let actions: BTreeSet<ActionId> = routes.map(|route| route.action.clone()).collect();
-        let rule = (!actions.is_empty()).then_some(RuleDocument { actions, access_packages: BTreeSet::new() });
+        let rule = (!actions.is_empty()).then(|| RuleDocument::new(actions, BTreeSet::new()));
         ResourceDocument {
-            id: id.clone(),
             rules: rule.into_iter().collect(),
-            minimum_authentication_level: 0,
             unknown_obligations: BTreeSet::from([POLICY_UNREADABLE.to_owned()]),
+            ..ResourceDocument::new(id.clone())
         }
     }
 }

@@ -1,136 +1,122 @@
-//! A provider's snapshot document, read from all slices at one instant.
+//! What a provider's gateways enforce besides system users, read at one instant; and the base that is made of it all.
 //!
-//! It holds what this provider's gateways need and no more: its own resources and routes, the system users with a right
-//! or a package on them, the systems of those, and of what they hold only what matters here.
+//! It holds what this provider's gateways need and no more: its own resources and routes. System users, and of what they
+//! hold only what matters here, are [`super::callers`]'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use policies::Timestamp;
-use policies::id::{AccessPackage, ActionId, ProviderId, ResourceId, SystemId, SystemUserId};
-use policies::right::Right;
-use policies::snapshot::{
-    DelegationDocument, Document, IssuerDocument, IssuerKindDocument, ResourceDocument, SystemDocument,
-    SystemUserDocument, SystemUserKind,
-};
+use policies::id::{ProviderId, SystemId};
+use policies::snapshot::{Document, IssuerDocument, IssuerKindDocument, SnapshotSettings, SystemDocument};
 use sqlx::SqliteConnection;
+use tokio::sync::mpsc;
 
+use super::callers::{self, BaseWriter, SubUnits, SystemUserRow};
 use crate::config::IssuerKindConfig;
 use crate::issuers::{self, Issuers};
 use crate::resources::model::UnreadablePolicy;
+use crate::state::AppState;
 use crate::store::{self, Revision};
-use crate::system_users::model::{Delegation, SystemUser};
 use crate::systems::store::SystemClients;
-use crate::{resources, system_users, systems};
+use crate::{parties, resources, systems};
 
-/// Days for which gateways are told that a system user was withdrawn rather than never known.
-const WITHDRAWN_DAYS: i64 = 7;
+/// System users that are read at once.
+const PAGE: u32 = 1000;
+/// Pages that are read before they are written.
+const PAGES_AHEAD: usize = 4;
 
-/// All that is stored about callers, read once for all providers.
-pub(super) struct Callers {
+/// What all providers' snapshots share, read once for all of them.
+pub(super) struct Shared {
     pub(super) revision: Revision,
     issuers: Vec<IssuerDocument>,
-    system_users: Vec<SystemUser>,
-    delegations: BTreeMap<SystemUserId, Vec<Delegation>>,
     systems: BTreeMap<SystemId, SystemClients>,
+    pub(super) sub_units: Arc<SubUnits>,
 }
 
-impl Callers {
-    pub(super) async fn read(
-        connection: &mut SqliteConnection,
-        issuers: &Issuers,
-        now: Timestamp,
-    ) -> Result<Self, sqlx::Error> {
-        let withdrawn_after = now.plus_seconds(-WITHDRAWN_DAYS * 86_400);
+impl Shared {
+    pub(super) async fn read(connection: &mut SqliteConnection, issuers: &Issuers) -> Result<Self, sqlx::Error> {
         Ok(Self {
             revision: store::revision(connection).await?,
             issuers: issuer_documents(connection, issuers).await?,
-            system_users: system_users::store::live_or_withdrawn_after(connection, withdrawn_after).await?,
-            delegations: system_users::store::all_delegations(connection).await?,
             systems: systems::store::all_clients(connection).await?,
+            sub_units: Arc::new(parties::store::sub_units(connection).await?),
         })
     }
 }
 
-/// The provider's document, and the policies that cannot be read: nobody holds a right on their resources.
+/// The provider's document without system users, and the policies that cannot be read: nobody holds a right on their
+/// resources.
 pub(super) async fn document(
     connection: &mut SqliteConnection,
     provider: &ProviderId,
-    callers: &Callers,
+    shared: &Shared,
 ) -> Result<(Document, Vec<UnreadablePolicy>), sqlx::Error> {
     let catalogue = resources::store::catalogue(connection, provider).await?;
     let (mut document, unreadable) = catalogue.document();
-    let is_readable =
-        |resource: &&ResourceDocument| unreadable.iter().all(|unreadable| unreadable.resource != resource.id);
-    let relevant = Relevant::of(document.resources.iter().filter(is_readable));
-    let mut used_systems = BTreeSet::new();
-    for user in &callers.system_users {
-        let held = callers.delegations.get(&user.id).into_iter().flatten();
-        let delegations: Vec<_> = held.filter_map(|delegation| relevant.part_of(delegation)).collect();
-        if delegations.is_empty() {
-            continue;
-        }
-        if user.withdrawn_at.is_some() {
-            document.withdrawn_system_users.insert(user.id);
-            continue;
-        }
-        used_systems.insert(&user.system);
-        document.system_users.push(SystemUserDocument {
-            id: user.id,
-            owner: user.owner,
-            system: user.system.clone(),
-            kind: SystemUserKind::Standard,
-            delegations,
+    let mut members = resources::store::access_list_members(connection, provider).await?;
+    for resource in &mut document.resources {
+        resource.access_list = members.remove(&resource.id).map(|members| {
+            let member = |(party, actions)| policies::snapshot::AccessListMemberDocument { party, actions };
+            members.into_iter().map(member).collect()
         });
     }
-    // A system user's system exists (foreign key); were it missing, `compile` would refuse the document.
-    let systems = used_systems.into_iter().filter_map(|id| Some((id, callers.systems.get(id)?)));
-    document.systems = systems
-        .map(|(id, system)| SystemDocument {
-            id: id.clone(),
-            vendor: system.vendor,
-            client_ids: system.client_ids.clone(),
-        })
-        .collect();
-    document.issuers = callers.issuers.clone();
+    let system = |(id, system): (&SystemId, &SystemClients)| SystemDocument {
+        id: id.clone(),
+        vendor: system.vendor,
+        client_ids: system.client_ids.clone(),
+    };
+    document.systems = shared.systems.iter().map(system).collect();
+    document.issuers = shared.issuers.clone();
     Ok((document, unreadable))
 }
 
-/// What a provider's resources make of delegations.
-struct Relevant {
-    /// Every action of each resource: what a right without an action stands for.
-    actions: BTreeMap<ResourceId, BTreeSet<ActionId>>,
-    access_packages: BTreeSet<AccessPackage>,
+/// A base before it is signed.
+pub(super) struct Base {
+    /// What it holds.
+    pub(super) revision: Revision,
+    pub(super) settings: Arc<SnapshotSettings>,
+    pub(super) sub_units: Arc<SubUnits>,
+    pub(super) image: Vec<u8>,
 }
 
-impl Relevant {
-    fn of<'a>(resources: impl Iterator<Item = &'a ResourceDocument> + Clone) -> Self {
-        let actions = resources.clone().map(|resource| {
-            let actions = resource.rules.iter().flat_map(|rule| rule.actions.iter().cloned());
-            (resource.id.clone(), actions.collect())
-        });
-        let rules = resources.flat_map(|resource| &resource.rules);
-        Self {
-            actions: actions.collect(),
-            access_packages: rules.flat_map(|rule| rule.access_packages.iter().cloned()).collect(),
+/// Reads all system users at one instant, page by page, and writes a base for the provider beside the reading.
+pub(super) async fn base(state: &AppState, provider: &ProviderId, now: Timestamp) -> anyhow::Result<Base> {
+    let mut connection = state.store.read().await?;
+    let shared = Shared::read(&mut connection, &state.issuers).await?;
+    let (document, _) = document(&mut connection, provider, &shared).await?;
+    let settings = Arc::new(SnapshotSettings::new(document)?);
+    let (pages, mut read) = mpsc::channel::<Vec<SystemUserRow>>(PAGES_AHEAD);
+    let writing = {
+        let (settings, sub_units) = (Arc::clone(&settings), Arc::clone(&shared.sub_units));
+        tokio::task::spawn_blocking(move || {
+            let mut writer = BaseWriter::new(&settings, &sub_units)?;
+            let mut is_whole = false;
+            while let Some(page) = read.blocking_recv() {
+                // An empty page ends it; without one the reading has failed.
+                is_whole = page.is_empty();
+                for row in &page {
+                    writer.add(row)?;
+                }
+            }
+            anyhow::ensure!(is_whole, "the system users could not be read to the end");
+            writer.finish()
+        })
+    };
+    let mut after = String::new();
+    loop {
+        let page = callers::page(&mut connection, &after, callers::withdrawn_after(now), PAGE).await?;
+        let last = page.last().map(|row| row.raw_id().to_owned());
+        // A writer that has stopped says why below.
+        let is_taken = pages.send(page).await.is_ok();
+        match last {
+            Some(last) if is_taken => after = last,
+            _ => break,
         }
     }
-
-    /// The part that concerns these resources; `None` when nothing does.
-    fn part_of(&self, delegation: &Delegation) -> Option<DelegationDocument> {
-        let rights: BTreeSet<Right> = delegation
-            .rights
-            .iter()
-            .flat_map(|right| {
-                let known = self.actions.get(&right.resource).into_iter().flatten();
-                let meant = known.filter(|action| right.action.as_ref().is_none_or(|named| named == *action));
-                meant.map(|action| Right { resource: right.resource.clone(), action: action.clone() })
-            })
-            .collect();
-        let packages = delegation.access_packages.iter().filter(|package| self.access_packages.contains(package));
-        let access_packages: BTreeSet<AccessPackage> = packages.cloned().collect();
-        let is_empty = rights.is_empty() && access_packages.is_empty();
-        (!is_empty).then_some(DelegationDocument { party: delegation.party, rights, access_packages })
-    }
+    drop((connection, pages));
+    let image = writing.await??;
+    Ok(Base { revision: shared.revision, sub_units: shared.sub_units, image, settings })
 }
 
 /// The configured issuers with their last good keys. One without keys is trusted with nothing yet.
@@ -265,7 +251,7 @@ mod tests {
         let id = test.approve().await;
         let gateway = test.gateway().await;
         test.spoil_policy("vat").await;
-        assert_eq!(denial(&test, &gateway, "GET", VAT).await, Some(DenialReason::RightMissing));
+        assert_eq!(denial(&test, &gateway, "GET", VAT).await, Some(DenialReason::ObligationUnknown));
         assert_eq!(denial(&test, &gateway, "GET", ACCOUNTS).await, None);
         let ready = test.get("/readyz", "").await.expect(200);
         let failure = &ready["publishFailures"]["regnskapsregisteret"];

@@ -1,6 +1,7 @@
 //! `GET /snapshots/{provider}`: the feed. A gateway asks for what is newer than what it has and waits for it.
 //!
-//! `If-None-Match` says what it has, `Prefer: wait=N` (RFC 7240) how long it waits, the query what it enforces.
+//! `If-None-Match` says what it has, `Prefer: wait=N` (RFC 7240) how long it waits, the query what it enforces. The
+//! answer is the deltas since what it has; a base with its deltas for who has nothing, or something of another line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,19 +55,21 @@ pub(super) async fn handler(
     match newer {
         Some(snapshot) => {
             gateway.check_again(&state).await?;
-            Ok(whole(&snapshot))
+            Ok(pieces(&snapshot, &known))
         }
         None => unchanged(&state, publications.follow(&gateway.provider).borrow().as_deref()),
     }
 }
 
-fn whole(snapshot: &Arc<Published>) -> Response {
+fn pieces(snapshot: &Arc<Published>, known: &[SnapshotVersion]) -> Response {
+    // A gateway with several versions has gathered them on the way; the highest is what it enforces.
+    let body = snapshot.since(known.iter().max().copied());
     let headers = [
         (header::CONTENT_TYPE, MEDIA_TYPE.to_owned()),
         (header::ETAG, etag(snapshot.version())),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    (headers, Body::from(snapshot.body.clone())).into_response()
+    (headers, Body::from(body)).into_response()
 }
 
 /// Nothing newer: 304 for who has what is published, 503 when nothing is.

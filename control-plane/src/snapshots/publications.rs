@@ -10,22 +10,50 @@ use policies::snapshot::{Manifest, SnapshotVersion};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
+use super::line::Line;
 use super::signing_key::SigningKey;
 use crate::store::Revision;
 
 /// How far ahead of us a gateway may claim to be; more is not believed.
 const VERSIONS_AHEAD_MAX: u64 = 1 << 32;
 
-/// A snapshot in force: opened by the enforcing code and stored.
-#[derive(Debug)]
+/// What gateways are given: opened by the enforcing code and stored.
+#[derive(Debug, Clone)]
 pub(crate) struct Published {
+    /// Of the last piece.
     pub(crate) manifest: Manifest,
-    pub(crate) body: Bytes,
+    /// The base, sealed.
+    pub(super) base: Bytes,
+    /// Version and sealed piece of every delta since the base, in order.
+    pub(super) deltas: Vec<(u64, Bytes)>,
 }
 
 impl Published {
     pub(crate) fn version(&self) -> SnapshotVersion {
         self.manifest.version
+    }
+
+    /// What leads from a version to the last: the deltas after it, or everything when it is not of this line.
+    pub(super) fn since(&self, known: Option<SnapshotVersion>) -> Bytes {
+        let known = known.filter(|known| known.epoch == self.manifest.version.epoch).map(|known| known.version);
+        let position = match known {
+            Some(base) if base == self.manifest.base_version => Some(0),
+            Some(version) => {
+                self.deltas.binary_search_by_key(&version, |(version, _)| *version).ok().map(|position| position + 1)
+            }
+            None => None,
+        };
+        let pieces = |from: usize| self.deltas.iter().skip(from).map(|(_, piece)| piece.as_ref());
+        match position {
+            Some(position) => pieces(position).collect::<Vec<_>>().concat().into(),
+            None if self.deltas.is_empty() => self.base.clone(),
+            None => std::iter::once(self.base.as_ref()).chain(pieces(0)).collect::<Vec<_>>().concat().into(),
+        }
+    }
+
+    /// Length of all deltas in bytes.
+    pub(super) fn delta_bytes(&self) -> usize {
+        self.deltas.iter().map(|(_, piece)| piece.len()).sum()
     }
 
     /// Time to renew it, though nothing has changed.
@@ -53,8 +81,10 @@ pub(crate) struct Publications {
     /// Last version ever published, which the next must exceed.
     last_versions: Mutex<BTreeMap<ProviderId, u64>>,
     failures: Mutex<BTreeMap<ProviderId, PublishFailure>>,
-    /// A gateway has a version that we have not: we were restored from an older copy.
+    /// A gateway has a version that we have not: we were restored from an older copy. Or a base is ready.
     pub(super) overtaken: Notify,
+    /// Lines that were published before the last stop, until the publisher takes them.
+    restored: Mutex<Vec<Line>>,
     /// The revision that was last built for all providers.
     built: watch::Sender<Option<Revision>>,
 }
@@ -68,6 +98,7 @@ impl Publications {
             last_versions: Mutex::default(),
             failures: Mutex::default(),
             overtaken: Notify::new(),
+            restored: Mutex::default(),
             built: watch::Sender::new(None),
         }
     }
@@ -101,6 +132,16 @@ impl Publications {
         self.exceed(&provider, published.version().version);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         current.entry(provider).or_default().send_replace(Some(Arc::new(published)));
+    }
+
+    /// Keeps a restored line for the publisher.
+    pub(super) fn keep_restored(&self, line: Line) {
+        self.restored.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// The restored lines.
+    pub(super) fn take_restored(&self) -> Vec<Line> {
+        std::mem::take(&mut *self.restored.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The version that the provider's next snapshot exceeds.

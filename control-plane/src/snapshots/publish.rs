@@ -1,19 +1,24 @@
-//! The publisher: makes the snapshot of each provider agree with the database, and shows it.
+//! The publisher: makes what gateways have agree with the database, and shows it.
 //!
 //! A commit wakes it; a look at the revision every second repairs a missed wake-up, and finds what time alone makes
-//! necessary. Whatever fails, the last published snapshot stands; what does not lie in what is stored is tried again.
+//! necessary. What system users have become goes out as a delta; where that cannot say it, a base is built beside
+//! ([`build::base`]) while deltas go on. Whatever fails, the last published state stands; what does not lie in what is
+//! stored is tried again.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use axum::body::Bytes;
 use policies::Timestamp;
-use policies::id::ProviderId;
-use policies::snapshot::{self, CompileErrors, Document, Manifest, SnapshotError, SnapshotVersion};
-use policies::token::PureRust;
+use policies::id::{OrganizationNumber, ProviderId, SystemUserId};
+use policies::snapshot::{CompileErrors, Document, SnapshotError, SnapshotSettings, SystemUserState};
+use sqlx::SqliteConnection;
+use tokio::task::JoinHandle;
 
-use super::build::{self, Callers};
-use super::publications::{Publications, PublishFailure, Published};
+use super::build::{self, Base, Shared};
+use super::callers::{self, SubUnits, SystemUserRow};
+use super::line::{Line, NewBaseNeeded};
+use super::publications::PublishFailure;
 use super::store;
 use crate::resources;
 use crate::resources::model::UnreadablePolicy;
@@ -23,6 +28,10 @@ use crate::store::{Revision, Store};
 const REPAIR: Duration = Duration::from_secs(1);
 /// Longest wait between two tries; each failed one makes the wait longer by [`REPAIR`].
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Changed system users that are worth a new base.
+const CHANGED_MAX: u32 = 20_000;
+/// Time between two looks for withdrawals that are news no longer, in seconds.
+const WITHDRAWALS_S: i64 = 3600;
 
 /// This database's epoch, drawn at its first start.
 pub(crate) async fn restore_epoch(store: &Store, ids: &dyn Ids) -> anyhow::Result<u64> {
@@ -45,12 +54,15 @@ pub(crate) async fn restore(state: &AppState) -> anyhow::Result<()> {
     let mut connection = state.store.read().await?;
     for stored in store::all(&mut connection).await? {
         let publications = &state.publications;
-        publications.exceed(&stored.provider, stored.version.version);
-        match accept(publications, stored.body, &stored.provider, None, state) {
-            Ok(published) => publications.announce(published),
+        let (provider, version) = (stored.provider.clone(), stored.version);
+        publications.exceed(&provider, version.version);
+        match Line::restore(state, stored) {
+            Ok(line) => {
+                line.published().into_iter().for_each(|published| publications.announce(published.clone()));
+                publications.keep_restored(line);
+            }
             Err(error) => tracing::warn!(
-                provider = %stored.provider, snapshot.version = %stored.version,
-                "the stored snapshot is not shown again: {error}"
+                provider = %provider, snapshot.version = %version, "the stored snapshot is not shown again: {error}"
             ),
         }
     }
@@ -61,14 +73,17 @@ pub(crate) async fn restore(state: &AppState) -> anyhow::Result<()> {
 pub(crate) async fn keep_published(state: AppState) {
     let mut revisions = state.store.revisions();
     let mut failed_builds: u32 = 0;
+    let mut providers: BTreeMap<ProviderId, Provider> =
+        state.publications.take_restored().into_iter().map(Provider::of_line).collect();
     loop {
         revisions.mark_unchanged();
-        let built = match publish_all(&state).await {
+        let built = match publish_all(&state, &mut providers).await {
             Ok(Built::All(revision)) => {
                 failed_builds = 0;
                 state.publications.finish_build(revision);
                 Some(revision)
             }
+            Ok(Built::Building) => None,
             // Reported per provider.
             Ok(Built::Some) => {
                 failed_builds = failed_builds.saturating_add(1);
@@ -95,10 +110,12 @@ pub(crate) async fn keep_published(state: AppState) {
     }
 }
 
-/// What became of a build of all providers.
+/// What became of a look at all providers.
 enum Built {
-    /// Each provider's snapshot agrees with this revision, or cannot be made from what is stored in it.
+    /// What each provider's gateways have agrees with this revision, or cannot be made from what is stored in it.
     All(Revision),
+    /// Some wait for a base that is being built.
+    Building,
     /// Some failed for a reason that may pass: the disk, the database, the clock.
     Some,
 }
@@ -113,110 +130,257 @@ async fn is_due(state: &AppState, built: Option<Revision>) -> bool {
     built.is_none() || state.store.revision().await.ok() != built
 }
 
-/// Brings every provider's snapshot up to date.
-async fn publish_all(state: &AppState) -> anyhow::Result<Built> {
-    let now = state.clock.now();
-    let mut documents = Vec::new();
-    let callers = {
-        let mut connection = state.store.read().await?;
-        let callers = Callers::read(&mut connection, &state.issuers, now).await?;
-        for provider in resources::store::providers(&mut connection).await? {
-            let document = build::document(&mut connection, &provider, &callers).await;
-            documents.push((provider, document));
-        }
-        callers
-    };
-    let mut is_whole = true;
-    for (provider, document) in documents {
-        let published = match document {
-            Ok((document, unreadable)) => publish(state, document, callers.revision).await.map(|()| unreadable),
-            Err(error) => Err(error.into()),
-        };
-        match published {
-            Ok(unreadable) if unreadable.is_empty() => state.publications.forget_failure(&provider),
-            Ok(unreadable) => report_unreadable(state, &provider, &unreadable),
-            Err(error) => {
-                is_whole &= is_in_what_is_stored(&error);
-                report(state, &provider, &error);
-            }
-        }
-    }
-    Ok(if is_whole { Built::All(callers.revision) } else { Built::Some })
+/// A provider as the publisher keeps it.
+struct Provider {
+    line: Line,
+    /// A base on its way.
+    building: Option<JoinHandle<anyhow::Result<Base>>>,
+    /// No base can be made of what is stored at this revision.
+    unbuildable: Option<Revision>,
+    withdrawals_seen_at: Timestamp,
 }
 
-/// Publishes the document, unless the same is published already and need not be renewed.
-async fn publish(state: &AppState, document: Document, revision: Revision) -> anyhow::Result<()> {
-    let state = state.clone();
-    let (state, sealed) = tokio::task::spawn_blocking(move || {
-        let sealed = seal(&state, &document, revision);
-        (state, sealed)
+impl Provider {
+    fn new(provider: ProviderId) -> Self {
+        Self::of_line(Line::new(provider)).1
+    }
+
+    fn of_line(line: Line) -> (ProviderId, Self) {
+        let withdrawals_seen_at = Timestamp::from_unix_seconds(0);
+        (line.provider().clone(), Self { line, building: None, unbuildable: None, withdrawals_seen_at })
+    }
+}
+
+/// Brings what every provider's gateways have up to date.
+async fn publish_all(state: &AppState, providers: &mut BTreeMap<ProviderId, Provider>) -> anyhow::Result<Built> {
+    let mut outcome = Outcome::default();
+    for (id, provider) in providers.iter_mut() {
+        if let Err(error) = finish_base(state, provider).await {
+            outcome.failed(state, id, &error);
+        }
+    }
+    let seen = see_all(state, providers).await?;
+    let revision = seen.revision;
+    for (id, seen) in seen.providers {
+        let provider = providers.entry(id.clone()).or_insert_with(|| Provider::new(id.clone()));
+        match seen {
+            Err(error) => outcome.failed(state, &id, &error.into()),
+            Ok(seen) => match publish(state, provider, &seen, revision).await {
+                Err(error) => outcome.failed(state, &id, &error),
+                Ok(Step::Building) => outcome.is_building = true,
+                // Said when the building failed.
+                Ok(Step::Unbuildable) => {}
+                Ok(Step::Done) if seen.unreadable.is_empty() => state.publications.forget_failure(&id),
+                Ok(Step::Done) => report_unreadable(state, &id, &seen.unreadable),
+            },
+        }
+    }
+    Ok(match outcome {
+        Outcome { may_pass: true, .. } => Built::Some,
+        Outcome { is_building: true, .. } => Built::Building,
+        Outcome { .. } => Built::All(revision),
     })
-    .await?;
-    let Some(published) = sealed? else { return Ok(()) };
-    let mut change = state.store.change().await?;
-    store::replace(change.connection(), &published.manifest, &published.body).await?;
-    change.commit_derived().await?;
-    tracing::info!(
-        provider = %published.manifest.provider,
-        snapshot.version = %published.version(),
-        snapshot.bytes = published.body.len(),
-        "published a snapshot"
-    );
-    state.publications.announce(published);
+}
+
+#[derive(Default)]
+struct Outcome {
+    is_building: bool,
+    may_pass: bool,
+}
+
+impl Outcome {
+    fn failed(&mut self, state: &AppState, provider: &ProviderId, error: &anyhow::Error) {
+        self.may_pass |= !is_in_what_is_stored(error);
+        report(state, provider, error);
+    }
+}
+
+/// Everything that is stored, seen at one instant.
+struct SeenAll {
+    revision: Revision,
+    providers: Vec<(ProviderId, Result<Seen, sqlx::Error>)>,
+}
+
+/// What one provider's gateways should have.
+struct Seen {
+    document: Document,
+    unreadable: Vec<UnreadablePolicy>,
+    sub_units: Arc<SubUnits>,
+    /// System users that may have changed; `None` when they are so many that a base is better.
+    changed: Option<Vec<SystemUserRow>>,
+}
+
+async fn see_all(state: &AppState, providers: &mut BTreeMap<ProviderId, Provider>) -> Result<SeenAll, sqlx::Error> {
+    let now = state.clock.now();
+    let mut connection = state.store.read().await?;
+    let shared = Shared::read(&mut connection, &state.issuers).await?;
+    let mut seen = Vec::new();
+    for id in resources::store::providers(&mut connection).await? {
+        let provider = see(&mut connection, &id, providers.get_mut(&id), &shared, now).await;
+        seen.push((id, provider));
+    }
+    Ok(SeenAll { revision: shared.revision, providers: seen })
+}
+
+async fn see(
+    connection: &mut SqliteConnection,
+    id: &ProviderId,
+    provider: Option<&mut Provider>,
+    shared: &Shared,
+    now: Timestamp,
+) -> Result<Seen, sqlx::Error> {
+    let (document, unreadable) = build::document(connection, id, shared).await?;
+    let changed = match provider {
+        Some(provider) => changed(connection, provider, &shared.sub_units, now).await?,
+        None => None,
+    };
+    Ok(Seen { document, unreadable, sub_units: Arc::clone(&shared.sub_units), changed })
+}
+
+/// System users that may have changed since the last piece.
+async fn changed(
+    connection: &mut SqliteConnection,
+    provider: &mut Provider,
+    sub_units: &Arc<SubUnits>,
+    now: Timestamp,
+) -> Result<Option<Vec<SystemUserRow>>, sqlx::Error> {
+    let Some(synced) = provider.line.synced else { return Ok(None) };
+    let mut rows = callers::changed(connection, synced, CHANGED_MAX + 1).await?;
+    let mut others = BTreeSet::new();
+    if now.millis_since(provider.withdrawals_seen_at) >= WITHDRAWALS_S * 1000 {
+        provider.withdrawals_seen_at = now;
+        others.extend(provider.line.policy().withdrawn());
+    }
+    match &provider.line.sub_units {
+        Some(known) if known == sub_units => {}
+        Some(known) => {
+            let mains = different(known, sub_units);
+            others.extend(callers::acting_for(connection, &mains, CHANGED_MAX + 1).await?);
+        }
+        // After a restart: what the last piece was made with is not known.
+        None => {
+            let mains = sub_units.keys().copied().collect();
+            others.extend(callers::acting_for(connection, &mains, CHANGED_MAX + 1).await?);
+        }
+    }
+    rows.extend(callers::named(connection, &others).await?);
+    Ok((rows.len() <= CHANGED_MAX as usize).then_some(rows))
+}
+
+/// Main units whose sub units are not the same.
+fn different(left: &SubUnits, right: &SubUnits) -> BTreeSet<OrganizationNumber> {
+    left.keys().chain(right.keys()).filter(|main| left.get(main) != right.get(main)).copied().collect()
+}
+
+enum Step {
+    Done,
+    Building,
+    Unbuildable,
+}
+
+/// Publishes what is seen, or has a base built that does.
+async fn publish(state: &AppState, provider: &mut Provider, seen: &Seen, revision: Revision) -> anyhow::Result<Step> {
+    let known = provider.line.settings.as_ref().filter(|settings| *settings.document() == seen.document).cloned();
+    let settings = match known {
+        Some(known) => known,
+        None => match SnapshotSettings::new(seen.document.clone()) {
+            Ok(settings) => Arc::new(settings),
+            Err(error) => {
+                publish_with_last_settings(state, provider, seen, revision).await?;
+                return Err(error.into());
+            }
+        },
+    };
+    let Some(rows) = seen.changed.as_ref().filter(|_| !provider.line.needs_base(state)) else {
+        return Ok(have_base_built(state, provider, revision));
+    };
+    let states = states(rows, &settings, &seen.sub_units, state.clock.now())?;
+    match provider.line.publish_delta(state, &settings, &states, revision).await? {
+        Ok(()) => {
+            provider.line.synced = Some(revision);
+            provider.line.sub_units = Some(Arc::clone(&seen.sub_units));
+            if provider.line.is_long() {
+                // What gateways have is right; the base only saves them work.
+                have_base_built(state, provider, revision);
+            }
+            Ok(Step::Done)
+        }
+        Err(NewBaseNeeded) => {
+            publish_with_last_settings(state, provider, seen, revision).await?;
+            Ok(have_base_built(state, provider, revision))
+        }
+    }
+}
+
+/// While the rest has to wait, system users change: what is withdrawn does not wait.
+async fn publish_with_last_settings(
+    state: &AppState,
+    provider: &mut Provider,
+    seen: &Seen,
+    revision: Revision,
+) -> anyhow::Result<()> {
+    let (Some(settings), Some(rows)) = (provider.line.settings.clone(), &seen.changed) else { return Ok(()) };
+    let states = states(rows, &settings, &seen.sub_units, state.clock.now())?;
+    // Systems that are new with them are not in the last settings; those system users wait.
+    let known = |state: &SystemUserState| match state {
+        SystemUserState::Active(user) => settings.document().systems.iter().any(|system| system.id == user.system),
+        SystemUserState::Withdrawn | SystemUserState::Unknown => true,
+    };
+    let states = states.into_iter().filter(|(_, state)| known(state)).collect();
+    // A base that is needed in any case takes the rest.
+    let _needs_base = provider.line.publish_delta(state, &settings, &states, revision).await?;
     Ok(())
 }
 
-/// Compiles, signs and opens; `None` when there is nothing new to say.
-fn seal(state: &AppState, document: &Document, revision: Revision) -> anyhow::Result<Option<Published>> {
-    let now = state.clock.now();
-    let publications = &state.publications;
-    let image = snapshot::compile(document)?;
-    let last_version = publications.last_version(&document.provider);
-    let current = publications.follow(&document.provider).borrow().clone();
-    let key = publications.signing_key();
-    let manifest = Manifest::new(
-        document.provider.clone(),
-        SnapshotVersion { epoch: publications.epoch(), version: next_version(last_version, now) },
-        current.as_ref().map_or(0, |current| current.version().version),
-        revision.as_u64(),
-        now,
-        now.plus_seconds(state.settings.snapshot_validity_s),
-        key.pinned().key_id(),
-        &image,
-    );
-    if let Some(current) = &current
-        && current.version().version == last_version
-        && current.manifest.image_digest() == manifest.image_digest()
-        && !current.is_past_half_life(now)
-    {
-        return Ok(None);
+fn states(
+    rows: &[SystemUserRow],
+    settings: &SnapshotSettings,
+    sub_units: &SubUnits,
+    now: Timestamp,
+) -> Result<BTreeMap<SystemUserId, SystemUserState>, sqlx::Error> {
+    rows.iter().map(|row| Ok((row.id()?, callers::state(row, settings, sub_units, now)?))).collect()
+}
+
+/// Begins to build a base, unless one is being built or cannot be.
+fn have_base_built(state: &AppState, provider: &mut Provider, revision: Revision) -> Step {
+    if provider.unbuildable == Some(revision) {
+        return Step::Unbuildable;
     }
-    let body = snapshot::seal(&manifest, &key.sign(&manifest.signing_bytes()), &image);
-    let current = current.as_ref().map(|current| &current.manifest);
-    accept(publications, body, &document.provider, current, state)
-        .map(Some)
-        .context("a gateway would not accept the snapshot")
+    if provider.building.is_none() {
+        let (state, id) = (state.clone(), provider.line.provider().clone());
+        provider.building = Some(tokio::spawn(async move {
+            let base = build::base(&state, &id, state.clock.now()).await;
+            state.publications.overtaken.notify_one();
+            base
+        }));
+    }
+    Step::Building
 }
 
-/// Above the last one, and at least the seconds since 1970: a database restored from an older copy does not know the
-/// last versions, and must not give them to something else.
-fn next_version(last_version: u64, now: Timestamp) -> u64 {
-    last_version.saturating_add(1).max(u64::try_from(now.unix_seconds()).unwrap_or(0))
-}
-
-/// Opens a body as a gateway would.
-fn accept(
-    publications: &Publications,
-    body: Vec<u8>,
-    provider: &ProviderId,
-    current: Option<&Manifest>,
-    state: &AppState,
-) -> anyhow::Result<Published> {
-    let shown = Bytes::from(body.clone());
-    let keys = [publications.signing_key().pinned().clone()];
-    let policy = snapshot::open(body, &keys, provider, current, state.clock.now(), &PureRust)?;
-    let manifest = policy.manifest().context("the snapshot has no manifest")?.clone();
-    Ok(Published { manifest, body: shown })
+/// Publishes a base that is ready, with what has become of system users since it was read.
+async fn finish_base(state: &AppState, provider: &mut Provider) -> anyhow::Result<()> {
+    let Some(building) = provider.building.take_if(|building| building.is_finished()) else { return Ok(()) };
+    let published = async {
+        let base = building.await??;
+        let mut connection = state.store.read().await?;
+        let revision = crate::store::revision(&mut connection).await?;
+        let rows = callers::changed(&mut connection, base.revision, u32::MAX).await?;
+        drop(connection);
+        let states = states(&rows, &base.settings, &base.sub_units, state.clock.now())?;
+        provider.line.publish_base(state, base, &states, revision).await
+    };
+    match published.await {
+        Ok(()) => {
+            provider.unbuildable = None;
+            Ok(())
+        }
+        Err(error) => {
+            if is_in_what_is_stored(&error) {
+                provider.unbuildable = state.store.revision().await.ok();
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Whether the same data would fail again, so that only a change can help.
@@ -244,9 +408,10 @@ fn report(state: &AppState, provider: &ProviderId, error: &anyhow::Error) {
 
 #[cfg(test)]
 mod tests {
+    use policies::snapshot::SnapshotVersion;
+    use policies::token::PureRust;
     use policies::{ApiCall, Decision, DenialReason, authorize};
 
-    use super::*;
     use crate::state::Clock as _;
     use crate::test_state::{Fetched, TestState, story, tokens};
 
@@ -348,14 +513,6 @@ mod tests {
         assert_eq!(test.fetch(&gateway, Some(&format!("\"{other_epoch}\""))).await, test.fetch(&gateway, None).await);
     }
 
-    #[test]
-    fn versions_grow_with_the_clock_and_never_stand_still() {
-        let at = Timestamp::from_unix_seconds;
-        assert_eq!(next_version(0, at(1_795_348_800)), 1_795_348_800);
-        assert_eq!(next_version(1_795_348_800, at(1_795_348_800)), 1_795_348_801);
-        assert_eq!(next_version(1_795_348_800, at(-1)), 1_795_348_801);
-    }
-
     #[tokio::test]
     async fn a_restored_copy_gives_no_version_to_something_else() {
         let test = TestState::with_request().await;
@@ -420,7 +577,7 @@ mod tests {
         let approved = test.fetch(&gateway, None).await;
         execute(
             &test,
-            "CREATE TRIGGER disk_full BEFORE UPDATE ON snapshot BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+            "CREATE TRIGGER disk_full BEFORE INSERT ON snapshot_delta BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
         )
         .await;
         let mut built = test.state.publications.follow_built();

@@ -1,4 +1,4 @@
-//! The table of published snapshots, and the epoch.
+//! The tables of published bases and deltas, and the epoch.
 
 use policies::Timestamp;
 use policies::id::ProviderId;
@@ -7,11 +7,13 @@ use sqlx::SqliteConnection;
 
 use crate::store::decoded;
 
-/// A snapshot as it was published.
+/// A base with its deltas, as they were published.
 pub(super) struct Stored {
     pub(super) provider: ProviderId,
+    /// Of the last piece.
     pub(super) version: SnapshotVersion,
-    pub(super) body: Vec<u8>,
+    pub(super) base: Vec<u8>,
+    pub(super) deltas: Vec<(u64, Vec<u8>)>,
 }
 
 /// This database's epoch; `None` before the first start.
@@ -30,29 +32,55 @@ pub(super) async fn insert_epoch(connection: &mut SqliteConnection, epoch: u64) 
     Ok(())
 }
 
-/// Every provider's last published snapshot.
+/// What every provider's gateways were last given.
 pub(super) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Stored>, sqlx::Error> {
     let rows: Vec<(String, i64, i64, Vec<u8>)> =
         sqlx::query_as("SELECT provider, epoch, version, body FROM snapshot ORDER BY provider")
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await?;
-    rows.into_iter()
-        .map(|(provider, epoch, version, body)| {
-            Ok(Stored {
-                provider: decoded(ProviderId::parse(&provider))?,
-                version: SnapshotVersion { epoch: epoch.cast_unsigned(), version: version.cast_unsigned() },
-                body,
-            })
-        })
-        .collect()
+    let mut all = Vec::with_capacity(rows.len());
+    for (provider, epoch, version, base) in rows {
+        let deltas: Vec<(i64, Vec<u8>)> =
+            sqlx::query_as("SELECT version, body FROM snapshot_delta WHERE provider = ? ORDER BY version")
+                .bind(&provider)
+                .fetch_all(&mut *connection)
+                .await?;
+        let version = deltas.last().map_or(version, |(version, _)| *version);
+        all.push(Stored {
+            provider: decoded(ProviderId::parse(&provider))?,
+            version: SnapshotVersion { epoch: epoch.cast_unsigned(), version: version.cast_unsigned() },
+            base,
+            deltas: deltas.into_iter().map(|(version, body)| (version.cast_unsigned(), body)).collect(),
+        });
+    }
+    Ok(all)
 }
 
-/// Replaces the provider's snapshot with a newer one.
+/// Adds a delta to the provider's base.
+pub(super) async fn add_delta(
+    connection: &mut SqliteConnection,
+    manifest: &Manifest,
+    piece: &[u8],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO snapshot_delta (provider, version, body) VALUES (?, ?, ?)")
+        .bind(manifest.provider.as_str())
+        .bind(manifest.version.version.cast_signed())
+        .bind(piece)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Replaces the provider's base, and its deltas with none.
 pub(super) async fn replace(
     connection: &mut SqliteConnection,
     manifest: &Manifest,
     body: &[u8],
 ) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM snapshot_delta WHERE provider = ?")
+        .bind(manifest.provider.as_str())
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(
         "INSERT INTO snapshot (provider, epoch, version, revision, issued_at, not_after, body) \
          VALUES (?, ?, ?, ?, ?, ?, ?) \

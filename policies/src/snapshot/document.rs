@@ -75,6 +75,7 @@ pub struct ResourceDocument {
     /// Its id in the Resource Registry.
     pub id: ResourceId,
     /// The rules of its policy, in order.
+    #[serde(default)]
     pub rules: Vec<RuleDocument>,
     /// Obligation `urn:altinn:minimum-authenticationlevel`, 0 when there is none.
     #[serde(default)]
@@ -82,6 +83,74 @@ pub struct ResourceDocument {
     /// Ids of obligations that gateways do not know. One is enough to refuse every call (XACML 3.0 section 7.18).
     #[serde(default)]
     pub unknown_obligations: BTreeSet<String>,
+    /// The policy itself, instead of rules, level and obligations: it is read when the document is compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicySourceDocument>,
+    /// Who may be acted for at all; without it, everybody. An empty list is nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_list: Option<Vec<AccessListMemberDocument>>,
+    /// `PolicyId`, for explanations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_id: Option<String>,
+    /// `Version` of the policy, for explanations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version: Option<String>,
+}
+
+impl ResourceDocument {
+    /// A resource that nobody has a right on.
+    pub fn new(id: ResourceId) -> Self {
+        Self {
+            id,
+            rules: Vec::new(),
+            minimum_authentication_level: 0,
+            unknown_obligations: BTreeSet::new(),
+            policy: None,
+            access_list: None,
+            policy_id: None,
+            policy_version: None,
+        }
+    }
+}
+
+impl RuleDocument {
+    /// A rule without a name.
+    pub fn new(actions: BTreeSet<ActionId>, access_packages: BTreeSet<AccessPackage>) -> Self {
+        Self { actions, access_packages, id: None, line: None }
+    }
+}
+
+/// A XACML policy and how it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PolicySourceDocument {
+    /// `altinn` or `standard`.
+    #[serde(default)]
+    pub semantics: SemanticsDocument,
+    /// The XML.
+    pub xml: String,
+}
+
+/// How a policy is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SemanticsDocument {
+    /// As Altinn's engine does.
+    #[default]
+    Altinn,
+    /// As XACML 3.0 says.
+    Standard,
+}
+
+/// A place on a resource's access list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AccessListMemberDocument {
+    /// The organisation acted for.
+    pub party: OrganizationNumber,
+    /// The actions it is listed for; all when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actions: Option<BTreeSet<ActionId>>,
 }
 
 /// One rule: the actions, and the access packages that grant them.
@@ -93,6 +162,12 @@ pub struct RuleDocument {
     /// Any one of these grants the actions; none at all leaves them to direct delegation.
     #[serde(default)]
     pub access_packages: BTreeSet<AccessPackage>,
+    /// `RuleId`, for explanations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Line in the policy's XML, for explanations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
 }
 
 /// One route: which right a call needs, and who may use it.

@@ -1,22 +1,25 @@
-//! An image in memory: checked once when it is loaded, read in place ever after.
+//! A base image in memory: checked once when it is loaded, read in place ever after.
 //!
-//! [`Image::load`] refuses an image in which any offset, index, order or text is not as [`super::layout`] says; what is
+//! [`Loading`] refuses an image in which any offset, index, order or text is not as [`super::layout`] says; what is
 //! written against is in [`check`]. The look-ups that follow cannot fail, and where one finds nothing it grants nothing.
 
 pub(crate) mod check;
-
-use std::ops::Range;
+pub(crate) mod settings;
 
 use uuid::Uuid;
-use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::little_endian::{U32, U64};
 
 use super::layout::{
-    self, Header, ObligationRecord, REASON_DIRECT, RightRecord, Run, Section, SectionEntry, SystemRecord,
+    self, ExplainPolicyRecord, ExplainRuleRecord, ObligationRecord, REASON_DIRECT, ROW_BLOCK, RightRecord, Run,
+    Section, SystemRecord,
 };
+use super::sections::Sections;
 use crate::id::SystemUserId;
+use crate::right::Right;
 use crate::route::ApiRoute;
 use crate::token::TrustedIssuer;
+use crate::xacml::CompiledPolicy;
+pub(crate) use check::Loading;
 
 /// Why an image is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,20 +37,16 @@ impl ImageError {
     }
 }
 
-#[derive(Debug, Clone, Default)]
-struct Place {
-    range: Range<usize>,
-    element_bytes: usize,
-}
-
 /// A loaded image. The small tables are read into types, the large ones stay bytes.
 #[derive(Debug)]
 pub(crate) struct Image {
     // Invariant: passed every check of `check`.
-    bytes: Vec<u8>,
-    places: [Place; Section::ALL.len()],
+    sections: Sections,
     issuers: Vec<TrustedIssuer>,
     routes: Vec<ApiRoute>,
+    rights: Vec<Right>,
+    programs: Vec<CompiledPolicy>,
+    words_per_set: usize,
 }
 
 /// Position of a system user in the image.
@@ -55,20 +54,20 @@ pub(crate) struct Image {
 pub(crate) struct SystemUserIndex(usize);
 
 /// Position of a right set in the image.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RightSetIndex(usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RightSetIndex(pub(crate) usize);
 
 /// Position of a right in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RightIndex(pub(crate) u32);
 
 /// Why a system user holds a right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum HeldThrough<'image> {
-    /// It was delegated directly.
-    Direct,
     /// This access package grants it; the URN's last part.
     AccessPackage(&'image str),
+    /// It was delegated directly.
+    Direct,
 }
 
 /// A registered system.
@@ -76,13 +75,18 @@ pub(crate) struct SystemView<'image> {
     pub(crate) id: &'image str,
     pub(crate) vendor: u32,
     clients: &'image [U32],
-    image: &'image Image,
+    sections: &'image Sections,
 }
 
-impl SystemView<'_> {
+impl<'image> SystemView<'image> {
     /// The client, in lower case, belongs to the system.
     pub(crate) fn has_client(&self, folded: &str) -> bool {
-        self.clients.iter().any(|client| self.image.string(client.get()) == folded)
+        self.clients().any(|client| client == folded)
+    }
+
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &'image str> + use<'image> {
+        let sections = self.sections;
+        self.clients.iter().map(|client| sections.string(client.get()))
     }
 }
 
@@ -94,16 +98,12 @@ pub(crate) enum ObligationView {
 }
 
 impl Image {
-    /// Checks the image that begins at `start` and keeps the bytes.
-    pub(crate) fn load(bytes: Vec<u8>, start: usize) -> Result<Self, ImageError> {
-        let places = read_table(&bytes, start)?;
-        let mut image = Self { bytes, places, issuers: Vec::new(), routes: Vec::new() };
-        image.check_texts()?;
-        image.check_rights()?;
-        image.check_system_users()?;
-        image.issuers = image.read_issuers()?;
-        image.routes = image.read_routes()?;
-        Ok(image)
+    /// Checks an image at once.
+    #[cfg(test)]
+    pub(crate) fn load(bytes: Vec<u8>) -> Result<Self, ImageError> {
+        let mut loading = Loading::begin(bytes)?;
+        while !loading.step(usize::MAX)? {}
+        loading.finish().ok_or(ImageError::new("image", "not looked at whole"))
     }
 
     pub(crate) fn issuers(&self) -> &[TrustedIssuer] {
@@ -115,13 +115,23 @@ impl Image {
     }
 
     pub(crate) fn system_user_count(&self) -> usize {
-        self.elements::<[u8; 16]>(Section::SystemUserIds).len()
+        self.sections.count(Section::SystemUserIds)
+    }
+
+    /// Bits in a right set: rights, then asked packages.
+    pub(crate) fn bits(&self) -> usize {
+        self.rights.len() + self.sections.count(Section::AskedPackages)
+    }
+
+    /// What right sets, and deltas with them, are made for.
+    pub(crate) fn rights_digest(&self) -> Option<&[u8; 32]> {
+        self.sections.elements::<[u8; 32]>(Section::RightsDigest).first()
     }
 
     /// Finds a system user by the directory of leading bits and a binary search inside its bucket.
     pub(crate) fn system_user(&self, id: SystemUserId) -> Option<SystemUserIndex> {
-        let ids: &[[u8; 16]] = self.elements(Section::SystemUserIds);
-        let directory: &[U32] = self.elements(Section::SystemUserDirectory);
+        let ids: &[[u8; 16]] = self.sections.elements(Section::SystemUserIds);
+        let directory: &[U32] = self.sections.elements(Section::SystemUserDirectory);
         let wanted = id.as_uuid().into_bytes();
         let bucket = bucket(&wanted, directory.len());
         let start = directory.get(bucket)?.get() as usize;
@@ -131,8 +141,14 @@ impl Image {
     }
 
     pub(crate) fn is_withdrawn(&self, id: SystemUserId) -> bool {
-        let ids: &[[u8; 16]] = self.elements(Section::WithdrawnIds);
+        let ids: &[[u8; 16]] = self.sections.elements(Section::WithdrawnIds);
         ids.binary_search(&id.as_uuid().into_bytes()).is_ok()
+    }
+
+    /// System users that were withdrawn a short time ago, in order.
+    pub(crate) fn withdrawn(&self) -> impl Iterator<Item = SystemUserId> {
+        let ids: &[[u8; 16]] = self.sections.elements(Section::WithdrawnIds);
+        ids.iter().map(|id| SystemUserId::from_uuid(Uuid::from_bytes(*id)))
     }
 
     /// The organisation that owns the system user.
@@ -140,11 +156,24 @@ impl Image {
         self.rows(user)?.0.first().map(|owner| owner.get())
     }
 
-    pub(crate) fn system(&self, user: SystemUserIndex) -> Option<SystemView<'_>> {
-        let system = self.narrow(Section::SystemUserSystems, user.0)?;
-        let record = self.elements::<SystemRecord>(Section::Systems).get(system)?;
-        let clients = self.run(Section::SystemClients, record.clients)?;
-        Some(SystemView { id: self.string(record.id.get()), vendor: record.vendor.get(), clients, image: self })
+    /// Position of the system user's system.
+    pub(crate) fn system_of(&self, user: SystemUserIndex) -> Option<usize> {
+        self.sections.narrow(Section::SystemUserSystems, user.0)
+    }
+
+    pub(crate) fn system(&self, system: usize) -> Option<SystemView<'_>> {
+        let record = self.sections.elements::<SystemRecord>(Section::Systems).get(system)?;
+        system_view(&self.sections, record)
+    }
+
+    /// Position of a system, by its id.
+    pub(crate) fn system_named(&self, id: &str) -> Option<usize> {
+        let systems: &[SystemRecord] = self.sections.elements(Section::Systems);
+        systems.binary_search_by(|record| self.sections.string(record.id.get()).cmp(id)).ok()
+    }
+
+    pub(crate) fn system_count(&self) -> usize {
+        self.sections.count(Section::Systems)
     }
 
     /// The rights that the system user holds for a party; `None` when it does not act for that party at all.
@@ -156,33 +185,97 @@ impl Image {
         } else {
             1 + clients.binary_search_by_key(&party, |client| client.get()).ok()?
         };
-        self.narrow(Section::RowRightSets, start + position).map(RightSetIndex)
+        self.sections.narrow(Section::RowRightSets, start + position).map(RightSetIndex)
+    }
+
+    /// Every party of the system user with its right set, the owner first.
+    pub(crate) fn all_rows(&self, user: SystemUserIndex) -> impl Iterator<Item = (u32, RightSetIndex)> {
+        let (parties, start) = self.rows(user).unwrap_or_default();
+        parties.iter().enumerate().filter_map(move |(position, party)| {
+            let set = self.sections.narrow(Section::RowRightSets, start + position)?;
+            Some((party.get(), RightSetIndex(set)))
+        })
     }
 
     /// Why the set holds the right; `None` when it does not.
     pub(crate) fn held_through(&self, set: RightSetIndex, right: RightIndex) -> Option<HeldThrough<'_>> {
-        let words_per_set = self.words_per_set();
-        let words: &[U64] = self.elements(Section::RightSetBits);
-        let words = words.get(set.0 * words_per_set..(set.0 + 1) * words_per_set)?;
-        let (word, bit) = (right.0 as usize / 64, right.0 % 64);
-        let holding = words.get(word)?.get();
-        if holding >> bit & 1 == 0 {
-            return None;
-        }
-        let before: u32 = words.iter().take(word).map(|word| word.get().count_ones()).sum();
-        let rank = before + (holding & ((1 << bit) - 1)).count_ones();
-        let offsets: &[U32] = self.elements(Section::RightSetReasonOffsets);
-        let reasons: &[U32] = self.elements(Section::RightSetReasons);
-        match reasons.get(offsets.get(set.0)?.get() as usize + rank as usize)?.get() {
-            REASON_DIRECT => Some(HeldThrough::Direct),
-            package => Some(HeldThrough::AccessPackage(self.string(package))),
+        let (words, first_reason) = self.right_set(set)?;
+        let rank = rank(words, right.0)?;
+        let reasons: &[U32] = self.sections.elements(Section::RightSetReasons);
+        Some(self.through(*reasons.get(first_reason + rank)?))
+    }
+
+    /// Everything that the set holds: bits with their reasons, ascending.
+    pub(crate) fn all_held(&self, set: RightSetIndex) -> Vec<(u32, HeldThrough<'_>)> {
+        let Some((words, first_reason)) = self.right_set(set) else { return Vec::new() };
+        let reasons: &[U32] = self.sections.elements(Section::RightSetReasons);
+        let reasons = reasons.iter().skip(first_reason).map(|reason| self.through(*reason));
+        bits(words.iter().map(|word| word.get())).zip(reasons).collect()
+    }
+
+    fn right_set(&self, set: RightSetIndex) -> Option<(&[U64], usize)> {
+        let start = set.0.checked_mul(self.words_per_set)?;
+        let words: &[U64] = self.sections.elements(Section::RightSetBits);
+        let words = words.get(start..start.checked_add(self.words_per_set)?)?;
+        let offsets: &[U32] = self.sections.elements(Section::RightSetReasonOffsets);
+        Some((words, offsets.get(set.0)?.get() as usize))
+    }
+
+    fn through(&self, reason: U32) -> HeldThrough<'_> {
+        match reason.get() {
+            REASON_DIRECT => HeldThrough::Direct,
+            package => HeldThrough::AccessPackage(self.sections.string(package)),
         }
     }
 
     /// Resource and action of a right.
-    pub(crate) fn right(&self, right: RightIndex) -> Option<(&str, &str)> {
-        let record = self.right_record(right)?;
-        Some((self.string(record.resource.get()), self.string(record.action.get())))
+    pub(crate) fn right(&self, right: RightIndex) -> Option<&Right> {
+        self.rights.get(right.0 as usize)
+    }
+
+    /// Every right, in order.
+    pub(crate) fn rights(&self) -> &[Right] {
+        &self.rights
+    }
+
+    /// Position of a right.
+    pub(crate) fn right_named(&self, right: &Right) -> Option<RightIndex> {
+        self.rights.binary_search(right).ok().and_then(|position| u32::try_from(position).ok()).map(RightIndex)
+    }
+
+    /// Where a right comes from: the package that gives it (none: it can be delegated), with the rule's id and line.
+    pub(crate) fn rules_of(&self, right: RightIndex) -> impl Iterator<Item = (Option<&str>, &str, u32)> {
+        let rules: &[ExplainRuleRecord] = self.sections.elements(Section::ExplainRules);
+        rules.iter().filter(move |rule| rule.right.get() == right.0).map(|rule| {
+            let package = (rule.package.get() != REASON_DIRECT).then(|| self.sections.string(rule.package.get()));
+            (package, self.sections.string(rule.rule.get()), rule.line.get())
+        })
+    }
+
+    /// Id and version of the policy that a resource has.
+    pub(crate) fn policy_of(&self, resource: &str) -> Option<(&str, &str)> {
+        let policies: &[ExplainPolicyRecord] = self.sections.elements(Section::ExplainPolicies);
+        let policy = policies.iter().find(|policy| self.sections.string(policy.resource.get()) == resource)?;
+        Some((self.sections.string(policy.policy.get()), self.sections.string(policy.version.get())))
+    }
+
+    /// The program that decides about the right before delegations do.
+    pub(crate) fn program(&self, right: RightIndex) -> Option<&CompiledPolicy> {
+        let position = self.right_record(right)?.program.get().checked_sub(1)?;
+        self.programs.get(position as usize)
+    }
+
+    /// Access packages that programs ask for; the first has the bit after the last right.
+    pub(crate) fn asked_packages(&self) -> impl Iterator<Item = &str> {
+        self.sections.elements::<U32>(Section::AskedPackages).iter().map(|name| self.sections.string(name.get()))
+    }
+
+    /// The party may use the right as far as access lists go; `None` when the right is not there.
+    pub(crate) fn is_listed(&self, right: RightIndex, party: u32) -> Option<bool> {
+        let Some(position) = self.right_record(right)?.access_list.get().checked_sub(1) else { return Some(true) };
+        let run = self.sections.elements::<Run>(Section::AccessLists).get(position as usize)?;
+        let parties: &[U32] = self.sections.run(Section::AccessListParties, *run)?;
+        Some(parties.binary_search_by_key(&party, |listed| listed.get()).is_ok())
     }
 
     /// The obligations of a right held so; `None` when they cannot be read, which refuses.
@@ -196,7 +289,7 @@ impl Image {
             HeldThrough::Direct => record.direct_obligations,
             HeldThrough::AccessPackage(_) => record.package_obligations,
         };
-        let records: &[ObligationRecord] = self.run(Section::Obligations, run)?;
+        let records: &[ObligationRecord] = self.sections.run(Section::Obligations, run)?;
         Some(records.iter().map(|record| match record.kind.get() {
             layout::OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL => {
                 ObligationView::MinimumAuthenticationLevel(record.value.get())
@@ -206,65 +299,43 @@ impl Image {
     }
 
     fn right_record(&self, right: RightIndex) -> Option<&RightRecord> {
-        self.elements::<RightRecord>(Section::Rights).get(right.0 as usize)
-    }
-
-    fn words_per_set(&self) -> usize {
-        self.elements::<RightRecord>(Section::Rights).len().div_ceil(64)
+        self.sections.elements::<RightRecord>(Section::Rights).get(right.0 as usize)
     }
 
     /// The parties of a system user, and where its rows begin.
     fn rows(&self, user: SystemUserIndex) -> Option<(&[U32], usize)> {
-        let offsets: &[U32] = self.elements(Section::RowOffsets);
-        let start = offsets.get(user.0)?.get() as usize;
-        let end = offsets.get(user.0 + 1)?.get() as usize;
-        Some((self.elements::<U32>(Section::RowParties).get(start..end)?, start))
+        let (start, end) = (self.row_offset(user.0)?, self.row_offset(user.0 + 1)?);
+        Some((self.sections.elements::<U32>(Section::RowParties).get(start..end)?, start))
     }
 
-    /// An element of a section whose elements are 2 or 4 bytes wide.
-    fn narrow(&self, section: Section, index: usize) -> Option<usize> {
-        if self.element_bytes(section) == 2 {
-            self.elements::<U16>(section).get(index).map(|value| usize::from(value.get()))
-        } else {
-            self.elements::<U32>(section).get(index).map(|value| value.get() as usize)
-        }
+    fn row_offset(&self, index: usize) -> Option<usize> {
+        let base = self.sections.elements::<U32>(Section::RowOffsetBases).get(index / ROW_BLOCK)?;
+        (base.get() as usize).checked_add(self.sections.narrow(Section::RowOffsets, index)?)
     }
+}
 
-    fn string(&self, index: u32) -> &str {
-        let offsets: &[U32] = self.elements(Section::StringOffsets);
-        let bytes: &[u8] = self.elements(Section::StringBytes);
-        let place = |index: usize| offsets.get(index).map(|offset| offset.get() as usize);
-        let bytes = match (place(index as usize), place(index as usize + 1)) {
-            (Some(start), Some(end)) => bytes.get(start..end),
-            _ => None,
-        };
-        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
-    }
+/// A system as a record of these sections says.
+pub(crate) fn system_view<'a>(sections: &'a Sections, record: &SystemRecord) -> Option<SystemView<'a>> {
+    let clients = sections.run(Section::SystemClients, record.clients)?;
+    Some(SystemView { id: sections.string(record.id.get()), vendor: record.vendor.get(), clients, sections })
+}
 
-    fn run<T>(&self, section: Section, run: Run) -> Option<&[T]>
-    where
-        T: FromBytes + Immutable + KnownLayout + Unaligned,
-    {
-        let start = run.start.get() as usize;
-        self.elements::<T>(section).get(start..start.checked_add(run.count.get() as usize)?)
+/// How many bits before this one are set; `None` when it is not set itself.
+fn rank(words: &[U64], bit: u32) -> Option<usize> {
+    let (word, bit) = (bit as usize / 64, bit % 64);
+    let holding = words.get(word)?.get();
+    if holding >> bit & 1 == 0 {
+        return None;
     }
+    let before: u32 = words.iter().take(word).map(|word| word.get().count_ones()).sum();
+    Some((before + (holding & ((1 << bit) - 1)).count_ones()) as usize)
+}
 
-    /// A section as its elements. The width was checked at load; a wrong `T` would give nothing, which grants nothing.
-    fn elements<T>(&self, section: Section) -> &[T]
-    where
-        T: FromBytes + Immutable + KnownLayout + Unaligned,
-    {
-        let bytes = self.place(section).and_then(|place| self.bytes.get(place.range.clone())).unwrap_or(&[]);
-        <[T]>::ref_from_bytes(bytes).unwrap_or(&[])
-    }
-
-    fn element_bytes(&self, section: Section) -> usize {
-        self.place(section).map_or(0, |place| place.element_bytes)
-    }
-
-    fn place(&self, section: Section) -> Option<&Place> {
-        self.places.get(section as usize - 1)
-    }
+/// Positions of the bits that are set, ascending.
+pub(crate) fn bits(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u32> {
+    words.zip(0_u32..).flat_map(|(word, position)| {
+        (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| position * 64 + bit)
+    })
 }
 
 /// The bucket of a uuid in a directory of `length` entries (a power of two and one more): its leading bits.
@@ -272,61 +343,6 @@ pub(crate) fn bucket(id: &[u8; 16], length: usize) -> usize {
     let bits = length.saturating_sub(1).checked_ilog2().unwrap_or(0);
     let leading = (Uuid::from_bytes(*id).as_u128() >> 96) as u32;
     leading.checked_shr(32 - bits).unwrap_or(0) as usize
-}
-
-/// Reads header and table: where each section is. Every section once, inside the image, of a width it may have.
-fn read_table(bytes: &[u8], start: usize) -> Result<[Place; Section::ALL.len()], ImageError> {
-    const HEADER: &str = "header";
-    const TABLE: &str = "section table";
-    let image = bytes.get(start..).ok_or(ImageError::new(HEADER, "cut short"))?;
-    let (header, rest) = Header::ref_from_prefix(image).map_err(|_| ImageError::new(HEADER, "cut short"))?;
-    if header.magic != layout::IMAGE_MAGIC {
-        return Err(ImageError::new(HEADER, "not an image"));
-    }
-    if header.reader_format_min.get() > layout::IMAGE_FORMAT || header.format.get() == 0 {
-        return Err(ImageError::new(HEADER, "a format that this reader does not know"));
-    }
-    if header.image_bytes.get() != image.len() as u64 {
-        return Err(ImageError::new(HEADER, "the length is not the image's"));
-    }
-    let count = header.section_count.get() as usize;
-    if count > layout::SECTIONS_MAX {
-        return Err(ImageError::new(HEADER, "too many sections"));
-    }
-    let (entries, _) =
-        <[SectionEntry]>::ref_from_prefix_with_elems(rest, count).map_err(|_| ImageError::new(TABLE, "cut short"))?;
-    let contents = size_of::<Header>() + count * size_of::<SectionEntry>();
-    let mut places: [Option<Place>; Section::ALL.len()] = Default::default();
-    for entry in entries {
-        let kind = entry.kind.get();
-        let Some(section) = Section::ALL.into_iter().find(|section| *section as u32 == kind) else {
-            if kind & layout::SECTION_OPTIONAL != 0 {
-                continue;
-            }
-            return Err(ImageError::new(TABLE, "a section that this reader does not know"));
-        };
-        let size = |value: U64| usize::try_from(value.get()).ok();
-        let (Some(offset), Some(length)) = (size(entry.offset), size(entry.length_bytes)) else {
-            return Err(ImageError::new(TABLE, "a section outside the image"));
-        };
-        let end = offset.checked_add(length).filter(|end| offset >= contents && *end <= image.len());
-        let Some(end) = end else {
-            return Err(ImageError::new(TABLE, "a section outside the image"));
-        };
-        let element_bytes = entry.element_bytes.get() as usize;
-        if !section.element_bytes().contains(&element_bytes) || !length.is_multiple_of(element_bytes) {
-            return Err(ImageError::new(TABLE, "a section of a wrong width or length"));
-        }
-        let place = places.get_mut(section as usize - 1).ok_or(ImageError::new(TABLE, "a section out of place"))?;
-        if place.is_some() {
-            return Err(ImageError::new(TABLE, "a section twice"));
-        }
-        *place = Some(Place { range: start + offset..start + end, element_bytes });
-    }
-    if places.iter().any(Option::is_none) {
-        return Err(ImageError::new(TABLE, "a section is missing"));
-    }
-    Ok(places.map(Option::unwrap_or_default))
 }
 
 #[cfg(test)]

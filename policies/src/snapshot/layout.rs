@@ -1,11 +1,12 @@
 //! The image's layout: a header, a table of sections, and fixed-width records, all little-endian and unaligned.
 //!
 //! Everything is found by offset and read in place, so that ten million rows cost no parsing. Per system user an image
-//! holds 16 bytes of uuid, 4 of offset and 2 of system; per (system user, party) row 4 of organisation number and 2 of
-//! right set (4 where there are more than 65,535). A reader checks all bounds once, in [`super::image`].
+//! holds 16 bytes of uuid, 2 of offset and 2 of system; per (system user, party) row 4 of organisation number and 2 of
+//! right set (4 where 2 cannot hold the numbers). A reader checks all bounds once, in [`super::image`].
 //!
-//! Sections this reader does not know refuse the image, unless the writer marked them optional ([`SECTION_OPTIONAL`]):
-//! what may be left out must say so itself.
+//! A *base* has every section that is not optional and not a change; a *delta* has any of the others, and those of
+//! changes. Sections this reader does not know refuse the image, unless the writer marked them optional
+//! ([`SECTION_OPTIONAL`]): what may be left out must say so itself.
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -13,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// First bytes of an image.
 pub(crate) const IMAGE_MAGIC: [u8; 8] = *b"PVIMAGE\0";
 /// The format that is written, and the newest that is read.
-pub(crate) const IMAGE_FORMAT: u16 = 1;
+pub(crate) const IMAGE_FORMAT: u16 = 2;
 /// Set in the kind of a section that a reader may ignore.
 pub(crate) const SECTION_OPTIONAL: u32 = 0x8000_0000;
 /// Most sections in an image.
@@ -72,24 +73,45 @@ pub(crate) enum Section {
     SystemUserDirectory = 14,
     /// Index of each system user's system, 2 or 4 bytes wide.
     SystemUserSystems = 15,
-    /// `n + 1` offsets into the rows.
-    RowOffsets = 16,
+    /// For every [`ROW_BLOCK`] offsets, what is added to them.
+    RowOffsetBases = 16,
+    /// `n + 1` offsets into the rows less their block's base, 2 or 4 bytes wide.
+    RowOffsets = 17,
     /// Organisation numbers: of each system user first its owner, then the other parties ascending.
-    RowParties = 17,
+    RowParties = 18,
     /// Index of each row's right set, 2 or 4 bytes wide.
-    RowRightSets = 18,
-    /// One bit per right, as many 64-bit words per set as the rights need. Set 0 is empty.
-    RightSetBits = 19,
+    RowRightSets = 19,
+    /// One bit per right and then one per asked package, as many 64-bit words per set as these need. Set 0 is empty.
+    RightSetBits = 20,
     /// `n + 1` offsets into the reasons.
-    RightSetReasonOffsets = 20,
+    RightSetReasonOffsets = 21,
     /// For every bit of every set, in order: the string index of the access package, or [`REASON_DIRECT`].
-    RightSetReasons = 21,
+    RightSetReasons = 22,
     /// Uuids, ascending.
-    WithdrawnIds = 22,
+    WithdrawnIds = 23,
+    /// Runs of access list parties.
+    AccessLists = 24,
+    /// Organisation numbers, ascending in each list.
+    AccessListParties = 25,
+    /// Runs of program bytes.
+    Programs = 26,
+    ProgramBytes = 27,
+    /// String indexes: the access packages that programs ask for.
+    AskedPackages = 28,
+    /// SHA-256 over everything that right sets depend on; a delta is for one digest only.
+    RightsDigest = 29,
+    /// Of a delta: what became of system users, by uuid, ascending.
+    ChangedUsers = 30,
+    /// Of a delta: what became of their rows.
+    ChangedRows = 31,
+    /// For people: where each right in a policy comes from.
+    ExplainRules = SECTION_OPTIONAL | 1,
+    /// For people: which version of which policy each resource has.
+    ExplainPolicies = SECTION_OPTIONAL | 2,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::StringBytes,
         Self::StringOffsets,
         Self::Issuers,
@@ -105,6 +127,7 @@ impl Section {
         Self::SystemUserIds,
         Self::SystemUserDirectory,
         Self::SystemUserSystems,
+        Self::RowOffsetBases,
         Self::RowOffsets,
         Self::RowParties,
         Self::RowRightSets,
@@ -112,12 +135,38 @@ impl Section {
         Self::RightSetReasonOffsets,
         Self::RightSetReasons,
         Self::WithdrawnIds,
+        Self::AccessLists,
+        Self::AccessListParties,
+        Self::Programs,
+        Self::ProgramBytes,
+        Self::AskedPackages,
+        Self::RightsDigest,
+        Self::ChangedUsers,
+        Self::ChangedRows,
+        Self::ExplainRules,
+        Self::ExplainPolicies,
     ];
+
+    /// Position in [`Self::ALL`].
+    pub(crate) const fn position(self) -> usize {
+        let number = self as u32;
+        if number & SECTION_OPTIONAL == 0 { number as usize - 1 } else { (number & !SECTION_OPTIONAL) as usize + 30 }
+    }
+
+    /// A base without it is not whole.
+    pub(crate) fn is_of_every_base(self) -> bool {
+        !self.is_of_deltas_only() && self as u32 & SECTION_OPTIONAL == 0
+    }
+
+    /// It says what changed.
+    pub(crate) fn is_of_deltas_only(self) -> bool {
+        matches!(self, Self::ChangedUsers | Self::ChangedRows)
+    }
 
     /// Widths that an element of the section may have, in bytes.
     pub(crate) fn element_bytes(self) -> &'static [usize] {
         match self {
-            Self::StringBytes | Self::KeyBytes => &[1],
+            Self::StringBytes | Self::KeyBytes | Self::ProgramBytes => &[1],
             Self::Issuers => &[size_of::<IssuerRecord>()],
             Self::Keys => &[size_of::<KeyRecord>()],
             Self::Rights => &[size_of::<RightRecord>()],
@@ -126,19 +175,30 @@ impl Section {
             Self::RouteSegments => &[size_of::<SegmentRecord>()],
             Self::Systems => &[size_of::<SystemRecord>()],
             Self::SystemUserIds | Self::WithdrawnIds => &[16],
-            Self::SystemUserSystems | Self::RowRightSets => &[2, 4],
+            Self::SystemUserSystems | Self::RowOffsets | Self::RowRightSets => &[2, 4],
             Self::RightSetBits => &[8],
+            Self::AccessLists | Self::Programs => &[size_of::<Run>()],
+            Self::RightsDigest => &[32],
+            Self::ChangedUsers => &[size_of::<ChangedUserRecord>()],
+            Self::ChangedRows => &[size_of::<ChangedRowRecord>()],
+            Self::ExplainRules => &[size_of::<ExplainRuleRecord>()],
+            Self::ExplainPolicies => &[size_of::<ExplainPolicyRecord>()],
             Self::StringOffsets
             | Self::RouteTexts
             | Self::SystemClients
             | Self::SystemUserDirectory
-            | Self::RowOffsets
+            | Self::RowOffsetBases
             | Self::RowParties
             | Self::RightSetReasonOffsets
-            | Self::RightSetReasons => &[4],
+            | Self::RightSetReasons
+            | Self::AccessListParties
+            | Self::AskedPackages => &[4],
         }
     }
 }
+
+/// Row offsets that share a base.
+pub(crate) const ROW_BLOCK: usize = 64;
 
 /// A reason: the right was delegated directly, not through a package.
 pub(crate) const REASON_DIRECT: u32 = u32::MAX;
@@ -179,6 +239,10 @@ pub(crate) struct RightRecord {
     pub(crate) package_obligations: Run,
     /// Obligations when the right was delegated directly.
     pub(crate) direct_obligations: Run,
+    /// Position of the access list that the party must be on, and one more; 0 for none.
+    pub(crate) access_list: U32,
+    /// Position of the program that decides before delegations do, and one more; 0 for none.
+    pub(crate) program: U32,
 }
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -232,4 +296,66 @@ pub(crate) struct SystemRecord {
     pub(crate) id: U32,
     pub(crate) vendor: U32,
     pub(crate) clients: Run,
+}
+
+/// What a delta says of one system user.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct ChangedUserRecord {
+    pub(crate) id: [u8; 16],
+    /// [`USER_ROWS`], [`USER_WHOLE`], [`USER_WITHDRAWN`] or [`USER_FORGOTTEN`].
+    pub(crate) change: U32,
+    /// Of a whole one: the organisation that owns it.
+    pub(crate) owner: U32,
+    /// Of a whole one: position of its system in the base, or in the delta with [`SYSTEM_OF_DELTA`] set.
+    pub(crate) system: U32,
+    pub(crate) rows: Run,
+}
+
+/// Rows of an active system user are upserted or removed.
+pub(crate) const USER_ROWS: u32 = 1;
+/// The system user is new, or everything about it is replaced.
+pub(crate) const USER_WHOLE: u32 = 2;
+/// The system user was withdrawn.
+pub(crate) const USER_WITHDRAWN: u32 = 3;
+/// The system user is of no concern any more.
+pub(crate) const USER_FORGOTTEN: u32 = 4;
+/// Set in [`ChangedUserRecord::system`].
+pub(crate) const SYSTEM_OF_DELTA: u32 = 0x8000_0000;
+
+/// What a delta says of one row; ascending by party within a system user.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct ChangedRowRecord {
+    pub(crate) party: U32,
+    /// Position of a right set in the delta, or [`ROW_REMOVED`].
+    pub(crate) right_set: U32,
+}
+
+/// The system user no longer acts for the party.
+pub(crate) const ROW_REMOVED: u32 = u32::MAX;
+
+/// The rule that gives a right to holders of a package.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct ExplainRuleRecord {
+    pub(crate) right: U32,
+    /// String index of the access package, or [`REASON_DIRECT`] for the rule that makes the right one to delegate.
+    pub(crate) package: U32,
+    /// String index of the `RuleId`.
+    pub(crate) rule: U32,
+    /// Line in the policy's XML, from 1; 0 where it is not known.
+    pub(crate) line: U32,
+}
+
+/// The policy of a resource.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct ExplainPolicyRecord {
+    /// String index of the resource's id.
+    pub(crate) resource: U32,
+    /// String index of the `PolicyId`.
+    pub(crate) policy: U32,
+    /// String index of its `Version`.
+    pub(crate) version: U32,
 }

@@ -1,7 +1,8 @@
 //! The manifest: whose image this is, which version, until when, and the hash of every chunk; signed.
 //!
-//! One published body is manifest, signature, image. Nothing in the body is believed before the signature has been
-//! checked with a key that the gateway's configuration pins, and nothing of the image before its hashes have.
+//! One published piece is manifest, signature, image. Nothing in it is believed before the signature has been checked
+//! with a key that the gateway's configuration pins, and nothing of the image before its hashes have. How pieces become
+//! a policy is in [`super::opening`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,14 +14,16 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::Timestamp;
 use crate::id::ProviderId;
-use crate::policy_set::PolicySet;
 use crate::token::{Algorithm, SignatureError, VerificationKey, VerifySignature};
 
-use super::image::{Image, ImageError};
+use super::image::ImageError;
 
-/// Length of every chunk but the last, in bytes.
-pub const CHUNK_BYTES: usize = 1 << 20;
-/// Longest body that is read, in bytes: what Envoy hands to a filter in one piece (`http.async_response_buffer_limit`).
+/// Length of every chunk but the last, in bytes: hashed in about a millisecond inside a gateway.
+pub const CHUNK_BYTES: usize = 1 << 18;
+/// Longest image, in bytes: two of them, the old and the new, must fit in a worker's memory.
+pub const IMAGE_BYTES_MAX: usize = 224 << 20;
+/// Longest body that gateways fetch in one piece, in bytes: what Envoy hands to a filter
+/// (`http.async_response_buffer_limit`).
 pub const SNAPSHOT_BYTES_MAX: usize = 32 << 20;
 /// How far the clocks of gateway and control plane may differ, in seconds.
 const CLOCK_DIFFERENCE_SECONDS_MAX: i64 = 300;
@@ -28,9 +31,9 @@ const CLOCK_DIFFERENCE_SECONDS_MAX: i64 = 300;
 const VALIDITY_SECONDS_MAX: i64 = 31 * 24 * 3600;
 
 const MAGIC: [u8; 8] = *b"PVMANIF\0";
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 const HASH_BYTES: usize = 32;
-const SIGNATURE_BYTES: usize = 64;
+pub(super) const SIGNATURE_BYTES: usize = 64;
 
 /// Which state of the policy: versions of one epoch follow each other, an epoch begins with a new database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,8 +67,8 @@ impl FromStr for SnapshotVersion {
 /// Why a body is not applied. The policy in force stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    /// Longer than [`SNAPSHOT_BYTES_MAX`].
-    #[error("the snapshot is longer than 32 MiB")]
+    /// Longer than [`IMAGE_BYTES_MAX`], or more than the gateway has memory for.
+    #[error("the snapshot is too large")]
     TooLarge,
     /// Cut short, or too long for what it says of itself.
     #[error("the snapshot's length is not what its manifest says")]
@@ -103,6 +106,12 @@ pub enum SnapshotError {
     /// Not newer than the one in force.
     #[error("the snapshot is not newer than the one in force")]
     NotNewer,
+    /// A delta that is not for the version in force.
+    #[error("the delta is for another version than the one in force")]
+    Gap,
+    /// More deltas than one base takes.
+    #[error("the deltas have changed too much: a new base is needed")]
+    TooManyChanges,
     /// A chunk's hash is not the manifest's.
     #[error("a chunk of the snapshot is not the one that was signed")]
     Hash,
@@ -131,6 +140,8 @@ impl SnapshotError {
             Self::Times => "snapshot_times",
             Self::InForce => "snapshot_in_force",
             Self::NotNewer => "snapshot_not_newer",
+            Self::Gap => "snapshot_gap",
+            Self::TooManyChanges => "snapshot_too_many_changes",
             Self::Hash => "snapshot_hash",
             Self::Image(_) => "snapshot_image",
             Self::Key => "snapshot_key_malformed",
@@ -180,8 +191,10 @@ pub struct Manifest {
     pub provider: ProviderId,
     /// Which state this is.
     pub version: SnapshotVersion,
-    /// The version before it, 0 for the first.
+    /// The version before it, 0 for the first. A delta is for that version only.
     pub previous_version: u64,
+    /// The version of the base: its own for a base, that of the base under it for a delta.
+    pub base_version: u64,
     /// The control plane's revision that it holds.
     pub revision: u64,
     /// When it was signed.
@@ -204,6 +217,7 @@ struct ManifestRecord {
     epoch: U64,
     version: U64,
     previous_version: U64,
+    base_version: U64,
     revision: U64,
     issued_at: I64,
     not_after: I64,
@@ -214,7 +228,7 @@ struct ManifestRecord {
 }
 
 impl Manifest {
-    /// Describes an image.
+    /// Describes a base.
     #[expect(clippy::too_many_arguments, reason = "each is a field of the signed record; a builder would hide one")]
     pub fn new(
         provider: ProviderId,
@@ -228,7 +242,52 @@ impl Manifest {
     ) -> Self {
         let chunk_hashes = hash_chunks(image);
         let image_bytes = image.len() as u64;
-        Self { provider, version, previous_version, revision, issued_at, not_after, key_id, image_bytes, chunk_hashes }
+        Self {
+            provider,
+            base_version: version.version,
+            version,
+            previous_version,
+            revision,
+            issued_at,
+            not_after,
+            key_id,
+            image_bytes,
+            chunk_hashes,
+        }
+    }
+
+    /// Describes a delta to what is in force.
+    pub fn of_delta(
+        current: &Self,
+        version: u64,
+        revision: u64,
+        issued_at: Timestamp,
+        not_after: Timestamp,
+        key_id: [u8; 8],
+        image: &[u8],
+    ) -> Self {
+        Self {
+            provider: current.provider.clone(),
+            version: SnapshotVersion { epoch: current.version.epoch, version },
+            previous_version: current.version.version,
+            base_version: current.base_version,
+            revision,
+            issued_at,
+            not_after,
+            key_id,
+            image_bytes: image.len() as u64,
+            chunk_hashes: hash_chunks(image),
+        }
+    }
+
+    /// It changes a base and is none itself.
+    pub fn is_delta(&self) -> bool {
+        self.base_version != self.version.version
+    }
+
+    /// Length of the image, in bytes.
+    pub fn image_bytes(&self) -> u64 {
+        self.image_bytes
     }
 
     /// The bytes that are signed, and that stand first in the body.
@@ -242,6 +301,7 @@ impl Manifest {
             epoch: self.version.epoch.into(),
             version: self.version.version.into(),
             previous_version: self.previous_version.into(),
+            base_version: self.base_version.into(),
             revision: self.revision.into(),
             issued_at: self.issued_at.unix_millis().into(),
             not_after: self.not_after.unix_millis().into(),
@@ -253,13 +313,13 @@ impl Manifest {
         [record.as_bytes(), provider, self.chunk_hashes.as_bytes()].concat()
     }
 
-    /// The image's digest: equal images have equal digests.
-    pub fn image_digest(&self) -> [u8; HASH_BYTES] {
-        Sha256::digest(self.chunk_hashes.as_bytes()).into()
+    /// It describes exactly this image.
+    pub fn is_of_image(&self, image: &[u8]) -> bool {
+        self.image_bytes == image.len() as u64 && self.chunk_hashes == hash_chunks(image)
     }
 
-    /// Reads the manifest at the start of a body; gives what follows the signed bytes.
-    fn read(body: &[u8]) -> Result<(Self, &[u8]), SnapshotError> {
+    /// Reads the manifest at the start of a piece; gives what follows the signed bytes.
+    pub(super) fn read(body: &[u8]) -> Result<(Self, &[u8]), SnapshotError> {
         let (record, rest) = ManifestRecord::read_from_prefix(body).map_err(|_| SnapshotError::Length)?;
         if record.magic != MAGIC {
             return Err(SnapshotError::Manifest);
@@ -268,7 +328,7 @@ impl Manifest {
             return Err(SnapshotError::Format);
         }
         let image_bytes = usize::try_from(record.image_bytes.get()).map_err(|_| SnapshotError::TooLarge)?;
-        if image_bytes > SNAPSHOT_BYTES_MAX {
+        if image_bytes > IMAGE_BYTES_MAX {
             return Err(SnapshotError::TooLarge);
         }
         let chunk_count = record.chunk_count.get() as usize;
@@ -287,6 +347,7 @@ impl Manifest {
             provider: ProviderId::parse(provider).map_err(|_| SnapshotError::Manifest)?,
             version: SnapshotVersion { epoch: record.epoch.get(), version: record.version.get() },
             previous_version: record.previous_version.get(),
+            base_version: record.base_version.get(),
             revision: record.revision.get(),
             issued_at: Timestamp::from_unix_millis(record.issued_at.get()),
             not_after: Timestamp::from_unix_millis(record.not_after.get()),
@@ -298,70 +359,57 @@ impl Manifest {
     }
 
     /// The same epoch goes forward by version; another epoch must have been signed later.
-    fn succeeds(&self, current: &Self) -> bool {
+    pub(super) fn succeeds(&self, current: &Self) -> bool {
         if self.version.epoch == current.version.epoch {
             self.version.version > current.version.version
         } else {
             self.issued_at > current.issued_at
         }
     }
+
+    /// The delta is for exactly this state.
+    pub(super) fn follows(&self, current: &Self) -> bool {
+        self.provider == current.provider
+            && self.version.epoch == current.version.epoch
+            && self.base_version == current.base_version
+            && self.previous_version == current.version.version
+            && self.version.version > self.previous_version
+    }
+
+    /// The chunk is the one that was signed.
+    pub(super) fn has_chunk(&self, position: usize, chunk: &[u8]) -> bool {
+        self.chunk_hashes.get(position).is_some_and(|hash| *hash == <[u8; HASH_BYTES]>::from(Sha256::digest(chunk)))
+    }
+
+    /// Signed by a pinned key, for this provider, at a time that can be.
+    pub(super) fn check(
+        &self,
+        signed: &[u8],
+        signature: &[u8],
+        keys: &[SnapshotKey],
+        provider: &ProviderId,
+        now: Timestamp,
+        signatures: &dyn VerifySignature,
+    ) -> Result<(), SnapshotError> {
+        let key = keys.iter().find(|key| key.id == self.key_id).ok_or(SnapshotError::KeyUnknown)?;
+        signatures.verify(&key.key, signed, signature).map_err(|error| match error {
+            SignatureError::Invalid => SnapshotError::Signature,
+            SignatureError::Unavailable => SnapshotError::SignatureUnchecked,
+        })?;
+        if self.provider != *provider {
+            return Err(SnapshotError::Provider);
+        }
+        let signed_later = self.issued_at > now.plus_seconds(CLOCK_DIFFERENCE_SECONDS_MAX);
+        if signed_later || self.not_after > self.issued_at.plus_seconds(VALIDITY_SECONDS_MAX) {
+            return Err(SnapshotError::Times);
+        }
+        Ok(())
+    }
 }
 
-/// The body that gateways fetch. `signature` is ES256 over [`Manifest::signing_bytes`], as `r ‖ s`.
+/// One piece of what gateways fetch. `signature` is ES256 over [`Manifest::signing_bytes`], as `r ‖ s`.
 pub fn seal(manifest: &Manifest, signature: &[u8; SIGNATURE_BYTES], image: &[u8]) -> Vec<u8> {
     [&manifest.signing_bytes()[..], signature, image].concat()
-}
-
-/// Reads a body: the only way from bytes to a policy that permits anything.
-///
-/// `current` is the manifest in force; what is not newer is refused. The body is taken by value because the policy
-/// keeps it and reads it in place.
-pub fn open(
-    body: Vec<u8>,
-    keys: &[SnapshotKey],
-    provider: &ProviderId,
-    current: Option<&Manifest>,
-    now: Timestamp,
-    signatures: &dyn VerifySignature,
-) -> Result<PolicySet, SnapshotError> {
-    if body.len() > SNAPSHOT_BYTES_MAX {
-        return Err(SnapshotError::TooLarge);
-    }
-    let (manifest, rest) = Manifest::read(&body)?;
-    let signed_bytes = body.len() - rest.len();
-    let (signature, image) = rest.split_at_checked(SIGNATURE_BYTES).ok_or(SnapshotError::Length)?;
-    let key = keys.iter().find(|key| key.id == manifest.key_id).ok_or(SnapshotError::KeyUnknown)?;
-    let signed = body.get(..signed_bytes).ok_or(SnapshotError::Length)?;
-    signatures.verify(&key.key, signed, signature).map_err(|error| match error {
-        SignatureError::Invalid => SnapshotError::Signature,
-        SignatureError::Unavailable => SnapshotError::SignatureUnchecked,
-    })?;
-    if manifest.provider != *provider {
-        return Err(SnapshotError::Provider);
-    }
-    if now >= manifest.not_after {
-        return Err(SnapshotError::Expired);
-    }
-    let signed_later = manifest.issued_at > now.plus_seconds(CLOCK_DIFFERENCE_SECONDS_MAX);
-    if signed_later || manifest.not_after > manifest.issued_at.plus_seconds(VALIDITY_SECONDS_MAX) {
-        return Err(SnapshotError::Times);
-    }
-    let in_force = current.is_some_and(|current| manifest == *current);
-    if !in_force && current.is_some_and(|current| !manifest.succeeds(current)) {
-        return Err(SnapshotError::NotNewer);
-    }
-    if image.len() as u64 != manifest.image_bytes {
-        return Err(SnapshotError::Length);
-    }
-    if hash_chunks(image) != manifest.chunk_hashes {
-        return Err(SnapshotError::Hash);
-    }
-    // Only now: a damaged copy of what is in force is a damaged snapshot.
-    if in_force {
-        return Err(SnapshotError::InForce);
-    }
-    let start = body.len() - image.len();
-    Ok(PolicySet::enforce(manifest, Image::load(body, start)?))
 }
 
 fn hash_chunks(image: &[u8]) -> Vec<[u8; HASH_BYTES]> {

@@ -79,14 +79,14 @@ impl KeyError {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Numbers {
     Rsa(rsa::RsaPublicKey),
     P256(p256::PublicKey),
 }
 
 /// A public key with its id.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerificationKey {
     kid: String,
     // Invariant: passed `check_rsa`, or is a point on P-256.

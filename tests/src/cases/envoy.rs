@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{Case, Expectation, Problem, Publication, publish, wasm};
+use super::{Case, Expectation, Problem, Publication, publish_all, wasm};
 use crate::envoy::{Envoy, EnvoySettings};
 use crate::sample_api::{Echo, SampleApi};
 use crate::wait;
@@ -46,8 +46,8 @@ impl CaseEnvoy {
     /// Starts it and waits until every VM has applied or refused everything.
     pub async fn start(program: &Path, filter_wasm: &Path, published: &[Publication], folder: &Path) -> Result<Self> {
         let now = now();
-        let bodies = published.iter().map(|publication| Ok(publish(publication, now)?.body.into()));
-        let control_plane = FakeControlPlane::start(bodies.collect::<Result<_>>()?).await?;
+        let bodies = publish_all(published, now)?.into_iter().map(|published| published.body.into());
+        let control_plane = FakeControlPlane::start(bodies.collect()).await?;
         let sample_api = SampleApi::start().await?;
         let envoy = Envoy::start(&EnvoySettings {
             program: program.to_owned(),

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, bail, ensure};
 use policies::id::ProviderId;
-use policies::snapshot::{SnapshotKey, open};
+use policies::snapshot::SnapshotKey;
 use policies::token::{PureRust, VerifySignature};
 use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicySet, PolicyTrouble, Timestamp, authorize};
 
-use super::{CASE_NOW, Case, Expectation, keys, publish};
+use super::{CASE_NOW, Case, Expectation, keys, publish_all};
 
 /// The decision about a case's call, with signatures verified so.
 pub fn decide(case: &Case, signatures: &dyn VerifySignature) -> Result<Result<Box<Permit>, Box<Denial>>> {
@@ -46,15 +46,15 @@ fn policy(case: &Case, now: Timestamp) -> Result<PolicySet> {
     let key = SnapshotKey::from_public_key_pem(&keys::key("snapshot")?.public_pem()?)?;
     let provider = ProviderId::parse("regnskapsregisteret")?;
     let mut policy = PolicySet::deny_all(PolicyTrouble::Missing);
-    for publication in &case.published {
-        let body = publish(publication, now)?.body;
+    for (publication, published) in case.published.iter().zip(publish_all(&case.published, now)?) {
         let keys = std::slice::from_ref(&key);
-        match (open(body, keys, &provider, policy.manifest(), now, &PureRust), publication.refused.as_deref()) {
-            (Ok(opened), None) => policy = opened,
+        let taken = policy.update(published.body, keys, &provider, now, &PureRust);
+        match (taken, publication.refused.as_deref()) {
+            (Ok(()), None) => {}
             (Err(error), Some(code)) => {
                 ensure!(error.code() == code, "snapshot refused with `{}`: {error}", error.code())
             }
-            (Ok(_), Some(code)) => bail!("a snapshot was applied that should be refused with `{code}`"),
+            (Ok(()), Some(code)) => bail!("a snapshot was applied that should be refused with `{code}`"),
             (Err(error), None) => bail!("snapshot refused: {error}"),
         }
     }
@@ -63,7 +63,7 @@ fn policy(case: &Case, now: Timestamp) -> Result<PolicySet> {
 
 fn through_text(permit: &Permit) -> String {
     match permit.basis() {
-        Basis::Right(held) => held.access_package.as_ref().map_or_else(|| "direct".to_owned(), ToString::to_string),
+        Basis::Right(held) => held.through.to_string(),
         Basis::CallerKind { .. } => "caller_kind".to_owned(),
         Basis::Shadow(denial) => format!("shadow:{}", denial.reason.code()),
         Basis::RouteOff => "off".to_owned(),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use policies::Timestamp;
 use serde_json::{Value, json};
 
-use super::{CASE_NOW, Case, Expectation, Problem, keys, publish};
+use super::{CASE_NOW, Case, Expectation, Problem, Publication, Published, keys, publish_all};
 use crate::proxy_host::{HostOptions, LocalReply, Outcome, ProxyHost, Vm};
 
 /// The configuration of the filter under test; `port` and such are the host's affair.
@@ -30,8 +30,8 @@ pub fn run(case: &Case, host: &ProxyHost, verify_signature: bool) -> Result<()> 
     let options = HostOptions { verify_signature, now_unix_nanos, ..HostOptions::default() };
     let mut vm = host.start(&filter_configuration()?.to_string(), options)?;
     vm.advance(Duration::from_millis(100))?;
-    for publication in &case.published {
-        serve(&mut vm, case, publication, now)?;
+    for (publication, published) in case.published.iter().zip(publish_all(&case.published, now)?) {
+        serve(&mut vm, case, publication, &published)?;
     }
     vm.set_now(u64::try_from(now.unix_millis())? * 1_000_000);
     let headers = case.headers(now)?;
@@ -48,8 +48,7 @@ pub fn run(case: &Case, host: &ProxyHost, verify_signature: bool) -> Result<()> 
 }
 
 /// Answers the poll under way with a body, and sees what the filter does with it.
-fn serve(vm: &mut Vm, case: &Case, publication: &super::Publication, now: Timestamp) -> Result<()> {
-    let published = publish(publication, now)?;
+fn serve(vm: &mut Vm, case: &Case, publication: &Publication, published: &Published) -> Result<()> {
     let refused_before = vm.metric("portvakt.snapshot.refused").unwrap_or(0);
     let poll = next_poll(vm)?;
     let tag = format!("\"{}\"", published.version);

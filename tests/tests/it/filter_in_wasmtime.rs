@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_tests::cases::{Case, keys, publish, wasm};
+use gateway_tests::cases::{Case, keys, publish_all, wasm};
 use gateway_tests::proxy_host::{BodyOutcome, HostOptions, ProxyHost, StreamId, Vm};
 use policies::Timestamp;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ fn poll(vm: &mut Vm) -> u32 {
 fn serve(vm: &mut Vm, change: Value) {
     let mut publication = json!({});
     publication.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-    let published = publish(&serde_json::from_value(publication).unwrap(), now()).unwrap();
+    let published = publish_all(&[serde_json::from_value(publication).unwrap()], now()).unwrap().remove(0);
     let token = poll(vm);
     vm.answer_http_call(token, 200, &[], &published.body).unwrap();
 }

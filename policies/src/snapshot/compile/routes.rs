@@ -1,9 +1,11 @@
 //! Routes: read, checked against each other, and put in the order in which they match.
 
+use std::collections::BTreeMap;
+
 use zerocopy::little_endian::U32;
 
+use super::Compiler;
 use super::writer::run;
-use super::{Compiler, RightTable};
 use crate::right::Right;
 use crate::route::{self, Callers, Methods, Segment};
 use crate::snapshot::document::{ModeDocument, PartyDocument, RouteDocument};
@@ -23,7 +25,7 @@ struct ReadRoute<'document> {
 }
 
 impl<'document> Compiler<'document> {
-    pub(super) fn routes(&mut self, rights: &RightTable) {
+    pub(super) fn routes(&mut self, rights: &BTreeMap<Right, u32>) {
         let document = self.document;
         if document.routes.len() > crate::snapshot::image::check::ROUTES_MAX {
             self.error("/routes".to_owned(), "too_many_routes", "a snapshot holds at most 4096 routes");
@@ -51,7 +53,7 @@ impl<'document> Compiler<'document> {
         &mut self,
         document: &'document RouteDocument,
         path: String,
-        rights: &RightTable,
+        rights: &BTreeMap<Right, u32>,
     ) -> Option<ReadRoute<'document>> {
         let errors_before = self.errors.len();
         if document.name.is_empty() || document.name.len() > 128 || document.name.contains(char::is_control) {
@@ -83,10 +85,7 @@ impl<'document> Compiler<'document> {
             self.error(format!("{path}/callers"), "route_callers", "a route lets some kind of caller in");
         }
         let right = Right { resource: document.resource.clone(), action: document.action.clone() };
-        let granted = self.document.resources.iter().any(|resource| {
-            resource.id == right.resource && resource.rules.iter().any(|rule| rule.actions.contains(&right.action))
-        });
-        if !granted {
+        if !rights.contains_key(&right) {
             let message = format!("no rule of a resource's policy has the right `{right}`");
             self.error(path.clone(), "route_right_unknown", message);
         }

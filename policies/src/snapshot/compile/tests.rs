@@ -117,7 +117,7 @@ fn routes_match_by_how_specific_they_are_whatever_their_parameters_are_called() 
         {"name": "rest", "methods": ["GET"], "path": "/**", "resource": "vat", "action": "write", "party": "owner"},
     ]);
     let document: Document = serde_json::from_value(document).unwrap();
-    let image = crate::snapshot::Image::load(compile(&document).unwrap(), 0).unwrap();
+    let image = crate::snapshot::image::Image::load(compile(&document).unwrap()).unwrap();
     let route = |path: &str| {
         let headers = [(":method", "GET"), (":authority", "a"), (":path", path)];
         let call = crate::ApiCall::parse(headers.iter().map(|(name, value)| (*name, value.as_bytes()))).unwrap();

@@ -33,6 +33,10 @@ impl Strings {
         U32::new(index)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
     pub(super) fn write(mut self, writer: &mut ImageWriter) {
         self.offsets.push(U32::new(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)));
         writer.records(Section::StringBytes, &self.bytes);
@@ -47,6 +51,10 @@ pub(super) struct ImageWriter {
 }
 
 impl ImageWriter {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sections.is_empty()
+    }
+
     pub(super) fn records<T: IntoBytes + Immutable>(&mut self, section: Section, records: &[T]) {
         self.sections.insert(section, (size_of::<T>(), records.as_bytes().to_vec()));
     }

@@ -1,15 +1,23 @@
-//! What must hold of an image before it may be enforced. Every loop is bounded by the length of a section.
+//! What an image must be before anything is read from it: in passes over its elements, in slices of any size.
+//!
+//! A gateway looks at a large image beside its calls, some thousand elements at a time; a test or the control plane looks
+//! at it at once. The passes and their order are the same, and nothing is read before the last has passed.
+
+use std::ops::Range;
 
 use zerocopy::little_endian::{U32, U64};
 
-use super::{Image, ImageError, RightIndex, bucket};
+use super::settings;
+use super::{Image, ImageError, SystemUserIndex, bucket};
 use crate::id::{AccessPackage, ActionId, OrganizationNumber, ResourceId, SystemId};
-use crate::route::{ApiRoute, Callers, Methods, Mode, PartySource, Segment};
+use crate::right::Right;
 use crate::snapshot::layout::{
-    IssuerRecord, KeyRecord, OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL, ObligationRecord, REASON_DIRECT, RightRecord,
-    RouteRecord, Run, Section, SegmentRecord, SystemRecord,
+    ExplainPolicyRecord, ExplainRuleRecord, OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL, ObligationRecord, REASON_DIRECT,
+    ROW_BLOCK, RightRecord, Run, Section, SystemRecord,
 };
-use crate::token::{IssuerKind, TrustedIssuer, VerificationKey};
+use crate::snapshot::sections::{Sections, check_ends};
+use crate::token::VerificationKey;
+use crate::xacml::CompiledPolicy;
 
 /// Most routes in an image; matching looks at each.
 pub(crate) const ROUTES_MAX: usize = 4096;
@@ -19,157 +27,252 @@ pub(crate) const ISSUERS_MAX: usize = 64;
 pub(crate) const KEYS_MAX: usize = 1024;
 /// Most rights in an image.
 pub(crate) const RIGHTS_MAX: usize = 65_535;
+/// Most access packages that programs may ask for.
+pub(crate) const ASKED_PACKAGES_MAX: usize = 4096;
 
-impl Image {
-    /// Strings are UTF-8, cut at their offsets.
-    pub(super) fn check_texts(&self) -> Result<(), ImageError> {
-        let wrong = |problem| ImageError::new("strings", problem);
-        let text = std::str::from_utf8(self.elements(Section::StringBytes)).map_err(|_| wrong("not UTF-8"))?;
-        let offsets: &[U32] = self.elements(Section::StringOffsets);
-        check_offsets(offsets, text.len()).map_err(wrong)?;
-        if !offsets.iter().all(|offset| text.is_char_boundary(offset.get() as usize)) {
-            return Err(wrong("an offset inside a character"));
+/// An image that is being looked at.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    image: Image,
+    keys: Vec<VerificationKey>,
+    pass: usize,
+    position: usize,
+}
+
+/// One pass over some elements.
+struct Pass {
+    /// How many elements there are, after what must hold for all of them.
+    begin: fn(&Sections) -> Result<usize, ImageError>,
+    /// How much more work an element is than a number is to compare.
+    weight: usize,
+    check: fn(&mut Loading, Range<usize>) -> Result<(), ImageError>,
+}
+
+const PASSES: [Pass; 19] = [
+    Pass { begin: Sections::string_count, weight: 4, check: |loading, range| loading.sections().check_strings(range) },
+    Pass { begin: begin_rights, weight: 64, check: Loading::check_rights },
+    Pass { begin: begin_asked, weight: 16, check: Loading::check_asked },
+    Pass { begin: begin_programs, weight: 20_000, check: Loading::check_programs },
+    Pass {
+        begin: |sections| Ok(sections.count(Section::AccessLists)),
+        weight: 256,
+        check: Loading::check_access_lists,
+    },
+    Pass { begin: begin_right_sets, weight: 64, check: Loading::check_right_sets },
+    Pass { begin: |sections| Ok(sections.count(Section::RightSetReasons)), weight: 16, check: Loading::check_reasons },
+    Pass { begin: |sections| Ok(sections.count(Section::Systems)), weight: 64, check: Loading::check_systems },
+    Pass { begin: |sections| Ok(sections.count(Section::SystemClients)), weight: 4, check: Loading::check_clients },
+    Pass { begin: begin_directory, weight: 1, check: Loading::check_directory },
+    Pass { begin: |sections| Ok(sections.count(Section::SystemUserIds)), weight: 3, check: Loading::check_ids },
+    Pass { begin: |sections| Ok(sections.count(Section::WithdrawnIds)), weight: 16, check: Loading::check_withdrawn },
+    Pass { begin: begin_system_columns, weight: 1, check: Loading::check_system_column },
+    Pass { begin: begin_rows, weight: 8, check: Loading::check_rows },
+    Pass { begin: begin_row_sets, weight: 1, check: Loading::check_row_sets },
+    Pass { begin: begin_keys, weight: 20_000, check: Loading::check_keys },
+    Pass { begin: begin_issuers, weight: 1024, check: Loading::check_issuers },
+    Pass { begin: begin_routes, weight: 512, check: Loading::check_routes },
+    Pass { begin: begin_explain, weight: 16, check: Loading::check_explain },
+];
+
+impl Loading {
+    /// Reads the table of sections.
+    pub(crate) fn begin(bytes: Vec<u8>) -> Result<Self, ImageError> {
+        let sections = Sections::read(bytes)?;
+        let wrong = |problem| ImageError::new("section table", problem);
+        for section in Section::ALL {
+            if section.is_of_every_base() && !sections.has(section) {
+                return Err(wrong("a section is missing"));
+            }
+            if section.is_of_deltas_only() && sections.has(section) {
+                return Err(wrong("a section of changes in a base"));
+            }
         }
-        Ok(())
+        if sections.count(Section::RightsDigest) != 1 {
+            return Err(ImageError::new("rights digest", "not one"));
+        }
+        let bits = sections.count(Section::Rights) + sections.count(Section::AskedPackages);
+        let image = Image {
+            sections,
+            issuers: Vec::new(),
+            routes: Vec::new(),
+            rights: Vec::new(),
+            programs: Vec::new(),
+            words_per_set: bits.div_ceil(64),
+        };
+        Ok(Self { image, keys: Vec::new(), pass: 0, position: 0 })
     }
 
-    /// Rights, their obligations, and the sets of them.
-    pub(super) fn check_rights(&self) -> Result<(), ImageError> {
-        let wrong = |problem| ImageError::new("rights", problem);
-        let rights: &[RightRecord] = self.elements(Section::Rights);
-        if rights.len() > RIGHTS_MAX {
-            return Err(wrong("too many"));
+    /// Looks at about so many numbers; `true` when nothing is left.
+    pub(crate) fn step(&mut self, numbers: usize) -> Result<bool, ImageError> {
+        let mut left = numbers.max(1);
+        while let Some(pass) = PASSES.get(self.pass) {
+            let count = (pass.begin)(self.sections())?;
+            let taken = (left / pass.weight).clamp(1, count.saturating_sub(self.position).max(1));
+            let end = (self.position + taken).min(count);
+            (pass.check)(self, self.position..end)?;
+            self.position = end;
+            if end == count {
+                self.pass += 1;
+                self.position = 0;
+            }
+            left = left.saturating_sub(taken.saturating_mul(pass.weight));
+            if left == 0 {
+                break;
+            }
         }
-        for right in rights {
-            ResourceId::parse(self.text(right.resource)?).map_err(|_| wrong("not a resource id"))?;
-            ActionId::parse(self.text(right.action)?).map_err(|_| wrong("not an action id"))?;
+        Ok(self.pass == PASSES.len())
+    }
+
+    /// The image, when all of it has been looked at.
+    pub(crate) fn finish(self) -> Option<Image> {
+        (self.pass == PASSES.len()).then_some(self.image)
+    }
+
+    fn sections(&self) -> &Sections {
+        &self.image.sections
+    }
+
+    /// Rights, and that what they refer to is there.
+    fn check_rights(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let wrong = |problem| ImageError::new("rights", problem);
+        let sections = &self.image.sections;
+        let records: &[RightRecord] = sections.elements(Section::Rights);
+        for right in records.get(range).ok_or(wrong("cut short"))? {
+            let resource = ResourceId::parse(sections.text(right.resource)?).map_err(|_| wrong("not a resource id"))?;
+            let action = ActionId::parse(sections.text(right.action)?).map_err(|_| wrong("not an action id"))?;
             for run in [right.package_obligations, right.direct_obligations] {
-                let obligations: Option<&[ObligationRecord]> = self.run(Section::Obligations, run);
+                let obligations: Option<&[ObligationRecord]> = sections.run(Section::Obligations, run);
                 obligations.ok_or(wrong("obligations outside their section"))?;
             }
+            if right.access_list.get() as usize > sections.count(Section::AccessLists) {
+                return Err(wrong("an access list that is not there"));
+            }
+            if right.program.get() as usize > sections.count(Section::Programs) {
+                return Err(wrong("a program that is not there"));
+            }
+            let right = Right { resource, action };
+            if self.image.rights.last().is_some_and(|last| *last >= right) {
+                return Err(wrong("not in ascending order"));
+            }
+            self.image.rights.push(right);
         }
-        let obligations: &[ObligationRecord] = self.elements(Section::Obligations);
-        let level_too_high = |obligation: &ObligationRecord| {
-            obligation.kind.get() == OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL && obligation.value.get() > 4
-        };
-        if obligations.iter().any(level_too_high) {
-            return Err(wrong("an authentication level above 4"));
-        }
-        self.check_right_sets(rights.len())
+        Ok(())
     }
 
-    fn check_right_sets(&self, rights: usize) -> Result<(), ImageError> {
-        let wrong = |problem| ImageError::new("right sets", problem);
-        let words: &[U64] = self.elements(Section::RightSetBits);
-        let offsets: &[U32] = self.elements(Section::RightSetReasonOffsets);
-        let reasons: &[U32] = self.elements(Section::RightSetReasons);
-        check_offsets(offsets, reasons.len()).map_err(wrong)?;
-        let sets = offsets.len() - 1;
-        let words_per_set = self.words_per_set();
-        if sets.checked_mul(words_per_set) != Some(words.len()) || sets == 0 {
-            return Err(wrong("not as many bits as sets and rights need"));
+    fn check_asked(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let names: &[U32] = self.sections().elements(Section::AskedPackages);
+        for name in names.get(range).unwrap_or(&[]) {
+            AccessPackage::from_name(self.sections().text(*name)?)
+                .map_err(|_| ImageError::new("asked packages", "not a package"))?;
         }
-        let mut remaining = words;
-        for (position, bounds) in offsets.windows(2).enumerate() {
-            let (set, rest) = remaining.split_at_checked(words_per_set).ok_or(wrong("cut short"))?;
-            remaining = rest;
-            let held: u32 = set.iter().map(|word| word.get().count_ones()).sum();
-            let [start, end] = bounds else {
-                return Err(wrong("cut short"));
-            };
-            if end.get() - start.get() != held {
-                return Err(wrong("not one reason for every right"));
-            }
-            if position == 0 && held != 0 {
-                return Err(wrong("the first set is not empty"));
-            }
-            let beyond = match (rights % 64, set.last()) {
-                (used @ 1.., Some(last)) => last.get() >> used,
-                _ => 0,
-            };
-            if beyond != 0 {
-                return Err(wrong("a bit beyond the last right"));
-            }
+        Ok(())
+    }
+
+    fn check_programs(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let wrong = |problem| ImageError::new("programs", problem);
+        let sections = &self.image.sections;
+        let runs: &[Run] = sections.elements(Section::Programs);
+        for run in runs.get(range).ok_or(wrong("cut short"))? {
+            let bytes: &[u8] = sections.run(Section::ProgramBytes, *run).ok_or(wrong("one outside its section"))?;
+            let program = CompiledPolicy::from_bytes(bytes).map_err(|_| wrong("one that cannot be run"))?;
+            self.image.programs.push(program);
         }
-        for reason in reasons {
-            if reason.get() != REASON_DIRECT {
-                AccessPackage::from_name(self.text(*reason)?).map_err(|_| wrong("a reason that is no package"))?;
+        Ok(())
+    }
+
+    fn check_access_lists(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let wrong = |problem| ImageError::new("access lists", problem);
+        let runs: &[Run] = self.sections().elements(Section::AccessLists);
+        for run in runs.get(range).ok_or(wrong("cut short"))? {
+            let parties: Option<&[U32]> = self.sections().run(Section::AccessListParties, *run);
+            let parties = parties.ok_or(wrong("one outside its section"))?;
+            if !parties.is_sorted_by(|left, right| left.get() < right.get()) {
+                return Err(wrong("parties not in ascending order"));
             }
         }
         Ok(())
     }
 
-    /// Systems, system users and their rows.
-    pub(super) fn check_system_users(&self) -> Result<(), ImageError> {
-        let systems: &[SystemRecord] = self.elements(Section::Systems);
-        for system in systems {
-            let wrong = |problem| ImageError::new("systems", problem);
-            SystemId::parse(self.text(system.id)?).map_err(|_| wrong("not a system id"))?;
-            OrganizationNumber::from_u32(system.vendor.get()).ok_or(wrong("not an organization number"))?;
-            let clients: Option<&[U32]> = self.run(Section::SystemClients, system.clients);
-            clients.ok_or(wrong("clients outside their section"))?;
+    fn check_right_sets(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let bits = self.image.rights.len() + self.sections().count(Section::AskedPackages);
+        check_right_sets(self.sections(), range.clone(), bits)?;
+        // The empty set is the first: a row that holds nothing needs one.
+        if range.start == 0 && self.image.all_held(super::RightSetIndex(0)).first().is_some() {
+            return Err(ImageError::new("right sets", "the first set is not empty"));
         }
-        for client in self.elements::<U32>(Section::SystemClients) {
-            self.text(*client)?;
-        }
+        Ok(())
+    }
+
+    fn check_reasons(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let reasons: &[U32] = self.sections().elements(Section::RightSetReasons);
+        check_reasons(self.sections(), reasons.get(range).unwrap_or(&[]))
+    }
+
+    fn check_systems(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        check_systems(self.sections(), range)
+    }
+
+    fn check_clients(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let clients: &[U32] = self.sections().elements(Section::SystemClients);
+        clients.get(range).unwrap_or(&[]).iter().try_for_each(|client| self.sections().text(*client).map(|_| ()))
+    }
+
+    fn check_directory(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let directory: &[U32] = self.sections().elements(Section::SystemUserDirectory);
+        let with_next = range.start..(range.end + 1).min(directory.len());
+        let sorted = directory.get(with_next).is_some_and(|part| part.is_sorted_by(|a, b| a.get() <= b.get()));
+        if sorted { Ok(()) } else { Err(ImageError::new("system user directory", "offsets fall")) }
+    }
+
+    /// Ids ascend, and each is in its bucket.
+    fn check_ids(&mut self, range: Range<usize>) -> Result<(), ImageError> {
         let wrong = |problem| ImageError::new("system users", problem);
-        let ids: &[[u8; 16]] = self.elements(Section::SystemUserIds);
+        let ids: &[[u8; 16]] = self.sections().elements(Section::SystemUserIds);
+        let directory: &[U32] = self.sections().elements(Section::SystemUserDirectory);
+        let with_last = range.start.saturating_sub(1)..range.end;
+        let ids = ids.get(with_last.clone()).ok_or(wrong("cut short"))?;
         if !ids.is_sorted_by(|left, right| left < right) {
             return Err(wrong("not in ascending order"));
         }
-        let withdrawn: &[[u8; 16]] = self.elements(Section::WithdrawnIds);
-        if !withdrawn.is_sorted_by(|left, right| left < right) {
-            return Err(wrong("the withdrawn ones are not in ascending order"));
-        }
-        if withdrawn.iter().any(|id| ids.binary_search(id).is_ok()) {
-            return Err(wrong("one that is both active and withdrawn"));
-        }
-        self.check_directory(ids)?;
-        if self
-            .place(Section::SystemUserSystems)
-            .is_none_or(|place| place.range.len() / place.element_bytes != ids.len())
-        {
-            return Err(wrong("not one system for every system user"));
-        }
-        if (0..ids.len())
-            .any(|index| self.narrow(Section::SystemUserSystems, index).is_none_or(|at| at >= systems.len()))
-        {
-            return Err(wrong("a system that is not there"));
-        }
-        self.check_rows(ids.len())
-    }
-
-    fn check_directory(&self, ids: &[[u8; 16]]) -> Result<(), ImageError> {
-        let wrong = |problem| ImageError::new("system user directory", problem);
-        let directory: &[U32] = self.elements(Section::SystemUserDirectory);
-        check_offsets(directory, ids.len()).map_err(wrong)?;
-        let buckets = directory.len() - 1;
-        if !buckets.is_power_of_two() || buckets.ilog2() > 32 {
-            return Err(wrong("not a power of two"));
-        }
-        for (position, id) in ids.iter().enumerate() {
+        for (position, id) in with_last.zip(ids) {
             let bucket = bucket(id, directory.len());
             let place = |at: usize| directory.get(at).map_or(usize::MAX, |offset| offset.get() as usize);
             if !(place(bucket)..place(bucket + 1)).contains(&position) {
-                return Err(wrong("a system user outside its bucket"));
+                return Err(wrong("one outside its bucket"));
             }
         }
         Ok(())
     }
 
-    fn check_rows(&self, system_users: usize) -> Result<(), ImageError> {
-        let wrong = |problem| ImageError::new("rows", problem);
-        let offsets: &[U32] = self.elements(Section::RowOffsets);
-        let parties: &[U32] = self.elements(Section::RowParties);
-        check_offsets(offsets, parties.len()).map_err(wrong)?;
-        if offsets.len() - 1 != system_users {
-            return Err(wrong("not one run for every system user"));
+    fn check_withdrawn(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let wrong = |problem| ImageError::new("withdrawn system users", problem);
+        let ids: &[[u8; 16]] = self.sections().elements(Section::SystemUserIds);
+        let withdrawn: &[[u8; 16]] = self.sections().elements(Section::WithdrawnIds);
+        let withdrawn = withdrawn.get(range.start.saturating_sub(1)..range.end).ok_or(wrong("cut short"))?;
+        if !withdrawn.is_sorted_by(|left, right| left < right) {
+            return Err(wrong("not in ascending order"));
         }
-        for bounds in offsets.windows(2) {
-            let [start, end] = bounds else {
-                return Err(wrong("cut short"));
-            };
-            let rows = parties.get(start.get() as usize..end.get() as usize).ok_or(wrong("cut short"))?;
+        if withdrawn.iter().any(|id| ids.binary_search(id).is_ok()) {
+            return Err(wrong("one that is active, too"));
+        }
+        Ok(())
+    }
+
+    fn check_system_column(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let systems = self.image.system_count();
+        let mut column = range.map(|index| self.sections().narrow(Section::SystemUserSystems, index));
+        if column.all(|system| system.is_some_and(|at| at < systems)) {
+            Ok(())
+        } else {
+            Err(ImageError::new("system users", "a system that is not there"))
+        }
+    }
+
+    /// Each system user has its owner's row, and ascending ones after it.
+    fn check_rows(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let wrong = |problem| ImageError::new("rows", problem);
+        for index in range {
+            let (rows, _) = self.image.rows(SystemUserIndex(index)).ok_or(wrong("offsets fall"))?;
             let (owner, clients) = rows.split_first().ok_or(wrong("a system user without its owner"))?;
             if !clients.is_sorted_by(|left, right| left.get() < right.get())
                 || clients.iter().any(|party| party == owner)
@@ -177,143 +280,228 @@ impl Image {
                 return Err(wrong("parties not in ascending order"));
             }
         }
-        let sets = self.elements::<U32>(Section::RightSetReasonOffsets).len() - 1;
-        let columns = self.place(Section::RowRightSets).map_or(0, |place| place.range.len() / place.element_bytes);
-        if columns != parties.len() {
-            return Err(wrong("not one right set for every row"));
-        }
-        if (0..columns).any(|index| self.narrow(Section::RowRightSets, index).is_none_or(|set| set >= sets)) {
-            return Err(wrong("a right set that is not there"));
-        }
         Ok(())
     }
 
-    pub(super) fn read_issuers(&self) -> Result<Vec<TrustedIssuer>, ImageError> {
-        let wrong = |problem| ImageError::new("issuers", problem);
-        let records: &[IssuerRecord] = self.elements(Section::Issuers);
-        if records.len() > ISSUERS_MAX || self.elements::<KeyRecord>(Section::Keys).len() > KEYS_MAX {
-            return Err(wrong("too many"));
-        }
-        let mut issuers: Vec<TrustedIssuer> = Vec::with_capacity(records.len());
-        for record in records {
-            let kind = match record.kind {
-                1 => IssuerKind::Maskinporten,
-                2 => IssuerKind::Altinn,
-                _ => return Err(wrong("a kind that this reader does not know")),
-            };
-            let issuer = self.text(record.issuer)?.to_owned();
-            if issuer.is_empty()
-                || record.authentication_level > 4
-                || issuers.iter().any(|known| known.issuer == issuer)
-            {
-                return Err(wrong("without a name, twice, or with a level above 4"));
-            }
-            let records: &[KeyRecord] =
-                self.run(Section::Keys, record.keys).ok_or(wrong("keys outside their section"))?;
-            let mut keys: Vec<VerificationKey> = Vec::with_capacity(records.len());
-            for record in records {
-                let der: &[u8] = self.run(Section::KeyBytes, record.spki).ok_or(wrong("a key outside its section"))?;
-                let key = VerificationKey::from_spki_der(self.text(record.kid)?, der);
-                let key = key.map_err(|_| wrong("a key that may not verify"))?;
-                if key.kid().is_empty() || keys.iter().any(|known| known.kid() == key.kid()) {
-                    return Err(wrong("a key without an id, or an id twice"));
-                }
-                keys.push(key);
-            }
-            issuers.push(TrustedIssuer { issuer, kind, keys, authentication_level: record.authentication_level });
-        }
-        Ok(issuers)
-    }
-
-    pub(super) fn read_routes(&self) -> Result<Vec<ApiRoute>, ImageError> {
-        let wrong = |problem| ImageError::new("routes", problem);
-        let records: &[RouteRecord] = self.elements(Section::Routes);
-        if records.len() > ROUTES_MAX {
-            return Err(wrong("too many"));
-        }
-        records
-            .iter()
-            .map(|record| {
-                let segments: &[SegmentRecord] =
-                    self.run(Section::RouteSegments, record.segments).ok_or(wrong("segments outside their section"))?;
-                let segments =
-                    segments.iter().map(|segment| self.read_segment(segment)).collect::<Result<Vec<_>, _>>()?;
-                let right = RightIndex(record.right.get());
-                self.right_record(right).ok_or(wrong("a right that is not there"))?;
-                let host = self.text(record.host)?;
-                Ok(ApiRoute {
-                    name: self.text(record.name)?.to_owned(),
-                    host: (!host.is_empty()).then(|| host.to_owned()),
-                    methods: Methods::from_bits(record.methods.get()).ok_or(wrong("methods that are not known"))?,
-                    party: self.read_party(record, &segments)?,
-                    segments,
-                    right,
-                    callers: Callers::from_bits(record.callers.get()).ok_or(wrong("callers that are not known"))?,
-                    scopes: self.texts(record.scopes)?,
-                    audiences: self.texts(record.audiences)?,
-                    mode: match record.mode.get() {
-                        0 => Mode::Enforce,
-                        1 => Mode::Shadow,
-                        2 => Mode::Off,
-                        _ => return Err(wrong("a mode that this reader does not know")),
-                    },
-                })
-            })
-            .collect()
-    }
-
-    fn read_segment(&self, record: &SegmentRecord) -> Result<Segment, ImageError> {
-        match record.kind.get() {
-            1 => Ok(Segment::Literal(self.text(record.text)?.to_owned())),
-            2 => Ok(Segment::Parameter(self.text(record.text)?.to_owned())),
-            3 => Ok(Segment::Rest),
-            _ => Err(ImageError::new("routes", "a kind of segment that this reader does not know")),
+    fn check_row_sets(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let sets = self.sections().count(Section::RightSetReasonOffsets).saturating_sub(1);
+        let mut column = range.map(|index| self.sections().narrow(Section::RowRightSets, index));
+        if column.all(|set| set.is_some_and(|at| at < sets)) {
+            Ok(())
+        } else {
+            Err(ImageError::new("rows", "a right set that is not there"))
         }
     }
 
-    fn read_party(&self, record: &RouteRecord, segments: &[Segment]) -> Result<PartySource, ImageError> {
-        let wrong = |problem| ImageError::new("routes", problem);
-        match record.party_kind.get() {
-            1 => {
-                let position = record.party.get() as usize;
-                let is_parameter = matches!(segments.get(position), Some(Segment::Parameter(_)));
-                // A rest before it would move it; the rest is always last.
-                if is_parameter {
-                    Ok(PartySource::Path(position))
-                } else {
-                    Err(wrong("a party that is not in the path"))
+    fn check_keys(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        self.keys.append(&mut settings::read_keys(&self.image.sections, range)?);
+        Ok(())
+    }
+
+    fn check_issuers(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        settings::read_issuers(&self.image.sections, range, &self.keys, &mut self.image.issuers)
+    }
+
+    fn check_routes(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let rights = self.image.rights.len();
+        self.image.routes.append(&mut settings::read_routes(&self.image.sections, range, rights)?);
+        Ok(())
+    }
+
+    fn check_explain(&mut self, range: Range<usize>) -> Result<(), ImageError> {
+        let wrong = |problem| ImageError::new("explanations", problem);
+        let sections = self.sections();
+        if range.start == 0 {
+            for policy in sections.elements::<ExplainPolicyRecord>(Section::ExplainPolicies) {
+                for text in [policy.resource, policy.policy, policy.version] {
+                    sections.text(text)?;
                 }
             }
-            2 => Ok(PartySource::Header(self.text(record.party)?.to_owned())),
-            3 => Ok(PartySource::Query(self.text(record.party)?.to_owned())),
-            4 => Ok(PartySource::Owner),
-            _ => Err(wrong("a source of the party that this reader does not know")),
         }
-    }
-
-    fn texts(&self, run: Run) -> Result<Vec<String>, ImageError> {
-        let indexes: &[U32] =
-            self.run(Section::RouteTexts, run).ok_or(ImageError::new("routes", "texts outside their section"))?;
-        indexes.iter().map(|index| self.text(*index).map(str::to_owned)).collect()
-    }
-
-    fn text(&self, index: U32) -> Result<&str, ImageError> {
-        let strings = self.elements::<U32>(Section::StringOffsets).len() - 1;
-        if index.get() as usize >= strings {
-            return Err(ImageError::new("strings", "a string that is not there"));
+        let rules: &[ExplainRuleRecord] = sections.elements(Section::ExplainRules);
+        for rule in rules.get(range).unwrap_or(&[]) {
+            sections.text(rule.rule)?;
+            if rule.package.get() != REASON_DIRECT {
+                sections.text(rule.package)?;
+            }
+            if rule.right.get() as usize >= self.image.rights.len() {
+                return Err(wrong("a right that is not there"));
+            }
         }
-        Ok(self.string(index.get()))
+        Ok(())
     }
 }
 
-/// Offsets begin at 0, never fall, and end at `length`.
-fn check_offsets(offsets: &[U32], length: usize) -> Result<(), &'static str> {
-    let ends = (offsets.first().map(|first| first.get()), offsets.last().map(|last| last.get() as usize));
-    if ends != (Some(0), Some(length)) {
-        return Err("offsets do not span their section");
+fn begin_rights(sections: &Sections) -> Result<usize, ImageError> {
+    let wrong = |problem| ImageError::new("rights", problem);
+    let rights = sections.count(Section::Rights);
+    if rights > RIGHTS_MAX {
+        return Err(wrong("too many"));
     }
-    if !offsets.is_sorted_by(|left, right| left.get() <= right.get()) {
-        return Err("offsets fall");
+    let obligations: &[ObligationRecord] = sections.elements(Section::Obligations);
+    let level_too_high = |obligation: &ObligationRecord| {
+        obligation.kind.get() == OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL && obligation.value.get() > 4
+    };
+    if obligations.iter().any(level_too_high) {
+        return Err(wrong("an authentication level above 4"));
+    }
+    Ok(rights)
+}
+
+fn begin_asked(sections: &Sections) -> Result<usize, ImageError> {
+    let asked = sections.count(Section::AskedPackages);
+    if asked > ASKED_PACKAGES_MAX { Err(ImageError::new("asked packages", "too many")) } else { Ok(asked) }
+}
+
+fn begin_programs(sections: &Sections) -> Result<usize, ImageError> {
+    let programs = sections.count(Section::Programs);
+    if programs > sections.count(Section::Rights) { Err(ImageError::new("programs", "too many")) } else { Ok(programs) }
+}
+
+fn begin_right_sets(sections: &Sections) -> Result<usize, ImageError> {
+    let sets = right_set_count(sections)?;
+    if sets == 0 { Err(ImageError::new("right sets", "none")) } else { Ok(sets) }
+}
+
+fn begin_directory(sections: &Sections) -> Result<usize, ImageError> {
+    let wrong = |problem| ImageError::new("system user directory", problem);
+    let directory: &[U32] = sections.elements(Section::SystemUserDirectory);
+    check_ends(directory, sections.count(Section::SystemUserIds)).map_err(wrong)?;
+    let buckets = directory.len() - 1;
+    if !buckets.is_power_of_two() || buckets.ilog2() > 32 {
+        return Err(wrong("not a power of two"));
+    }
+    Ok(directory.len())
+}
+
+fn begin_system_columns(sections: &Sections) -> Result<usize, ImageError> {
+    let systems = sections.count(Section::SystemUserSystems);
+    if systems == sections.count(Section::SystemUserIds) {
+        Ok(systems)
+    } else {
+        Err(ImageError::new("system users", "not one system for every system user"))
+    }
+}
+
+fn begin_rows(sections: &Sections) -> Result<usize, ImageError> {
+    let wrong = |problem| ImageError::new("rows", problem);
+    let users = sections.count(Section::SystemUserIds);
+    let (bases, offsets) = (sections.count(Section::RowOffsetBases), sections.count(Section::RowOffsets));
+    if offsets != users + 1 || bases != offsets.div_ceil(ROW_BLOCK) {
+        return Err(wrong("not one run for every system user"));
+    }
+    let offset = |index: usize| {
+        let base = sections.elements::<U32>(Section::RowOffsetBases).get(index / ROW_BLOCK)?.get() as usize;
+        base.checked_add(sections.narrow(Section::RowOffsets, index)?)
+    };
+    if (offset(0), offset(users)) != (Some(0), Some(sections.count(Section::RowParties))) {
+        return Err(wrong("offsets do not span their section"));
+    }
+    Ok(users)
+}
+
+fn begin_row_sets(sections: &Sections) -> Result<usize, ImageError> {
+    let columns = sections.count(Section::RowRightSets);
+    if columns == sections.count(Section::RowParties) {
+        Ok(columns)
+    } else {
+        Err(ImageError::new("rows", "not one right set for every row"))
+    }
+}
+
+fn begin_keys(sections: &Sections) -> Result<usize, ImageError> {
+    let keys = sections.count(Section::Keys);
+    if keys > KEYS_MAX { Err(ImageError::new("keys", "too many")) } else { Ok(keys) }
+}
+
+fn begin_issuers(sections: &Sections) -> Result<usize, ImageError> {
+    let issuers = sections.count(Section::Issuers);
+    if issuers > ISSUERS_MAX { Err(ImageError::new("issuers", "too many")) } else { Ok(issuers) }
+}
+
+fn begin_routes(sections: &Sections) -> Result<usize, ImageError> {
+    let routes = sections.count(Section::Routes);
+    if routes > ROUTES_MAX { Err(ImageError::new("routes", "too many")) } else { Ok(routes) }
+}
+
+fn begin_explain(sections: &Sections) -> Result<usize, ImageError> {
+    if sections.count(Section::ExplainPolicies) > RIGHTS_MAX {
+        return Err(ImageError::new("explanations", "too many"));
+    }
+    // One more, so that policies are looked at where there is no rule.
+    Ok(sections.count(Section::ExplainRules).max(1))
+}
+
+/// Number of right sets; the offsets of their reasons are in order.
+pub(crate) fn right_set_count(sections: &Sections) -> Result<usize, ImageError> {
+    let offsets: &[U32] = sections.elements(Section::RightSetReasonOffsets);
+    if offsets.is_empty() && !sections.has(Section::RightSetBits) {
+        return Ok(0);
+    }
+    check_ends(offsets, sections.count(Section::RightSetReasons))
+        .map_err(|problem| ImageError::new("right sets", problem))?;
+    Ok(offsets.len() - 1)
+}
+
+/// Each of these sets has one reason for each of its bits, and no bit beyond the last.
+pub(crate) fn check_right_sets(sections: &Sections, range: Range<usize>, bits: usize) -> Result<(), ImageError> {
+    let wrong = |problem| ImageError::new("right sets", problem);
+    let words_per_set = bits.div_ceil(64);
+    let words: &[U64] = sections.elements(Section::RightSetBits);
+    let offsets: &[U32] = sections.elements(Section::RightSetReasonOffsets);
+    if offsets.len().saturating_sub(1).checked_mul(words_per_set) != Some(words.len()) {
+        return Err(wrong("not as many bits as sets and rights need"));
+    }
+    for index in range {
+        let set = words.get(index * words_per_set..(index + 1) * words_per_set).ok_or(wrong("cut short"))?;
+        let held: u32 = set.iter().map(|word| word.get().count_ones()).sum();
+        let reasons = match (offsets.get(index), offsets.get(index + 1)) {
+            (Some(start), Some(end)) => end.get().checked_sub(start.get()),
+            _ => None,
+        };
+        if reasons != Some(held) {
+            return Err(wrong("not one reason for every right"));
+        }
+        let beyond = match (bits % 64, set.last()) {
+            (used @ 1.., Some(last)) => last.get() >> used,
+            _ => 0,
+        };
+        if beyond != 0 {
+            return Err(wrong("a bit beyond the last right"));
+        }
+    }
+    Ok(())
+}
+
+/// Names of access packages, or [`REASON_DIRECT`].
+pub(crate) fn check_reasons(sections: &Sections, reasons: &[U32]) -> Result<(), ImageError> {
+    for reason in reasons {
+        if reason.get() != REASON_DIRECT {
+            AccessPackage::from_name(sections.text(*reason)?)
+                .map_err(|_| ImageError::new("right sets", "a reason that is no package"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Systems with their vendor and clients, ascending by id.
+pub(crate) fn check_systems(sections: &Sections, range: Range<usize>) -> Result<(), ImageError> {
+    let wrong = |problem| ImageError::new("systems", problem);
+    let systems: &[SystemRecord] = sections.elements(Section::Systems);
+    let mut last = match range.start.checked_sub(1).and_then(|before| systems.get(before)) {
+        Some(system) => sections.text(system.id)?,
+        None => "",
+    };
+    for system in systems.get(range).ok_or(wrong("cut short"))? {
+        let id = sections.text(system.id)?;
+        SystemId::parse(id).map_err(|_| wrong("not a system id"))?;
+        if id <= last {
+            return Err(wrong("not in ascending order"));
+        }
+        last = id;
+        OrganizationNumber::from_u32(system.vendor.get()).ok_or(wrong("not an organization number"))?;
+        let clients: Option<&[U32]> = sections.run(Section::SystemClients, system.clients);
+        clients.ok_or(wrong("clients outside their section"))?;
     }
     Ok(())
 }

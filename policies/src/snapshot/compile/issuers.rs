@@ -1,0 +1,80 @@
+//! Issuers and their keys.
+
+use zerocopy::little_endian::U16;
+
+use super::Compiler;
+use super::writer::run;
+use crate::snapshot::document::{IssuerDocument, IssuerKindDocument};
+use crate::snapshot::image::check::{ISSUERS_MAX, KEYS_MAX};
+use crate::snapshot::layout::{IssuerRecord, KeyRecord, Section};
+use crate::token::VerificationKey;
+
+impl Compiler<'_> {
+    pub(super) fn issuers(&mut self) {
+        let mut issuers: Vec<(usize, &IssuerDocument)> = self.document.issuers.iter().enumerate().collect();
+        issuers.sort_by(|left, right| left.1.issuer.cmp(&right.1.issuer));
+        for pair in issuers.windows(2) {
+            if let [(_, left), (position, right)] = pair
+                && left.issuer == right.issuer
+            {
+                self.error(
+                    format!("/issuers/{position}"),
+                    "issuer_twice",
+                    format!("issuer `{}` is there twice", right.issuer),
+                );
+            }
+        }
+        if issuers.len() > ISSUERS_MAX {
+            self.error("/issuers".to_owned(), "too_many_issuers", "a snapshot holds at most 64 issuers");
+        }
+        let (mut records, mut key_records, mut key_bytes) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, issuer) in issuers {
+            let path = format!("/issuers/{position}");
+            if issuer.issuer.is_empty() {
+                self.error(path.clone(), "issuer_empty", "an issuer has a name");
+            }
+            if issuer.authentication_level > 4 {
+                self.error(path.clone(), "authentication_level", "an authentication level is 0 to 4");
+            }
+            let first = key_records.len();
+            for key in self.keys(issuer, &path) {
+                let start = key_bytes.len();
+                key_bytes.extend_from_slice(key.spki_der());
+                let kid = self.strings.intern(key.kid());
+                key_records.push(KeyRecord { kid, spki: run(start, key.spki_der().len()) });
+            }
+            records.push(IssuerRecord {
+                issuer: self.strings.intern(&issuer.issuer),
+                kind: match issuer.kind {
+                    IssuerKindDocument::Maskinporten => 1,
+                    IssuerKindDocument::Altinn => 2,
+                },
+                authentication_level: issuer.authentication_level,
+                reserved: U16::ZERO,
+                keys: run(first, key_records.len() - first),
+            });
+        }
+        if key_records.len() > KEYS_MAX {
+            self.error("/issuers".to_owned(), "too_many_keys", "a snapshot holds at most 1024 keys");
+        }
+        self.writer.records(Section::Issuers, &records);
+        self.writer.records(Section::Keys, &key_records);
+        self.writer.records(Section::KeyBytes, &key_bytes);
+    }
+
+    fn keys(&mut self, issuer: &IssuerDocument, path: &str) -> Vec<VerificationKey> {
+        let mut keys: Vec<VerificationKey> = Vec::new();
+        for (position, jwk) in issuer.keys.iter().enumerate() {
+            let path = format!("{path}/keys/{position}");
+            match VerificationKey::from_jwk(jwk) {
+                Ok(key) if keys.iter().any(|known| known.kid() == key.kid()) => {
+                    self.error(path, "key_twice", format!("key id `{}` is there twice", key.kid()));
+                }
+                Ok(key) => keys.push(key),
+                Err(error) => self.error(path, error.code(), error.to_string()),
+            }
+        }
+        keys.sort_by(|left, right| left.kid().cmp(right.kid()));
+        keys
+    }
+}
