@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("requests", &["parties", "resources", "system_users", "systems"]),
     ("gateways", &["resources"]),
     ("decisions", &["parties", "resources", "system_users"]),
-    ("snapshots", &["gateways", "issuers", "resources", "system_users", "systems"]),
+    ("snapshots", &["gateways", "issuers", "parties", "resources", "systems"]),
 ];
 
 fn sources(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -80,19 +80,6 @@ pub(super) async fn live_of_owner(
     rows.into_iter().map(system_user).collect()
 }
 
-/// All live system users, and those withdrawn after `withdrawn_after`, by id.
-pub(crate) async fn live_or_withdrawn_after(
-    connection: &mut SqliteConnection,
-    withdrawn_after: Timestamp,
-) -> Result<Vec<SystemUser>, sqlx::Error> {
-    let rows: Vec<SystemUserRow> =
-        sqlx::query_as("SELECT * FROM system_user WHERE withdrawn_at IS NULL OR withdrawn_at > ? ORDER BY id")
-            .bind(withdrawn_after.unix_millis())
-            .fetch_all(connection)
-            .await?;
-    rows.into_iter().map(system_user).collect()
-}
-
 /// What the system user holds, one delegation per party; a withdrawn one's last delegations.
 pub(crate) async fn delegations(
     connection: &mut SqliteConnection,
@@ -151,23 +138,6 @@ pub(crate) async fn live_delegations(
     )
     .bind(&ids)
     .bind(&parties)
-    .fetch_all(connection)
-    .await?;
-    held(rights, packages)
-}
-
-/// What all system users hold, withdrawn ones included.
-pub(crate) async fn all_delegations(
-    connection: &mut SqliteConnection,
-) -> Result<BTreeMap<SystemUserId, Vec<Delegation>>, sqlx::Error> {
-    let rights: Vec<RightRow> = sqlx::query_as(
-        "SELECT system_user, party, resource, action FROM delegated_right ORDER BY system_user, party, position",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let packages: Vec<PackageRow> = sqlx::query_as(
-        "SELECT system_user, party, package FROM delegated_access_package ORDER BY system_user, party, position",
-    )
     .fetch_all(connection)
     .await?;
     held(rights, packages)
