@@ -6,7 +6,7 @@
 //! Nothing recurses on input, and a decision that needs too many steps is Indeterminate.
 //!
 //! [`ResourcePolicy`] is what the policy of a resource means for system users at a gateway: rules of actions and access
-//! packages where that is proven to be all, and otherwise the policy itself, evaluated for every call. The linter finds what
+//! packages where that is proven to be all, and otherwise the policy itself, evaluated for every call. [`lint`] finds what
 //! is not meant as it is written.
 
 mod altinn;
@@ -19,6 +19,7 @@ mod functions;
 mod gateway;
 mod image;
 pub mod json_profile;
+pub mod lint;
 mod parse;
 mod program;
 pub mod request;

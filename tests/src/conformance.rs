@@ -129,44 +129,4 @@ fn file_name(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: &str = r#"<Policy xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17" PolicyId="p" Version="1.0" RuleCombiningAlgId="urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-overrides"><Target/><Rule RuleId="r" Effect="Permit"/></Policy>"#;
-
-    /// One suite of four cases: equal, different, rightly refused, not understood.
-    #[test]
-    fn a_suite_is_counted_and_nothing_is_skipped() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let write = |case: &str, files: &[(&str, &str)]| -> Result<()> {
-            let case = folder.path().join("own-suite").join(case);
-            std::fs::create_dir_all(&case)?;
-            files.iter().try_for_each(|(name, text)| Ok(std::fs::write(case.join(name), text)?))
-        };
-        let request = r#"{"Request":{"Action":{"Attribute":{"AttributeId":"a","Value":"b"}}}}"#;
-        let response = |decision: &str| {
-            format!(
-                "\u{feff}{{\"Response\":[{{\"decision\":\"{decision}\",\"Status\":{{\"StatusCode\":{{\"Value\":\"urn:oasis:names:tc:xacml:1.0:status:ok\"}},}},}}]}}"
-            )
-        };
-        let decides = r#"{"expect":{"status":["ok"]}}"#;
-        let (permit, deny) = (response("Permit"), response("Deny"));
-        for (case, answer) in [("equal", &permit), ("different", &deny)] {
-            write(
-                case,
-                &[("case.json", decides), ("policy.xml", POLICY), ("request.json", request), ("response.json", answer)],
-            )?;
-        }
-        write("refused", &[("case.json", r#"{"expect":{"result":"invalid-policy"}}"#), ("policy.xml", "<Policy/>")])?;
-        write("unknown", &[("case.json", r#"{"expect":{"result":"surprise"}}"#), ("policy.xml", POLICY)])?;
-        let reports = run(&[folder.path().to_owned()], None)?;
-        let [report] = reports.as_slice() else { bail!("{} suites", reports.len()) };
-        assert_eq!((report.name.as_str(), report.equal), ("own-suite", 2));
-        assert_eq!(report.different.keys().collect::<Vec<_>>(), ["different", "unknown"]);
-        assert!(report.to_string().starts_with("own-suite: 4 cases, 2 equal, 2 different\n"));
-        let one = run(&[folder.path().join("own-suite/equal")], None)?;
-        assert_eq!(one.first().map(|report| report.equal), Some(1));
-        assert!(run(&[folder.path().join("own-suite/equal/none")], None).is_err());
-        Ok(())
-    }
-}
+mod tests;

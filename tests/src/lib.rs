@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod envoy;
 pub mod http;
 pub mod maskinporten;
+pub mod policytest;
 pub mod process;
 #[cfg(feature = "wasmtime-host")]
 pub mod proxy_host;

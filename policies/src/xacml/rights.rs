@@ -22,11 +22,9 @@ use super::validity::check_resource_policy;
 use super::{CompiledPolicy, PolicyError, Semantics};
 use crate::id::{AccessPackage, ActionId, ResourceId};
 
-pub(crate) use project::matches;
-pub(crate) use vocabulary::{APP, APP_OWNER};
-
-use project::project;
-use vocabulary::Resource;
+pub(crate) use literals::compared;
+pub(crate) use project::{ProjectedRule, Projection, algorithm, category_of, matches, project};
+pub(crate) use vocabulary::{Resource, TextComparison};
 
 /// Longest policy that is read, in bytes.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;
@@ -239,6 +237,6 @@ impl From<PolicyError> for XacmlError {
 }
 
 #[cfg(test)]
-mod generated;
+pub(crate) mod generated;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 
 use super::PolicyError;
 use super::ast::{Attribute, Literal, PolicyDocument, PolicyElement, Rule};
-use super::rights::{APP, APP_OWNER, matches};
+use super::rights::matches;
 use crate::id::ResourceId;
 use crate::urn;
 
@@ -21,22 +21,45 @@ pub fn check_resource_policy(document: &PolicyDocument, resource: &ResourceId) -
         }
     };
     for rule in &policy.rules {
-        let named: Vec<_> = values(rule, urn::RESOURCE).collect();
-        let is_other = |literal: &&&Literal| !literal.text.trim().eq_ignore_ascii_case(resource.as_str());
-        if let Some(other) = named.iter().find(is_other) {
-            let message = format!("rule `{}` is for the resource `{}`, not `{resource}`", rule.id, other.text.trim());
-            return Err(refuse(other.line, "resource_other", message, "name the resource that the policy is for"));
-        }
-        if named.is_empty() && !names_app(rule, resource) {
-            let message = format!("rule `{}` is without reference to registry resource id `{resource}`", rule.id);
-            return Err(refuse(rule.line, "resource_missing", message, "name the resource in the rule's target"));
-        }
+        check_rule(rule, resource).map_err(|wrong| refuse(wrong.line, wrong.code, wrong.message, wrong.cure))?;
+    }
+    Ok(())
+}
+
+/// What is wrong with a rule.
+#[derive(Debug)]
+pub(crate) struct WrongRule {
+    pub(crate) line: u32,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) cure: &'static str,
+}
+
+/// Checks a rule of the policy of a resource.
+pub(crate) fn check_rule(rule: &Rule, resource: &ResourceId) -> Result<(), WrongRule> {
+    let named: Vec<_> = values(rule, urn::RESOURCE).collect();
+    let is_other = |literal: &&&Literal| !literal.text.trim().eq_ignore_ascii_case(resource.as_str());
+    if let Some(other) = named.iter().find(is_other) {
+        return Err(WrongRule {
+            line: other.line,
+            code: "resource_other",
+            message: format!("rule `{}` is for the resource `{}`, not `{resource}`", rule.id, other.text.trim()),
+            cure: "name the resource that the policy is for",
+        });
+    }
+    if named.is_empty() && !is_app_of(rule, resource) {
+        return Err(WrongRule {
+            line: rule.line,
+            code: "resource_missing",
+            message: format!("rule `{}` is without reference to registry resource id `{resource}`", rule.id),
+            cure: "name the resource in the rule's target",
+        });
     }
     Ok(())
 }
 
 /// Whether a rule names the owner and the app that the resource's id is made of, and no others.
-fn names_app(rule: &Rule, resource: &ResourceId) -> bool {
+pub(crate) fn is_app_of(rule: &Rule, resource: &ResourceId) -> bool {
     let Some((owner, app)) = resource.as_str().strip_prefix("app_").and_then(|rest| rest.split_once('_')) else {
         return false;
     };
@@ -44,7 +67,7 @@ fn names_app(rule: &Rule, resource: &ResourceId) -> bool {
         let mut named = values(rule, attribute).peekable();
         named.peek().is_some() && named.all(|literal| literal.text.trim().eq_ignore_ascii_case(expected))
     };
-    all_are(APP_OWNER, owner) && all_are(APP, app)
+    all_are(urn::APP_OWNER, owner) && all_are(urn::APP, app)
 }
 
 /// What a rule's target says about an attribute of the resource.

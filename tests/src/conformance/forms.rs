@@ -10,10 +10,10 @@ use std::path::Path;
 use anyhow::Result;
 use policies::id::{AccessPackage, ActionId, ResourceId};
 use policies::urn;
-use policies::xacml::ast::{AllOf, AnyOf, Attribute, PolicyDocument, PolicyElement};
+use policies::xacml::lint::resource_of;
 use policies::xacml::request::{Category, Request, RequestAttribute, RequestValue};
-use policies::xacml::response::{Decision, DecisionResult};
-use policies::xacml::{CompiledPolicy, Environment, ResourcePolicy, RightsForm, Semantics};
+use policies::xacml::response::{Decision, Notice};
+use policies::xacml::{CompiledPolicy, Environment, GatewayAttributes, ResourcePolicy, RightsForm, Semantics};
 
 use super::case;
 
@@ -22,6 +22,10 @@ const CALLS_MAX: usize = 400;
 /// Sets of packages drawn for each action, besides none, each single one and all.
 const SETS_DRAWN: usize = 12;
 const STRING: &str = "http://www.w3.org/2001/XMLSchema#string";
+
+/// Who calls, and for whom.
+const SYSTEM_USER: &str = "f950ddae-06c3-4b57-b940-702417a90df0";
+const PARTY: &str = "310247049";
 
 /// What came of the policies of one suite.
 #[derive(Debug, Default)]
@@ -78,7 +82,7 @@ impl FormsReport {
                 for call in calls(&read) {
                     self.requests += 1;
                     let (by_rules, by_policy) = (by_rules(&read, &call), by_policy(&policy, &resource, &call));
-                    if by_rules != by_policy {
+                    if by_rules != by_policy || by_policy != at_gateway(&policy, &resource, &call) {
                         self.different += 1;
                         let Call { action, held, delegated } = call;
                         let held: Vec<_> = held.iter().map(AccessPackage::name).collect();
@@ -106,24 +110,6 @@ impl fmt::Display for FormsReport {
         }
         Ok(())
     }
-}
-
-/// The one resource that a policy names.
-fn resource_of(document: &PolicyDocument) -> Option<ResourceId> {
-    let PolicyElement::Policy(policy) = &document.root else { return None };
-    let named = |wanted: &str| {
-        let all_ofs = policy.rules.iter().flat_map(|rule| &rule.target.0).flat_map(|AnyOf(all_ofs)| all_ofs);
-        let values = all_ofs.flat_map(|AllOf(matches)| matches).filter_map(|one| match &one.attribute {
-            Attribute::Designator(found) if found.category == urn::CATEGORY_RESOURCE && found.id == wanted => {
-                Some(one.literal.text.trim().to_owned())
-            }
-            _ => None,
-        });
-        let values: BTreeSet<_> = values.collect();
-        values.into_iter().next()
-    };
-    let app = || Some(format!("app_{}_{}", named("urn:altinn:org")?, named("urn:altinn:app")?));
-    ResourceId::parse(&named(urn::RESOURCE).or_else(app)?).ok()
 }
 
 /// Every action that the policy names and one that it does not, with sets of packages that it names and of others.
@@ -167,22 +153,46 @@ fn by_rules(read: &ResourcePolicy, call: &Call) -> Outcome {
 }
 
 fn by_policy(policy: &CompiledPolicy, resource: &ResourceId, call: &Call) -> Outcome {
-    let environment = Environment::at(policies::Timestamp::from_unix_seconds(case::NOW_SECONDS));
-    let response = policy.decide(&request(resource, call), environment);
+    let response = policy.decide(&request(resource, call), environment());
     match response.results.as_slice() {
-        [result] if result.decision == Decision::Permit => {
-            let (level, unknown) = demanded(result);
+        [result] => outcome(result.decision, &result.obligations, call),
+        _ => outcome(Decision::Indeterminate, &[], call),
+    }
+}
+
+/// The same, as gateways evaluate: without a request.
+fn at_gateway(policy: &CompiledPolicy, resource: &ResourceId, call: &Call) -> Outcome {
+    let held: Vec<_> = call.held.iter().map(AccessPackage::name).collect();
+    let known = GatewayAttributes {
+        system_user: SYSTEM_USER,
+        access_packages: &held,
+        resource: resource.as_str(),
+        party_organization: PARTY,
+        action: call.action.as_str(),
+    };
+    let decided = policy.decide_attributes(&known, environment());
+    outcome(decided.decision, &decided.obligations, call)
+}
+
+fn environment() -> Environment {
+    Environment::at(policies::Timestamp::from_unix_seconds(case::NOW_SECONDS))
+}
+
+fn outcome(decision: Decision, obligations: &[Notice], call: &Call) -> Outcome {
+    match decision {
+        Decision::Permit => {
+            let (level, unknown) = demanded(obligations);
             (true, level, unknown)
         }
-        [result] if result.decision == Decision::NotApplicable => (call.delegated, 0, BTreeSet::new()),
-        _ => (false, 0, BTreeSet::new()),
+        Decision::NotApplicable => (call.delegated, 0, BTreeSet::new()),
+        Decision::Deny | Decision::Indeterminate => (false, 0, BTreeSet::new()),
     }
 }
 
 /// What the obligations of a Permit demand.
-fn demanded(result: &DecisionResult) -> (u8, BTreeSet<String>) {
+fn demanded(obligations: &[Notice]) -> (u8, BTreeSet<String>) {
     let (mut level, mut unknown) = (0, BTreeSet::new());
-    for notice in &result.obligations {
+    for notice in obligations {
         let mut known = !notice.assignments.is_empty();
         for assignment in &notice.assignments {
             match assignment.category.as_deref() {
@@ -208,16 +218,16 @@ fn request(resource: &ResourceId, call: &Call) -> Request {
         ..RequestAttribute::default()
     };
     let category = |category: &str, attributes| Category { category: category.to_owned(), id: None, attributes };
-    let mut subject = vec![attribute(urn::SYSTEM_USER_UUID, "f950ddae-06c3-4b57-b940-702417a90df0")];
+    let mut subject = vec![attribute(urn::SYSTEM_USER_UUID, SYSTEM_USER)];
     subject.extend(call.held.iter().map(|package| attribute(urn::ACCESS_PACKAGE, package.name())));
     let mut about = vec![attribute(urn::RESOURCE, resource.as_str())];
     if let Some((owner, app)) = resource.as_str().strip_prefix("app_").and_then(|rest| rest.split_once('_')) {
-        about.extend([attribute("urn:altinn:org", owner), attribute("urn:altinn:app", app)]);
+        about.extend([attribute(urn::APP_OWNER, owner), attribute(urn::APP, app)]);
     }
     about.extend([
         attribute("urn:altinn:partyid", "50001337"),
         attribute("urn:altinn:party:uuid", "0b6bd9ec-8f5b-4b0a-8a2b-0c4e6c1c3f11"),
-        attribute(urn::ORGANIZATION_NUMBER, "310247049"),
+        attribute(urn::ORGANIZATION_NUMBER, PARTY),
     ]);
     let categories = vec![
         category(urn::CATEGORY_SUBJECT, subject),

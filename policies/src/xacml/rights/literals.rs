@@ -45,7 +45,7 @@ fn named<'a>(policy: &'a Policy, semantics: Semantics, wanted: Known<'_>) -> Vec
     in_targets.chain(in_conditions).collect()
 }
 
-/// What the policy's conditions bring together, one for each function that is not logical.
+/// What conditions bring together, one for each function that is not logical.
 pub(crate) fn compared(policy: &Policy) -> Vec<Together<'_>> {
     let variables: BTreeMap<&str, &Expression> =
         policy.variables.iter().map(|variable| (variable.id.as_str(), &variable.expression)).collect();

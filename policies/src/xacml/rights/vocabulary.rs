@@ -9,18 +9,13 @@ use crate::xacml::ast::{Designator, Match};
 use crate::xacml::request::CATEGORY_ENVIRONMENT;
 use crate::xacml::value::DataType;
 
-/// Resource attribute with the code of the service owner.
-pub(crate) const APP_OWNER: &str = "urn:altinn:org";
-/// Resource attribute with the name of the app.
-pub(crate) const APP: &str = "urn:altinn:app";
-
 /// Attributes of the resource that differ from call to call: who is acted for. Identity numbers and older names are
 /// counted in, so that they are never taken for absent.
 const PARTY_ATTRIBUTES: [&str; 6] = [
     "urn:altinn:partyid",
     "urn:altinn:party:uuid",
     urn::ORGANIZATION_NUMBER,
-    "urn:altinn:organizationnumber",
+    urn::OLD_ORGANIZATION_NUMBER,
     "urn:altinn:person:identifier-no",
     "urn:altinn:ssn",
 ];
@@ -73,14 +68,25 @@ impl Resource {
         Self(None)
     }
 
+    /// Its attributes; none if it is not known.
+    pub(crate) fn attributes(&self) -> Vec<(&'static str, String)> {
+        let Some(names) = &self.0 else { return Vec::new() };
+        let app = names.app.iter().flat_map(|(owner, app)| [(urn::APP_OWNER, owner.clone()), (urn::APP, app.clone())]);
+        [(urn::RESOURCE, names.id.clone())].into_iter().chain(app).collect()
+    }
+
     fn known(&self, id: &str) -> Known<'_> {
         let Some(names) = &self.0 else {
-            return if [urn::RESOURCE, APP_OWNER, APP].contains(&id) { Known::IsAsked } else { Known::Absent };
+            return if [urn::RESOURCE, urn::APP_OWNER, urn::APP].contains(&id) {
+                Known::IsAsked
+            } else {
+                Known::Absent
+            };
         };
         match (id, &names.app) {
             (urn::RESOURCE, _) => Known::Is(&names.id),
-            (APP_OWNER, Some((owner, _))) => Known::Is(owner),
-            (APP, Some((_, app))) => Known::Is(app),
+            (urn::APP_OWNER, Some((owner, _))) => Known::Is(owner),
+            (urn::APP, Some((_, app))) => Known::Is(app),
             _ => Known::Absent,
         }
     }
