@@ -217,6 +217,8 @@ impl Case {
             not_after_seconds: Publication::an_hour(),
             provider: None,
             key: Publication::snapshot_key(),
+            delta: false,
+            gap: false,
             damage: None,
             refused: None,
         }]
