@@ -2,11 +2,12 @@
 //!
 //! [`publish`] follows the revision: per provider it reads what has changed ([`callers`], [`build`]) and lets [`line`]
 //! make a delta of it, or a base where a delta cannot say it. A piece is signed ([`signing_key`]), taken over as a gateway
-//! would, stored, and only then shown to the held polls of [`feed`]. [`publications`] is what is published now. Nothing
-//! here changes another slice's tables.
+//! would, stored, and only then shown to the held polls of [`feed`]. [`publications`] is what is published now;
+//! [`explain`] says why it permits or refuses. Nothing here changes another slice's tables.
 
 mod build;
 mod callers;
+mod explain;
 mod feed;
 mod keys;
 mod line;
@@ -16,7 +17,7 @@ mod signing_key;
 mod store;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::state::AppState;
 
@@ -26,7 +27,9 @@ pub(crate) use signing_key::SigningKey;
 
 /// Everything but the feed.
 pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/portvakt/v1/snapshot-keys", get(keys::handler))
+    Router::new()
+        .route("/portvakt/v1/snapshot-keys", get(keys::handler))
+        .route("/portvakt/v1/providers/{provider}/explain", post(explain::handler))
 }
 
 /// The feed, apart because its answers are held.

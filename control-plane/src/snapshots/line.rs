@@ -18,7 +18,7 @@ use policies::{PolicySet, PolicyTrouble, Timestamp};
 
 use super::build::Base;
 use super::callers::SubUnits;
-use super::publications::Published;
+use super::publications::{Published, SharedPolicy};
 use super::store;
 use crate::state::AppState;
 use crate::store::Revision;
@@ -34,7 +34,7 @@ const CHANGES_MAX: usize = 50_000;
 #[derive(Debug)]
 pub(super) struct Line {
     provider: ProviderId,
-    policy: PolicySet,
+    policy: SharedPolicy,
     published: Option<Published>,
     /// What the last piece was made with; `None` after a restart.
     pub(super) settings: Option<Arc<SnapshotSettings>>,
@@ -53,7 +53,7 @@ impl Line {
     pub(super) fn new(provider: ProviderId) -> Self {
         Self {
             provider,
-            policy: PolicySet::deny_all(PolicyTrouble::Missing),
+            policy: SharedPolicy::new(PolicySet::deny_all(PolicyTrouble::Missing)),
             published: None,
             settings: None,
             sub_units: None,
@@ -66,7 +66,7 @@ impl Line {
         let mut line = Self::new(stored.provider);
         let body = std::iter::once(&stored.base).chain(stored.deltas.iter().map(|(_, piece)| piece));
         line.take(state, body.map(Vec::as_slice).collect::<Vec<_>>().concat())?;
-        let manifest = line.policy.manifest().ok_or(SnapshotError::Manifest)?.clone();
+        let manifest = line.policy.read().manifest().ok_or(SnapshotError::Manifest)?.clone();
         line.synced = Some(Revision::from_u64(manifest.revision));
         let deltas = stored.deltas.into_iter().map(|(version, piece)| (version, Bytes::from(piece))).collect();
         line.published = Some(Published { manifest, base: Bytes::from(stored.base), deltas });
@@ -81,7 +81,7 @@ impl Line {
         self.published.as_ref()
     }
 
-    pub(super) fn policy(&self) -> &PolicySet {
+    pub(super) fn policy(&self) -> &SharedPolicy {
         &self.policy
     }
 
@@ -93,7 +93,7 @@ impl Line {
 
     /// So much has changed that a new base saves gateways work.
     pub(super) fn is_long(&self) -> bool {
-        self.policy.changes_since_base() >= CHANGES_MAX
+        self.policy.read().changes_since_base() >= CHANGES_MAX
             || self.published.as_ref().is_some_and(|published| {
                 published.deltas.len() >= DELTAS_MAX || published.delta_bytes() >= DELTA_BYTES_MAX
             })
@@ -140,7 +140,7 @@ impl Line {
         let manifest = Manifest::new(
             self.provider.clone(),
             SnapshotVersion { epoch: state.publications.epoch(), version: self.next_version(state) },
-            self.policy.manifest().map_or(0, |manifest| manifest.version.version),
+            self.policy.read().manifest().map_or(0, |manifest| manifest.version.version),
             base_revision.as_u64(),
             state.clock.now(),
             state.clock.now().plus_seconds(state.settings.snapshot_validity_s),
@@ -183,14 +183,16 @@ impl Line {
         revision: Revision,
     ) -> anyhow::Result<Option<(Manifest, Bytes)>> {
         let now = state.clock.now();
-        let delta = settings.delta(changed, &self.policy)?;
+        let delta = settings.delta(changed, &self.policy.read())?;
         let is_fresh = self.published.as_ref().is_some_and(|published| !published.is_past_half_life(now));
         if delta.is_empty && is_fresh {
             return Ok(None);
         }
+        let version = self.next_version(state);
+        let current = self.policy.read().manifest().cloned().context("there is no base")?;
         let manifest = Manifest::of_delta(
-            self.policy.manifest().context("there is no base")?,
-            self.next_version(state),
+            &current,
+            version,
             revision.as_u64(),
             now,
             now.plus_seconds(state.settings.snapshot_validity_s),
@@ -213,6 +215,7 @@ impl Line {
                 && before.take(state, published.since(None).to_vec()).is_ok()
             {
                 self.policy = before.policy;
+                state.publications.announce(published.clone(), self.policy.clone());
                 self.published = Some(published);
             }
             return Err(error.into());
@@ -233,7 +236,7 @@ impl Line {
             snapshot.deltas = published.deltas.len(),
             "published"
         );
-        state.publications.announce(published.clone());
+        state.publications.announce(published.clone(), self.policy.clone());
         self.published = Some(published);
         Ok(())
     }
@@ -241,13 +244,13 @@ impl Line {
     /// Takes a body over as a gateway would.
     fn take(&mut self, state: &AppState, body: Vec<u8>) -> Result<(), SnapshotError> {
         let keys = [state.publications.signing_key().pinned().clone()];
-        self.policy.update(body, &keys, &self.provider, state.clock.now(), &PureRust)
+        self.policy.write().update(body, &keys, &self.provider, state.clock.now(), &PureRust)
     }
 
     /// Above the last one, and at least the seconds since 1970: a database restored from an older copy does not know the
     /// last versions, and must not give them to something else.
     fn next_version(&self, state: &AppState) -> u64 {
-        let own = self.policy.manifest().map_or(0, |manifest| manifest.version.version);
+        let own = self.policy.read().manifest().map_or(0, |manifest| manifest.version.version);
         next_version(state.publications.last_version(&self.provider).max(own), state.clock.now())
     }
 }

@@ -1,12 +1,12 @@
 //! What is published now, per provider; shared by the publisher, which writes, and the held polls, which wait.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use axum::body::Bytes;
-use policies::Timestamp;
 use policies::id::ProviderId;
 use policies::snapshot::{Manifest, SnapshotVersion};
+use policies::{PolicySet, Timestamp};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
@@ -72,12 +72,32 @@ pub(crate) struct PublishFailure {
     pub(crate) since: Timestamp,
 }
 
+/// A policy that the publisher changes and others look at.
+#[derive(Debug, Clone)]
+pub(super) struct SharedPolicy(Arc<RwLock<PolicySet>>);
+
+impl SharedPolicy {
+    pub(super) fn new(policy: PolicySet) -> Self {
+        Self(Arc::new(RwLock::new(policy)))
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, PolicySet> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, PolicySet> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// All that is published.
 #[derive(Debug)]
 pub(crate) struct Publications {
     signing_key: SigningKey,
     epoch: u64,
     current: RwLock<BTreeMap<ProviderId, watch::Sender<Option<Arc<Published>>>>>,
+    /// What gateways enforce once they have taken over what is published.
+    policies: RwLock<BTreeMap<ProviderId, SharedPolicy>>,
     /// Last version ever published, which the next must exceed.
     last_versions: Mutex<BTreeMap<ProviderId, u64>>,
     failures: Mutex<BTreeMap<ProviderId, PublishFailure>>,
@@ -95,6 +115,7 @@ impl Publications {
             signing_key,
             epoch,
             current: RwLock::default(),
+            policies: RwLock::default(),
             last_versions: Mutex::default(),
             failures: Mutex::default(),
             overtaken: Notify::new(),
@@ -126,9 +147,15 @@ impl Publications {
         current.values().filter_map(|sender| sender.borrow().clone()).collect()
     }
 
-    /// Shows a snapshot to all who follow.
-    pub(super) fn announce(&self, published: Published) {
+    /// What the provider's gateways enforce; `None` until something is published.
+    pub(super) fn policy(&self, provider: &ProviderId) -> Option<SharedPolicy> {
+        self.policies.read().unwrap_or_else(PoisonError::into_inner).get(provider).cloned()
+    }
+
+    /// Shows a snapshot to all who follow, and the policy that it comes to.
+    pub(super) fn announce(&self, published: Published, policy: SharedPolicy) {
         let provider = published.manifest.provider.clone();
+        self.policies.write().unwrap_or_else(PoisonError::into_inner).insert(provider.clone(), policy);
         self.exceed(&provider, published.version().version);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         current.entry(provider).or_default().send_replace(Some(Arc::new(published)));

@@ -58,7 +58,9 @@ pub(crate) async fn restore(state: &AppState) -> anyhow::Result<()> {
         publications.exceed(&provider, version.version);
         match Line::restore(state, stored) {
             Ok(line) => {
-                line.published().into_iter().for_each(|published| publications.announce(published.clone()));
+                if let Some(published) = line.published() {
+                    publications.announce(published.clone(), line.policy().clone());
+                }
                 publications.keep_restored(line);
             }
             Err(error) => tracing::warn!(
@@ -249,7 +251,7 @@ async fn changed(
     let mut others = BTreeSet::new();
     if now.millis_since(provider.withdrawals_seen_at) >= WITHDRAWALS_S * 1000 {
         provider.withdrawals_seen_at = now;
-        others.extend(provider.line.policy().withdrawn());
+        others.extend(provider.line.policy().read().withdrawn());
     }
     match &provider.line.sub_units {
         Some(known) if known == sub_units => {}

@@ -355,6 +355,10 @@ impl Manifest {
             image_bytes: record.image_bytes.get(),
             chunk_hashes: hashes.to_vec(),
         };
+        let leads_on = (manifest.base_version..manifest.version.version).contains(&manifest.previous_version);
+        if manifest.is_delta() && !leads_on {
+            return Err(SnapshotError::Manifest);
+        }
         Ok((manifest, rest))
     }
 

@@ -197,8 +197,7 @@ impl PolicySet {
             deltas.push((manifest, piece));
         }
         while let Some((manifest, piece)) = deltas.pop() {
-            let current = next.as_ref().unwrap_or(self).manifest();
-            if current.is_some_and(|current| is_behind(&manifest, current)) {
+            if next.as_ref().unwrap_or(self).has(&manifest) {
                 check_copy(&piece, keys, provider, now, signatures)?;
             } else if manifest.is_delta() {
                 next.as_mut().unwrap_or(self).apply_whatever_its_end(&piece, keys, provider, now, signatures)?;
@@ -212,6 +211,16 @@ impl PolicySet {
             is_changed = true;
         }
         if is_changed { Ok(()) } else { Err(SnapshotError::InForce) }
+    }
+
+    /// The piece is in force already: the base, or one of the deltas to it.
+    fn has(&self, piece: &Manifest) -> bool {
+        let (Some(base), Some(last)) = (self.base(), self.manifest()) else { return false };
+        if !piece.is_delta() {
+            return piece == base;
+        }
+        let is_of_line = piece.version.epoch == last.version.epoch && piece.base_version == last.base_version;
+        is_of_line && (piece.version < last.version || piece == last)
     }
 
     /// Takes a delta over, whole or not at all.
@@ -235,13 +244,6 @@ impl PolicySet {
         current.apply(delta, manifest);
         Ok(())
     }
-}
-
-/// The piece is at most as new as what is in force, and of its line.
-fn is_behind(piece: &Manifest, current: &Manifest) -> bool {
-    piece.version.epoch == current.version.epoch
-        && piece.base_version == current.base_version
-        && piece.version <= current.version
 }
 
 /// A copy of what is in force is still what was signed.
