@@ -69,13 +69,14 @@ fn decide_with<'token>(
 /// The most specific route that takes the call. Where a still more specific one would take it on a server that ignores
 /// letter case or a trailing slash, it is not clear which right the call needs.
 fn find_route<'a>(enforced: &'a Enforced, call: &ApiCall) -> Result<&'a ApiRoute, DenialReason> {
-    let routes = enforced.routes();
-    let position = routes.iter().position(|route| route.matches(call)).ok_or(DenialReason::NoRoute)?;
-    let (more_specific, rest) = routes.split_at(position);
-    if more_specific.iter().any(|route| route.nearly_matches(call)) {
-        return Err(CallError::PathAmbiguous.into());
+    let mut is_near = false;
+    for route in enforced.routes().candidates(call) {
+        if route.matches(call) {
+            return if is_near { Err(CallError::PathAmbiguous.into()) } else { Ok(route) };
+        }
+        is_near |= route.nearly_matches(call);
     }
-    rest.first().ok_or(DenialReason::NoRoute)
+    Err(DenialReason::NoRoute)
 }
 
 fn deny(reason: impl Into<DenialReason>) -> Decision {
@@ -124,7 +125,8 @@ fn decide(
         system_user: claim.id,
         owner: claim.owner,
         party,
-        system: subject.system,
+        // A loaded image has checked the id.
+        system: SystemId::parse(subject.system).map_err(|_| refused(DenialReason::SystemMismatch))?,
         vendor: subject.vendor,
         client: subject.client,
         right: right.clone(),
@@ -180,7 +182,7 @@ fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Bo
 /// A system user that is what its token says it is.
 struct Subject<'a> {
     user: ActiveUser<'a>,
-    system: SystemId,
+    system: &'a str,
     vendor: OrganizationNumber,
     client: MaskinportenClientId,
 }
@@ -201,15 +203,14 @@ fn subject<'a>(
         return Err(DenialReason::OwnerMismatch);
     }
     let known = user.system().ok_or(DenialReason::SystemMismatch)?;
-    let system = SystemId::parse(known.id()).map_err(|_| DenialReason::SystemMismatch)?;
-    if claim.system.as_ref().is_some_and(|named| *named != system) {
+    if claim.system.as_ref().is_some_and(|named| named.as_str() != known.id()) {
         return Err(DenialReason::SystemMismatch);
     }
     let vendor = token.consumer().filter(|vendor| vendor.as_u32() == known.vendor());
-    let client = token.client_id().filter(|client| known.has_client(&client.folded()));
+    let client = token.client_id().filter(|client| known.has_client(client.as_str()));
     Ok(Subject {
         user,
-        system,
+        system: known.id(),
         vendor: vendor.ok_or(DenialReason::VendorMismatch)?,
         client: client.cloned().ok_or(DenialReason::ClientMismatch)?,
     })

@@ -239,6 +239,10 @@ fn canonical_segment(part: &str) -> Result<String, CallError> {
     if !part.bytes().all(raw) {
         return Err(CallError::PathAmbiguous);
     }
+    // Most segments have nothing to decode; what is left of the checks is the dots.
+    if !part.contains('%') {
+        return if part == "." || part == ".." { Err(CallError::PathAmbiguous) } else { Ok(part.to_owned()) };
+    }
     let decoded = percent_decode(part).ok_or(CallError::PathAmbiguous)?;
     // An encoded separator or dot changes the path's shape when decoded; an encoded `%` may be decoded twice.
     let encoded = part.to_ascii_lowercase();

@@ -1,4 +1,8 @@
-//! Routes: which right a call needs. A template is compared segment by segment; there are no patterns to backtrack.
+//! Routes: which right a call needs. A template is compared segment by segment; there are no patterns to backtrack. Which
+//! templates are compared at all is found in a tree of segments, so that a call costs the same with ten routes and with
+//! thousands.
+
+use std::collections::BTreeMap;
 
 use crate::call::ApiCall;
 use crate::snapshot::CallerKind;
@@ -53,6 +57,97 @@ impl ApiRoute {
                 Segment::Parameter(_) => !part.is_empty(),
                 Segment::Rest => false,
             })
+    }
+}
+
+/// Routes in the order in which they match, found by their path.
+#[derive(Debug, Default)]
+pub(crate) struct RouteTable {
+    routes: Vec<ApiRoute>,
+    // Invariant: the first is the root; children come after their parents.
+    nodes: Vec<Node>,
+}
+
+/// Where the paths of some routes meet.
+#[derive(Debug, Default)]
+struct Node {
+    /// By literal in lower case, ascending.
+    literals: BTreeMap<Box<str>, usize>,
+    parameter: Option<usize>,
+    /// Routes that end here, and those that take any rest from here on.
+    ends: Vec<usize>,
+    rests: Vec<usize>,
+}
+
+impl RouteTable {
+    pub(crate) fn new(routes: Vec<ApiRoute>) -> Self {
+        let mut nodes = vec![Node::default()];
+        for (position, route) in routes.iter().enumerate() {
+            let mut at = 0;
+            let mut takes_rest = false;
+            for segment in &route.segments {
+                let next = nodes.len();
+                let Some(node) = nodes.get_mut(at) else { break };
+                at = match segment {
+                    Segment::Literal(literal) => {
+                        *node.literals.entry(literal.to_ascii_lowercase().into()).or_insert(next)
+                    }
+                    Segment::Parameter(_) => *node.parameter.get_or_insert(next),
+                    Segment::Rest => {
+                        takes_rest = true;
+                        break;
+                    }
+                };
+                if at == next {
+                    nodes.push(Node::default());
+                }
+            }
+            if let Some(node) = nodes.get_mut(at) {
+                let list = if takes_rest { &mut node.rests } else { &mut node.ends };
+                list.push(position);
+            }
+        }
+        Self { routes, nodes }
+    }
+
+    /// Every route, in order.
+    pub(crate) fn all(&self) -> &[ApiRoute] {
+        &self.routes
+    }
+
+    /// In order, all routes that match the call or nearly do, and perhaps others.
+    pub(crate) fn candidates(&self, call: &ApiCall) -> impl Iterator<Item = &ApiRoute> {
+        let path = call.segments();
+        let mut found = Vec::new();
+        self.walk(path, &mut found);
+        if let Some((last, rest)) = path.split_last()
+            && last.is_empty()
+            && !rest.is_empty()
+        {
+            self.walk(rest, &mut found);
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().filter_map(|position| self.routes.get(position))
+    }
+
+    /// Follows a path along every branch that takes it; each node is reached by one way only.
+    fn walk(&self, path: &[String], found: &mut Vec<usize>) {
+        let mut waiting = vec![(0_usize, 0_usize)];
+        while let Some((at, depth)) = waiting.pop() {
+            let Some(node) = self.nodes.get(at) else { continue };
+            found.extend(&node.rests);
+            let Some(segment) = path.get(depth) else {
+                found.extend(&node.ends);
+                continue;
+            };
+            let literal = if segment.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                node.literals.get(segment.to_ascii_lowercase().as_str())
+            } else {
+                node.literals.get(segment.as_str())
+            };
+            waiting.extend(literal.copied().into_iter().chain(node.parameter).map(|next| (next, depth + 1)));
+        }
     }
 }
 

@@ -215,7 +215,8 @@ impl VerifiedToken {
             return Err(TokenError::Expired);
         }
         let issuer = issuers.iter().find(|issuer| issuer.issuer == self.issuer).ok_or(TokenError::IssuerUnknown)?;
-        let is_same = issuer.kind == self.kind && issuer.keys.contains(&self.key);
+        let has_key = issuer.keys.iter().any(|key| key.is_copy_of(&self.key));
+        let is_same = issuer.kind == self.kind && has_key;
         // The level of tokens that state none is the issuer's, and may have changed.
         let has_level = issuer.kind == IssuerKind::Altinn || issuer.authentication_level == self.authentication_level;
         if is_same && has_level { Ok(()) } else { Err(TokenError::KeyUnknown) }

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::delta::Delta;
-use super::image::{HeldThrough, Image, RightIndex, RightSetIndex, SystemUserIndex, SystemView, bits};
+use super::image::{HeldThrough, Image, RightIndex, RightSetIndex, Rows, SystemUserIndex, SystemView, bits};
 use super::manifest::Manifest;
 use crate::id::SystemUserId;
-use crate::route::ApiRoute;
+use crate::route::RouteTable;
 use crate::token::TrustedIssuer;
 
 /// Most system users and rows that deltas may change before a new base is needed.
@@ -23,7 +23,7 @@ pub(crate) struct Enforced {
     base: Manifest,
     image: Image,
     issuers: Option<Vec<TrustedIssuer>>,
-    routes: Option<Vec<ApiRoute>>,
+    routes: Option<RouteTable>,
     users: BTreeMap<[u8; 16], OverlaidUser>,
     systems: BTreeMap<String, Arc<System>>,
     /// Systems of the base that are replaced, by position there.
@@ -100,8 +100,8 @@ pub(crate) struct ActiveUser<'a> {
 }
 
 enum Place<'a> {
-    Base(SystemUserIndex),
-    Both(SystemUserIndex, &'a BTreeMap<u32, Option<Arc<HeldRights>>>),
+    Base(SystemUserIndex, Rows<'a>),
+    Both(SystemUserIndex, Rows<'a>, &'a BTreeMap<u32, Option<Arc<HeldRights>>>),
     Overlay(&'a UserSystem, &'a BTreeMap<u32, Arc<HeldRights>>),
 }
 
@@ -158,8 +158,8 @@ impl Enforced {
         self.issuers.as_deref().unwrap_or_else(|| self.image.issuers())
     }
 
-    pub(crate) fn routes(&self) -> &[ApiRoute] {
-        self.routes.as_deref().unwrap_or_else(|| self.image.routes())
+    pub(crate) fn routes(&self) -> &RouteTable {
+        self.routes.as_ref().unwrap_or_else(|| self.image.routes())
     }
 
     /// How many system users are active.
@@ -179,24 +179,26 @@ impl Enforced {
 
     pub(crate) fn system_user(&self, id: SystemUserId) -> Known<'_> {
         let changed = if self.users.is_empty() { None } else { self.users.get(id.as_uuid().as_bytes()) };
+        let in_base = || {
+            let index = self.image.system_user(id)?;
+            let rows = self.image.rows(index)?;
+            Some((index, rows, rows.owner()?))
+        };
         let (owner, place) = match changed {
             Some(OverlaidUser::Withdrawn) => return Known::Withdrawn,
             Some(OverlaidUser::Forgotten) => return Known::Unknown,
-            Some(OverlaidUser::Whole { owner, system, rows }) => (Some(*owner), Place::Overlay(system, rows)),
-            Some(OverlaidUser::Rows(rows)) => match self.image.system_user(id) {
-                Some(index) => (self.image.owner(index), Place::Both(index, rows)),
+            Some(OverlaidUser::Whole { owner, system, rows }) => (*owner, Place::Overlay(system, rows)),
+            Some(OverlaidUser::Rows(changes)) => match in_base() {
+                Some((index, rows, owner)) => (owner, Place::Both(index, rows, changes)),
                 None => return Known::Unknown,
             },
-            None => match self.image.system_user(id) {
-                Some(index) => (self.image.owner(index), Place::Base(index)),
+            None => match in_base() {
+                Some((index, rows, owner)) => (owner, Place::Base(index, rows)),
                 None if self.image.is_withdrawn(id) => return Known::Withdrawn,
                 None => return Known::Unknown,
             },
         };
-        match owner {
-            Some(owner) => Known::Active(ActiveUser { owner, enforced: self, place }),
-            None => Known::Unknown,
-        }
+        Known::Active(ActiveUser { owner, enforced: self, place })
     }
 
     /// Every id that the base or a delta calls withdrawn.
@@ -248,8 +250,8 @@ impl Enforced {
         if delta.issuers.is_some() {
             self.issuers = delta.issuers;
         }
-        if delta.routes.is_some() {
-            self.routes = delta.routes;
+        if let Some(routes) = delta.routes {
+            self.routes = Some(RouteTable::new(routes));
         }
         for system in delta.systems {
             if let Some(position) = self.image.system_named(&system.id) {
@@ -301,7 +303,7 @@ impl OverlaidUser {
 impl<'a> ActiveUser<'a> {
     pub(crate) fn system(&self) -> Option<AnySystem<'a>> {
         match self.place {
-            Place::Base(index) | Place::Both(index, _) => {
+            Place::Base(index, _) | Place::Both(index, _, _) => {
                 self.enforced.system_of_base(self.enforced.image.system_of(index)?)
             }
             Place::Overlay(system, _) => self.enforced.system(system),
@@ -311,12 +313,12 @@ impl<'a> ActiveUser<'a> {
     /// What is held for a party; `None` when the system user does not act for it at all.
     pub(crate) fn row(&self, party: u32) -> Option<Held<'a>> {
         let image = &self.enforced.image;
-        let in_base = |index| image.row(index, party).map(|set| Held::InBase(image, set));
+        let in_base = |rows: Rows<'a>| image.row(rows, party).map(|set| Held::InBase(image, set));
         let found = match self.place {
-            Place::Base(index) => return in_base(index),
-            Place::Both(index, rows) => match rows.get(&party) {
+            Place::Base(_, rows) => return in_base(rows),
+            Place::Both(_, rows, changes) => match changes.get(&party) {
                 Some(changed) => changed.as_deref().map(Held::Changed),
-                None => in_base(index),
+                None => in_base(rows),
             },
             Place::Overlay(_, rows) => rows.get(&party).map(|held| Held::Changed(held)),
         };
@@ -326,11 +328,11 @@ impl<'a> ActiveUser<'a> {
     /// Every party, ascending, with what is held for it. Where nothing is held for the owner, it may be missing.
     pub(crate) fn rows(&self) -> BTreeMap<u32, Held<'a>> {
         let image = &self.enforced.image;
-        let of_base = |index| image.all_rows(index).map(|(party, set)| (party, Held::InBase(image, set)));
+        let of_base = |rows| image.all_rows(rows).map(|(party, set)| (party, Held::InBase(image, set)));
         match self.place {
-            Place::Base(index) => of_base(index).collect(),
-            Place::Both(index, changes) => {
-                let mut rows: BTreeMap<_, _> = of_base(index).collect();
+            Place::Base(_, rows) => of_base(rows).collect(),
+            Place::Both(_, rows, changes) => {
+                let mut rows: BTreeMap<_, _> = of_base(rows).collect();
                 for (party, change) in changes {
                     match change {
                         Some(held) => drop(rows.insert(*party, Held::Changed(held))),
@@ -361,11 +363,11 @@ impl<'a> AnySystem<'a> {
         }
     }
 
-    /// The client, in lower case, belongs to the system.
-    pub(crate) fn has_client(&self, folded: &str) -> bool {
+    /// The client, in any letter case, belongs to the system.
+    pub(crate) fn has_client(&self, client: &str) -> bool {
         match self {
-            Self::OfBase(view) => view.has_client(folded),
-            Self::Changed(system) => system.clients.contains(folded),
+            Self::OfBase(view) => view.clients().any(|known| known.eq_ignore_ascii_case(client)),
+            Self::Changed(system) => system.clients.iter().any(|known| known.eq_ignore_ascii_case(client)),
         }
     }
 

@@ -16,7 +16,7 @@ use super::layout::{
 use super::sections::Sections;
 use crate::id::SystemUserId;
 use crate::right::Right;
-use crate::route::ApiRoute;
+use crate::route::RouteTable;
 use crate::token::TrustedIssuer;
 use crate::xacml::CompiledPolicy;
 pub(crate) use check::Loading;
@@ -43,7 +43,7 @@ pub(crate) struct Image {
     // Invariant: passed every check of `check`.
     sections: Sections,
     issuers: Vec<TrustedIssuer>,
-    routes: Vec<ApiRoute>,
+    routes: RouteTable,
     rights: Vec<Right>,
     programs: Vec<CompiledPolicy>,
     words_per_set: usize,
@@ -52,6 +52,14 @@ pub(crate) struct Image {
 /// Position of a system user in the image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SystemUserIndex(usize);
+
+/// Rows of one system user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows<'image> {
+    /// First the owner, then the others ascending.
+    parties: &'image [U32],
+    start: usize,
+}
 
 /// Position of a right set in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +87,6 @@ pub(crate) struct SystemView<'image> {
 }
 
 impl<'image> SystemView<'image> {
-    /// The client, in lower case, belongs to the system.
-    pub(crate) fn has_client(&self, folded: &str) -> bool {
-        self.clients().any(|client| client == folded)
-    }
-
     pub(crate) fn clients(&self) -> impl Iterator<Item = &'image str> + use<'image> {
         let sections = self.sections;
         self.clients.iter().map(|client| sections.string(client.get()))
@@ -110,7 +113,7 @@ impl Image {
         &self.issuers
     }
 
-    pub(crate) fn routes(&self) -> &[ApiRoute] {
+    pub(crate) fn routes(&self) -> &RouteTable {
         &self.routes
     }
 
@@ -151,11 +154,6 @@ impl Image {
         ids.iter().map(|id| SystemUserId::from_uuid(Uuid::from_bytes(*id)))
     }
 
-    /// The organisation that owns the system user.
-    pub(crate) fn owner(&self, user: SystemUserIndex) -> Option<u32> {
-        self.rows(user)?.0.first().map(|owner| owner.get())
-    }
-
     /// Position of the system user's system.
     pub(crate) fn system_of(&self, user: SystemUserIndex) -> Option<usize> {
         self.sections.narrow(Section::SystemUserSystems, user.0)
@@ -176,23 +174,21 @@ impl Image {
         self.sections.count(Section::Systems)
     }
 
-    /// The rights that the system user holds for a party; `None` when it does not act for that party at all.
-    pub(crate) fn row(&self, user: SystemUserIndex, party: u32) -> Option<RightSetIndex> {
-        let (parties, start) = self.rows(user)?;
-        let (owner, clients) = parties.split_first()?;
-        let position = if owner.get() == party {
-            0
-        } else {
-            1 + clients.binary_search_by_key(&party, |client| client.get()).ok()?
-        };
-        self.sections.narrow(Section::RowRightSets, start + position).map(RightSetIndex)
+    /// The rows of a system user.
+    pub(crate) fn rows(&self, user: SystemUserIndex) -> Option<Rows<'_>> {
+        let (start, end) = (self.row_offset(user.0)?, self.row_offset(user.0 + 1)?);
+        Some(Rows { parties: self.sections.elements::<U32>(Section::RowParties).get(start..end)?, start })
     }
 
-    /// Every party of the system user with its right set, the owner first.
-    pub(crate) fn all_rows(&self, user: SystemUserIndex) -> impl Iterator<Item = (u32, RightSetIndex)> {
-        let (parties, start) = self.rows(user).unwrap_or_default();
-        parties.iter().enumerate().filter_map(move |(position, party)| {
-            let set = self.sections.narrow(Section::RowRightSets, start + position)?;
+    /// The rights that a system user holds for a party; `None` when it does not act for that party at all.
+    pub(crate) fn row(&self, rows: Rows<'_>, party: u32) -> Option<RightSetIndex> {
+        self.sections.narrow(Section::RowRightSets, rows.start + rows.position(party)?).map(RightSetIndex)
+    }
+
+    /// Every party of a system user with its right set, the owner first.
+    pub(crate) fn all_rows(&self, rows: Rows<'_>) -> impl Iterator<Item = (u32, RightSetIndex)> {
+        rows.parties.iter().enumerate().filter_map(move |(position, party)| {
+            let set = self.sections.narrow(Section::RowRightSets, rows.start + position)?;
             Some((party.get(), RightSetIndex(set)))
         })
     }
@@ -302,16 +298,58 @@ impl Image {
         self.sections.elements::<RightRecord>(Section::Rights).get(right.0 as usize)
     }
 
-    /// The parties of a system user, and where its rows begin.
-    fn rows(&self, user: SystemUserIndex) -> Option<(&[U32], usize)> {
-        let (start, end) = (self.row_offset(user.0)?, self.row_offset(user.0 + 1)?);
-        Some((self.sections.elements::<U32>(Section::RowParties).get(start..end)?, start))
-    }
-
     fn row_offset(&self, index: usize) -> Option<usize> {
         let base = self.sections.elements::<U32>(Section::RowOffsetBases).get(index / ROW_BLOCK)?;
         (base.get() as usize).checked_add(self.sections.narrow(Section::RowOffsets, index)?)
     }
+}
+
+impl Rows<'_> {
+    /// The organisation that owns the system user.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        self.parties.first().map(|owner| owner.get())
+    }
+
+    /// Where the party is among the parties.
+    fn position(&self, party: u32) -> Option<usize> {
+        let (owner, clients) = self.parties.split_first()?;
+        if owner.get() == party { Some(0) } else { Some(1 + position(clients, party)?) }
+    }
+}
+
+/// Runs that are searched by halves alone, in elements: they lie in few cache lines.
+const SHORT_RUN: usize = 64;
+/// First stride from where a number is expected to where it is, in elements: a cache line.
+const STRIDE: usize = 16;
+
+/// Finds a number among ascending ones. Organisation numbers lie evenly, so that a long run is entered where the number
+/// should be, and searched by halves only around there: a few cache lines instead of one for every half.
+fn position(ascending: &[U32], wanted: u32) -> Option<usize> {
+    let search = |low: usize, high: usize| {
+        let found = ascending.get(low..high)?.binary_search_by_key(&wanted, |number| number.get()).ok()?;
+        Some(low + found)
+    };
+    let count = ascending.len();
+    if count <= SHORT_RUN {
+        return search(0, count);
+    }
+    let (first, last) = (ascending.first()?.get(), ascending.last()?.get());
+    if !(first..=last).contains(&wanted) || first == last {
+        return if wanted == first { Some(0) } else { None };
+    }
+    let expected = u64::from(wanted - first) * (count as u64 - 1) / u64::from(last - first);
+    let expected = usize::try_from(expected).ok()?.min(count - 1);
+    let (mut low, mut high, mut stride) = (expected, expected + 1, STRIDE);
+    // Each stride is twice the last, so that there are at most as many as a search by halves takes.
+    while low > 0 && ascending.get(low)?.get() > wanted {
+        (high, low) = (low, low.saturating_sub(stride));
+        stride *= 2;
+    }
+    while high < count && ascending.get(high - 1)?.get() < wanted {
+        (low, high) = (high, (high + stride).min(count));
+        stride *= 2;
+    }
+    search(low, high)
 }
 
 /// A system as a record of these sections says.

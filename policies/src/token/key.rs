@@ -176,6 +176,11 @@ impl VerificationKey {
         &self.spki_der
     }
 
+    /// Id and key are the same; quicker than comparing numbers.
+    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
+        self.kid == other.kid && self.spki_der == other.spki_der
+    }
+
     pub(super) fn decoding_key(&self) -> jsonwebtoken::DecodingKey {
         use p256::elliptic_curve::sec1::ToEncodedPoint;
         match &self.numbers {

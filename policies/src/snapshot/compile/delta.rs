@@ -116,7 +116,7 @@ impl SnapshotSettings {
         if self.issuers != current.issuers() {
             compiler.issuers();
         }
-        if self.routes != current.routes() {
+        if self.routes != current.routes().all() {
             compiler.routes(&self.tables.rights);
         }
         let mut writer = DeltaWriter { current, tables: &self.tables, sets: BTreeMap::new(), rows: Vec::new() };

@@ -11,6 +11,7 @@ use super::settings;
 use super::{Image, ImageError, SystemUserIndex, bucket};
 use crate::id::{AccessPackage, ActionId, OrganizationNumber, ResourceId, SystemId};
 use crate::right::Right;
+use crate::route::{ApiRoute, RouteTable};
 use crate::snapshot::layout::{
     ExplainPolicyRecord, ExplainRuleRecord, OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL, ObligationRecord, REASON_DIRECT,
     ROW_BLOCK, RightRecord, Run, Section, SystemRecord,
@@ -35,6 +36,7 @@ pub(crate) const ASKED_PACKAGES_MAX: usize = 4096;
 pub(crate) struct Loading {
     image: Image,
     keys: Vec<VerificationKey>,
+    routes: Vec<ApiRoute>,
     pass: usize,
     position: usize,
 }
@@ -94,12 +96,12 @@ impl Loading {
         let image = Image {
             sections,
             issuers: Vec::new(),
-            routes: Vec::new(),
+            routes: RouteTable::default(),
             rights: Vec::new(),
             programs: Vec::new(),
             words_per_set: bits.div_ceil(64),
         };
-        Ok(Self { image, keys: Vec::new(), pass: 0, position: 0 })
+        Ok(Self { image, keys: Vec::new(), routes: Vec::new(), pass: 0, position: 0 })
     }
 
     /// Looks at about so many numbers; `true` when nothing is left.
@@ -272,8 +274,8 @@ impl Loading {
     fn check_rows(&mut self, range: Range<usize>) -> Result<(), ImageError> {
         let wrong = |problem| ImageError::new("rows", problem);
         for index in range {
-            let (rows, _) = self.image.rows(SystemUserIndex(index)).ok_or(wrong("offsets fall"))?;
-            let (owner, clients) = rows.split_first().ok_or(wrong("a system user without its owner"))?;
+            let rows = self.image.rows(SystemUserIndex(index)).ok_or(wrong("offsets fall"))?;
+            let (owner, clients) = rows.parties.split_first().ok_or(wrong("a system user without its owner"))?;
             if !clients.is_sorted_by(|left, right| left.get() < right.get())
                 || clients.iter().any(|party| party == owner)
             {
@@ -304,7 +306,10 @@ impl Loading {
 
     fn check_routes(&mut self, range: Range<usize>) -> Result<(), ImageError> {
         let rights = self.image.rights.len();
-        self.image.routes.append(&mut settings::read_routes(&self.image.sections, range, rights)?);
+        self.routes.append(&mut settings::read_routes(&self.image.sections, range, rights)?);
+        if self.routes.len() == self.sections().count(Section::Routes) {
+            self.image.routes = RouteTable::new(std::mem::take(&mut self.routes));
+        }
         Ok(())
     }
 

@@ -113,10 +113,10 @@ fn an_image_says_what_its_document_says() {
         assert_eq!(image.system_user_count(), users);
         for user in &document.system_users {
             let index = image.system_user(user.id).unwrap();
-            assert_eq!(image.owner(index), Some(user.owner.as_u32()));
+            assert_eq!(image.rows(index).unwrap().owner(), Some(user.owner.as_u32()));
             assert_eq!(image.system(image.system_of(index).unwrap()).unwrap().id, user.system.as_str());
             for party in organizations(41) {
-                let row = image.row(index, party.as_u32());
+                let row = image.row(image.rows(index).unwrap(), party.as_u32());
                 let named = party == user.owner || user.delegations.iter().any(|delegation| delegation.party == party);
                 assert_eq!(row.is_some(), named);
                 // All rights for the parties that are named; others have no row to look in.
@@ -132,6 +132,26 @@ fn an_image_says_what_its_document_says() {
         }
         let nobody = SystemUserId::from_uuid(Uuid::from_u64_pair(numbers.next(), 1));
         assert!(image.system_user(nobody).is_none());
+    }
+}
+
+#[test]
+fn numbers_are_found_wherever_they_are() {
+    let mut numbers = Numbers(23);
+    for (count, spread) in [(1, 1), (64, 3), (65, 1), (500, 1000), (5000, 7), (5000, 40_000)] {
+        let mut all: Vec<u32> = (0..count).map(|_| 300_000_000 + numbers.below(count * spread) as u32).collect();
+        // Not evenly at all: most of them at the end.
+        all.extend((0..count / 2).map(|number| 800_000_000 + number as u32));
+        all.sort_unstable();
+        all.dedup();
+        let ascending: Vec<U32> = all.iter().map(|number| U32::new(*number)).collect();
+        for (at, number) in all.iter().enumerate() {
+            assert_eq!(position(&ascending, *number), Some(at));
+            for other in [number - 1, number + 1] {
+                assert_eq!(position(&ascending, other), all.binary_search(&other).ok());
+            }
+        }
+        assert_eq!((position(&ascending, 0), position(&ascending, u32::MAX), position(&[], 1)), (None, None, None));
     }
 }
 
@@ -163,7 +183,7 @@ fn taking_something_away_never_gives_more() {
         for user in &document.system_users {
             let index = image.system_user(user.id).unwrap();
             for party in organizations(40) {
-                let Some(row) = image.row(index, party.as_u32()) else { continue };
+                let Some(row) = image.row(image.rows(index).unwrap(), party.as_u32()) else { continue };
                 let holding = rights.iter().filter(|(position, _)| image.held_through(row, *position).is_some());
                 all.extend(holding.map(|(_, right)| (user.id, party.as_u32(), right.clone())));
             }
@@ -247,10 +267,10 @@ fn ask_everything(image: &Image, document: &Document) {
     for user in &document.system_users {
         image.is_withdrawn(user.id);
         let Some(index) = image.system_user(user.id) else { continue };
-        image.owner(index);
-        image.system_of(index).and_then(|system| image.system(system)).map(|system| system.has_client("client-1"));
+        image.rows(index).unwrap().owner();
+        image.system_of(index).and_then(|system| image.system(system)).map(|system| system.clients().count());
         for party in &parties {
-            let Some(row) = image.row(index, party.as_u32()) else { continue };
+            let Some(row) = image.row(image.rows(index).unwrap(), party.as_u32()) else { continue };
             for right in (0..20).map(RightIndex) {
                 let held = image.held_through(row, right);
                 held.and_then(|held| image.obligations(right, held)).map(Iterator::count);
