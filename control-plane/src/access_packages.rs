@@ -22,6 +22,11 @@ pub(crate) fn kind(package: &AccessPackage) -> Option<PackageKind> {
     CATALOGUE.get(package.name()).copied()
 }
 
+/// The last parts of the URNs of all packages.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.keys().copied()
+}
+
 static CATALOGUE: LazyLock<BTreeMap<&'static str, PackageKind>> = LazyLock::new(|| {
     include_str!("../data/access-packages.csv")
         .lines()

@@ -22,6 +22,12 @@ pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Longest that an operation may take; held polls have a limit of their own.
 const OPERATION_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Runs what takes the processor's time where it holds nobody up.
+pub(crate) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work)).await.map_err(Problem::internal)
+}
+
 /// Ends operations that take too long. What they had begun is rolled back, unless its commit had begun too.
 pub(crate) fn with_time_limit(routes: Router<AppState>) -> Router<AppState> {
     routes.layer(from_fn(async |request: Request, next: Next| {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use policies::id::ResourceId;
 use policies::xacml::lint::{Finding, LintCatalogue, Severity, lint};
-use policies::xacml::{ResourcePolicy, RightsForm, Semantics, parse};
+use policies::xacml::{GeneralReason, ResourcePolicy, RightsForm, Semantics, parse};
 use serde_json::{Value, json};
 
 pub use catalogue::read as read_catalogue;
@@ -48,8 +48,15 @@ pub struct FileReport {
 pub enum Enforced {
     /// For this resource, as a look-up of rules.
     Exact(ResourceId),
-    /// For this resource, by evaluating it for every call; why: line, code, message.
-    General(ResourceId, Vec<(u32, &'static str, String)>),
+    /// For this resource, by evaluating it for every call.
+    General {
+        /// The resource.
+        resource: ResourceId,
+        /// Why it is evaluated.
+        reasons: Vec<GeneralReason>,
+        /// What it asks that gateways do not know.
+        unknowable: Vec<GeneralReason>,
+    },
     /// Not at all: it is refused.
     Refused,
     /// It is not known for which resource it is.
@@ -119,8 +126,7 @@ impl Enforced {
         match policy.form() {
             RightsForm::Exact => Self::Exact(resource),
             RightsForm::General { reasons, .. } => {
-                let reasons = reasons.iter().map(|reason| (reason.line, reason.code, reason.message.clone()));
-                Self::General(resource, reasons.collect())
+                Self::General { resource, reasons: reasons.to_vec(), unknowable: policy.unknowable().to_vec() }
             }
         }
     }
@@ -150,12 +156,14 @@ impl FileReport {
             .collect();
         let enforced = match &self.enforced {
             Enforced::Exact(resource) => json!({ "form": "exact", "resource": resource.as_str() }),
-            Enforced::General(resource, reasons) => {
-                let reasons = reasons
-                    .iter()
-                    .map(|(line, code, message)| json!({ "line": line, "code": code, "message": message }));
-                let reasons: Vec<_> = reasons.collect();
-                json!({ "form": "general", "resource": resource.as_str(), "reasons": reasons })
+            Enforced::General { resource, reasons, unknowable } => {
+                let each = |reasons: &[GeneralReason]| {
+                    let each =
+                        reasons.iter().map(|one| json!({ "line": one.line, "code": one.code, "message": one.message }));
+                    each.collect::<Vec<_>>()
+                };
+                let (reasons, unknowable) = (each(reasons), each(unknowable));
+                json!({ "form": "general", "resource": resource.as_str(), "reasons": reasons, "unknowable": unknowable })
             }
             Enforced::Refused => json!({ "form": "refused" }),
             Enforced::Unclear => json!({ "form": "unclear" }),

@@ -11,6 +11,7 @@ use super::authzen::{AuthzenJson, Evaluation};
 use super::{judge, world};
 use crate::caller::Authorizer;
 use crate::problem::Problem;
+use crate::service::beside;
 use crate::state::AppState;
 
 pub(super) async fn handler(
@@ -34,13 +35,14 @@ pub(super) async fn evaluate(state: &AppState, evaluations: Vec<Evaluation>) -> 
     let all = requests.iter().flatten().flat_map(|request| request.categories.iter().cloned()).collect();
     let names = Names::of(&Request { categories: all, ..Request::default() });
     let facts = judge::look_up(state, &names).await?;
-    judge::beside(state, move |state| {
+    let state = state.clone();
+    beside(move || {
         let world = world::of(&facts, &names, &state.compiled_policies);
         let share = judge::share(requests.len());
         let decide = |(evaluation, request): (&Evaluation, Result<Request, Value>)| match request {
             Ok(request) => {
                 let entry = EntryPoint::External;
-                let decided = judge::decide_with(share, Semantics::Altinn, &request, &world, entry, state);
+                let decided = judge::decide_with(share, Semantics::Altinn, &request, &world, entry, &state);
                 decided.results.first().map(|result| evaluation.outcome(result, &facts)).unwrap_or_default()
             }
             Err(refused) => refused,

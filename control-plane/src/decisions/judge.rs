@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::question::{Format, Question};
 use super::world;
 use crate::problem::Problem;
+use crate::service::beside;
 use crate::state::AppState;
 
 /// Steps that all decisions of one request may take together, each policy and delegation of a decision its part.
@@ -27,12 +28,13 @@ pub(super) async fn answer(state: &AppState, question: Question) -> Result<HttpR
         return Ok(written(question.format, Semantics::Altinn, &refused));
     }
     let facts = look_up(state, &names).await?;
-    beside(state, move |state| {
+    let state = state.clone();
+    beside(move || {
         let semantics = facts.semantics(&names);
         let response = match question.request(semantics) {
             Ok(request) => {
                 let world = world::of(&facts, &names, &state.compiled_policies);
-                decide(semantics, &request, &world, question.entry, state)
+                decide(semantics, &request, &world, question.entry, &state)
             }
             Err(refused) => refused,
         };
@@ -53,16 +55,6 @@ fn written(format: Format, semantics: Semantics, response: &Response) -> HttpRes
 pub(super) async fn look_up(state: &AppState, names: &Names) -> Result<Facts, Problem> {
     let mut connection = state.store.read().await?;
     Ok(Facts::read(&mut connection, names, &state.compiled_policies).await?)
-}
-
-/// Runs what takes the processor's time where it holds nobody up.
-pub(super) async fn beside<T: Send + 'static>(
-    state: &AppState,
-    work: impl FnOnce(&AppState) -> T + Send + 'static,
-) -> Result<T, Problem> {
-    let state = state.clone();
-    let span = tracing::Span::current();
-    tokio::task::spawn_blocking(move || span.in_scope(|| work(&state))).await.map_err(Problem::internal)
 }
 
 /// Decides; the decisions of one request share its steps.

@@ -125,17 +125,14 @@ async fn policies_change_what_is_held() {
 async fn policies_are_read_alike_under_either_semantics() {
     let (test, id) = with_reader().await;
     let with_package = story::policy("vat", &["read", "write"], &[story::PACKAGE]);
-    let denying = with_package.replace(
-        "</Policy>",
-        &with_package[with_package.find("<Rule").unwrap()..]
-            .replace("RuleId=\"1\" Effect=\"Permit\"", "RuleId=\"2\" Effect=\"Deny\""),
-    );
+    let (_, rule) = with_package.split_once("<Rule RuleId=\"1\" Effect=\"Permit\"").unwrap();
+    let denying = with_package.replace("</Policy>", &format!("<Rule RuleId=\"2\" Effect=\"Deny\"{rule}"));
     // A second choice of subjects: both are demanded by the standard, either is enough for Altinn.
     let subjects = |xml: &str, value: &str| {
-        let start = xml.find("<AnyOf>").unwrap();
-        let end = xml.find("</AnyOf>").unwrap() + "</AnyOf>".len();
-        let second = xml[start..end].replace("regnskap-okonomi-rapport", value);
-        format!("{}{second}{}", &xml[..end], &xml[end..])
+        let (before, rest) = xml.split_once("<AnyOf>").unwrap();
+        let (choice, after) = rest.split_once("</AnyOf>").unwrap();
+        let second = choice.replace("regnskap-okonomi-rapport", value);
+        format!("{before}<AnyOf>{choice}</AnyOf><AnyOf>{second}</AnyOf>{after}")
     };
     let two_choices = subjects(&with_package, "lonn");
     let condition = "</Target><Condition><Apply FunctionId=\"urn:oasis:names:tc:xacml:1.0:function:boolean-equal\">\

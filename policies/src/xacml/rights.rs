@@ -13,6 +13,7 @@ mod held;
 mod literals;
 mod obligations;
 mod project;
+mod unknowable;
 mod vocabulary;
 
 use std::collections::BTreeSet;
@@ -48,6 +49,7 @@ pub struct ResourcePolicy {
 struct General {
     policy: CompiledPolicy,
     reasons: Vec<GeneralReason>,
+    unknowable: Vec<GeneralReason>,
 }
 
 /// One rule: it permits the actions to holders of any one of the packages. A rule of the XACML whose packages depend on
@@ -153,7 +155,8 @@ impl ResourcePolicy {
             read.minimum_authentication_level = obligations.minimum_authentication_level;
             read.unknown_obligations = obligations.unknown;
         } else {
-            read.general = Some(Box::new(General { policy: compiled, reasons }));
+            let unknowable = unknowable::unknowable(policy, semantics);
+            read.general = Some(Box::new(General { policy: compiled, reasons, unknowable }));
         }
         Ok(read)
     }
@@ -179,6 +182,13 @@ impl ResourcePolicy {
             None => RightsForm::Exact,
             Some(general) => RightsForm::General { policy: &general.policy, reasons: &general.reasons },
         }
+    }
+
+    /// What the policy asks that a gateway cannot tell it, in order of lines: packages beyond [`Self::access_packages`], and
+    /// what of the party is not its organisation number. A policy that asks for any of it must not be decided in a gateway:
+    /// the answer would not be that of the policy. Empty in the exact form.
+    pub fn unknowable(&self) -> &[GeneralReason] {
+        self.general.as_ref().map_or(&[], |general| &general.unknowable)
     }
 
     /// The rules, in order; empty in the general form.

@@ -122,10 +122,16 @@ fn what_is_evaluated_says_why() {
     let found = reports(&[("vat.xml", denies.as_bytes())], None, Semantics::Altinn);
     let printed = text(&found);
     assert!(
-        printed
-            .contains("gateways evaluate it for every call to `vat`, because\n      4: the rule denies (rule_effect)"),
+        printed.contains(
+            "gateways evaluate it for every call to `vat`, because\n      4: the rule denies (rule_effect)\n\n"
+        ),
         "{printed}"
     );
+    let required = policy().replacen("MustBePresent=\"false\"", "MustBePresent=\"true\"", 1);
+    let found = reports(&[("vat.xml", required.as_bytes())], None, Semantics::Altinn);
+    let printed = text(&found);
+    assert!(printed.contains("  and it asks what gateways do not know:\n      5: packages that"), "{printed}");
+    assert_eq!(found[0].to_json()["enforced"]["unknowable"][0]["code"], "access_packages_open");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use policies::xacml::GeneralReason;
 use policies::xacml::lint::{Finding, Severity};
 
 use super::{Enforced, FileReport};
@@ -74,10 +75,12 @@ fn print_enforced(to: &mut impl Write, report: &FileReport, style: Style) -> io:
         Enforced::Exact(resource) => {
             writeln!(to, "{file}: gateways enforce it for `{resource}` as a look-up of rules\n")
         }
-        Enforced::General(resource, reasons) => {
+        Enforced::General { resource, reasons, unknowable } => {
             writeln!(to, "{file}: gateways evaluate it for every call to `{resource}`, because")?;
-            for (line, code, message) in reasons {
-                writeln!(to, "  {line:>5}: {message} {}", style.dim(&format!("({code})")))?;
+            print_reasons(to, reasons, style)?;
+            if !unknowable.is_empty() {
+                writeln!(to, "  and it asks what gateways do not know:")?;
+                print_reasons(to, unknowable, style)?;
             }
             writeln!(to)
         }
@@ -86,6 +89,12 @@ fn print_enforced(to: &mut impl Write, report: &FileReport, style: Style) -> io:
             writeln!(to, "{file}: say with `--resource` which resource it is for, to see how gateways enforce it\n")
         }
     }
+}
+
+fn print_reasons(to: &mut impl Write, reasons: &[GeneralReason], style: Style) -> io::Result<()> {
+    reasons.iter().try_for_each(|GeneralReason { line, code, message }| {
+        writeln!(to, "  {line:>5}: {message} {}", style.dim(&format!("({code})")))
+    })
 }
 
 fn print_wrapped(to: &mut impl Write, name: &str, text: &str, style: Style) -> io::Result<()> {

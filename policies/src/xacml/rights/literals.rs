@@ -8,9 +8,10 @@ use crate::id::{AccessPackage, ActionId};
 use crate::xacml::Semantics;
 use crate::xacml::ast::{Attribute, Designator, Expression, Literal, Policy};
 
-/// Attributes and literals that a condition brings together in some function.
-#[derive(Debug, Default)]
+/// Attributes and literals that an expression brings together.
+#[derive(Debug)]
 pub(crate) struct Together<'a> {
+    pub(crate) expression: &'a Expression,
     pub(crate) designators: Vec<&'a Designator>,
     pub(crate) literals: Vec<&'a Literal>,
 }
@@ -47,15 +48,14 @@ fn named<'a>(policy: &'a Policy, semantics: Semantics, wanted: Known<'_>) -> Vec
 
 /// What conditions bring together, one for each function that is not logical.
 pub(crate) fn compared(policy: &Policy) -> Vec<Together<'_>> {
-    let variables: BTreeMap<&str, &Expression> =
-        policy.variables.iter().map(|variable| (variable.id.as_str(), &variable.expression)).collect();
+    let variables = variables(policy);
     let mut found = Vec::new();
     let mut waiting: Vec<&Expression> = policy.rules.iter().filter_map(|rule| rule.condition.as_ref()).collect();
     let mut seen = BTreeSet::new();
     while let Some(expression) = waiting.pop() {
         match expression {
             Expression::Apply(apply) if is_logical(&apply.function) => waiting.extend(&apply.arguments),
-            Expression::Apply(_) => found.push(Together::of(expression, &variables)),
+            Expression::Apply(_) => found.push(Together::with(expression, &variables)),
             Expression::Variable(variable) if seen.insert(variable.id.as_str()) => {
                 waiting.extend(variables.get(variable.id.as_str()).copied());
             }
@@ -65,10 +65,18 @@ pub(crate) fn compared(policy: &Policy) -> Vec<Together<'_>> {
     found
 }
 
+fn variables(policy: &Policy) -> BTreeMap<&str, &Expression> {
+    policy.variables.iter().map(|variable| (variable.id.as_str(), &variable.expression)).collect()
+}
+
 impl<'a> Together<'a> {
-    /// All that stands in an expression, and in the variables that it uses.
-    fn of(expression: &'a Expression, variables: &BTreeMap<&str, &'a Expression>) -> Self {
-        let mut together = Self::default();
+    /// All that stands in an expression of a policy, and in the variables that it uses.
+    pub(crate) fn of(expression: &'a Expression, policy: &'a Policy) -> Self {
+        Self::with(expression, &variables(policy))
+    }
+
+    fn with(expression: &'a Expression, variables: &BTreeMap<&str, &'a Expression>) -> Self {
+        let mut together = Self { expression, designators: Vec::new(), literals: Vec::new() };
         let mut waiting = vec![expression];
         let mut seen = BTreeSet::new();
         while let Some(expression) = waiting.pop() {

@@ -263,6 +263,55 @@ fn every_reason_is_told_with_its_line() {
     assert_eq!(read.access_packages().iter().map(AccessPackage::name).collect::<Vec<_>>(), ["a", "b"]);
 }
 
+/// A gateway passes on the packages that a policy names and the party's organisation number, and nothing else.
+#[test]
+fn what_a_gateway_cannot_tell_is_told() {
+    let asks = |xml: &str, semantics| {
+        let read = read(xml, semantics).unwrap_or_else(|error| panic!("{error}\n{xml}"));
+        read.unknowable().iter().map(|reason| reason.code).collect::<Vec<_>>().join(" ")
+    };
+    let plain = one_rule("package a & package b; resource vat; action read");
+    let with = |from: &str, to: &str| plain.replacen(from, to, 1);
+    let when = |text: &str| with("</Target></Rule>", &format!("</Target>{}</Rule>", condition(text)));
+    let package = "{string subject urn:altinn:accesspackage}";
+    for (xml, altinn, standard) in [
+        (plain.clone(), "", ""),
+        (with("MustBePresent=\"false\"", "MustBePresent=\"true\""), "access_packages_open", "access_packages_open"),
+        (
+            with(urn::STRING_EQUAL, "urn:oasis:names:tc:xacml:1.0:function:string-regexp-match"),
+            "access_packages_open",
+            "access_packages_open",
+        ),
+        (when(&format!("(string-is-in string:a {package})")), "access_packages_open", ""),
+        (when(&format!("(not (any-of 'string-equal string:a {package}))")), "access_packages_open", ""),
+        (
+            when(&format!("(string-at-least-one-member-of (string-bag string:a string:b) {package})")),
+            "access_packages_open",
+            "",
+        ),
+        (
+            when(&format!("(integer-greater-than (string-bag-size {package}) integer:2)")),
+            "access_packages_open",
+            "access_packages_open",
+        ),
+        (
+            one_rule("package a; resource vat & resource_urn:altinn:partyid_1; action read"),
+            "party_attribute_unknown",
+            "party_attribute_unknown",
+        ),
+        (
+            one_rule(
+                "package a & package b; resource vat; resource_urn:altinn:organization:identifier-no_1; action read",
+            ),
+            "",
+            "",
+        ),
+        (with("<Target/>", &target(&["resource urn:altinn:party:uuid x"])), "", "party_attribute_unknown"),
+    ] {
+        assert_eq!((asks(&xml, ALTINN).as_str(), asks(&xml, STANDARD).as_str()), (altinn, standard), "{xml}");
+    }
+}
+
 #[test]
 fn what_conditions_name_is_named() {
     let condition = condition(
