@@ -1,0 +1,190 @@
+//! What gateways are given after each change, and what they are given when something fails.
+
+use policies::snapshot::SnapshotVersion;
+use policies::token::PureRust;
+use policies::{ApiCall, Decision, DenialReason, authorize};
+
+use crate::state::Clock as _;
+use crate::test_state::{Fetched, TestState, story, tokens};
+
+fn decide(test: &TestState, fetched: Fetched, token: &str) -> Decision {
+    let policy = fetched.open(test);
+    let authorization = format!("Bearer {token}");
+    let headers = [
+        (":method", "GET"),
+        (":authority", "api.test"),
+        (":path", "/vat/310247049/returns"),
+        ("authorization", authorization.as_str()),
+    ];
+    let call = ApiCall::parse(headers.map(|(name, value)| (name, value.as_bytes()))).unwrap();
+    authorize(&policy, &call, test.clock.now(), &PureRust)
+}
+
+#[tokio::test]
+async fn approval_permits_and_withdrawal_denies() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let before = test.fetch(&gateway, None).await;
+    let id = test.request_id().await;
+    let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
+    let Decision::Denial(denial) = decide(&test, before.clone(), &token) else { panic!("permitted before approval") };
+    assert_eq!(denial.reason, DenialReason::SystemUserUnknown);
+
+    test.approve().await;
+    let approved = test.fetch(&gateway, Some(&before.etag)).await;
+    assert_eq!(approved.version().version, before.version().version + 1);
+    assert!(matches!(decide(&test, approved.clone(), &token), Decision::Permit(_)));
+
+    let path = format!("{}/{id}", story::system_users_of_hansen());
+    test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
+    let withdrawn = test.fetch(&gateway, Some(&approved.etag)).await;
+    let Decision::Denial(denial) = decide(&test, withdrawn, &token) else { panic!("permitted after withdrawal") };
+    assert_eq!(denial.reason, DenialReason::SystemUserWithdrawn);
+}
+
+#[tokio::test]
+async fn what_changes_no_image_publishes_nothing() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let before = test.fetch(&gateway, None).await;
+    let path = format!("{}/reject", story::request_of_hansen(&test.request_id().await));
+    test.send("POST", &path, &test.administrator_of_hansen(), None).await.expect(200);
+    test.built().await;
+    assert_eq!(test.fetch(&gateway, None).await.etag, before.etag);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_renewed_at_half_its_life_and_not_before() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let before = test.fetch(&gateway, None).await;
+    test.clock.advance_seconds(43_199);
+    test.touch().await;
+    assert_eq!(test.fetch(&gateway, None).await.etag, before.etag);
+    test.clock.advance_seconds(1);
+    test.touch().await;
+    let renewed = test.fetch(&gateway, None).await;
+    assert!(renewed.version() > before.version());
+    assert_eq!(renewed.version().version, test.clock.now().unix_seconds().unsigned_abs());
+}
+
+#[tokio::test]
+async fn versions_go_on_after_a_restart() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let before = test.fetch(&gateway, None).await;
+    let test = test.restarted().await;
+    assert_eq!(test.fetch(&gateway, None).await, before);
+    test.approve().await;
+    let after = test.fetch(&gateway, Some(&before.etag)).await;
+    assert_eq!(after.version(), SnapshotVersion { version: before.version().version + 1, ..before.version() });
+}
+
+#[tokio::test]
+async fn an_expired_snapshot_is_not_shown_after_a_restart_and_its_version_counts() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let before = test.fetch(&gateway, None).await;
+    test.clock.advance_seconds(86_400);
+    let test = test.restarted().await;
+    let after = test.fetch(&gateway, Some(&before.etag)).await;
+    assert!(after.version() > before.version());
+}
+
+#[tokio::test]
+async fn after_a_restore_versions_go_on_from_what_gateways_have() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let before = test.fetch(&gateway, None).await.version();
+    let ahead = SnapshotVersion { version: before.version + 100, ..before };
+    let after = test.fetch(&gateway, Some(&format!("\"{ahead}\""))).await;
+    assert_eq!(after.version(), SnapshotVersion { version: ahead.version + 1, ..before });
+    let other_epoch = SnapshotVersion { epoch: before.epoch + 1, version: 1_000 };
+    assert_eq!(test.fetch(&gateway, Some(&format!("\"{other_epoch}\""))).await, test.fetch(&gateway, None).await);
+}
+
+#[tokio::test]
+async fn a_restored_copy_gives_no_version_to_something_else() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let copied = test.fetch(&gateway, None).await;
+    let copy = test.copy_of_database().await;
+    let test = test.restarted().await;
+    test.clock.advance_seconds(10);
+    test.approve().await;
+    let lost = test.fetch(&gateway, Some(&copied.etag)).await;
+
+    test.copy_of_database().await;
+    test.restore_database(&copy);
+    test.clock.advance_seconds(10);
+    let test = test.restarted().await;
+    assert_eq!(test.fetch(&gateway, None).await, copied);
+    test.put(story::ROUTES, &test.resource_owner(), &serde_json::json!({ "routes": [] })).await.expect(200);
+    let next = test.fetch(&gateway, Some(&copied.etag)).await;
+    assert!(next.version() > lost.version(), "{} {}", next.etag, lost.etag);
+}
+
+#[tokio::test]
+async fn what_gateways_would_refuse_is_not_published_and_shown_to_operators() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let before = test.fetch(&gateway, None).await;
+    let set_routes = async |routes: &str| {
+        let mut change = test.state.store.change().await.unwrap();
+        sqlx::query("UPDATE provider SET routes = ?").bind(routes).execute(change.connection()).await.unwrap();
+        change.commit(test.clock.now(), "tested", serde_json::json!({})).await.unwrap();
+        test.built().await;
+    };
+    let mut broken = story::routes();
+    broken["routes"][0]["resource"] = serde_json::json!("unknown");
+    set_routes(&broken["routes"].to_string()).await;
+    let ready = test.get("/readyz", "").await.expect(200);
+    assert_eq!(ready["publishFailures"]["regnskapsregisteret"]["code"], "snapshot_refused");
+    assert_eq!(test.fetch(&gateway, None).await, before);
+
+    set_routes("[{}]").await;
+    let ready = test.get("/readyz", "").await.expect(200);
+    assert_eq!(ready["publishFailures"]["regnskapsregisteret"]["code"], "snapshot_refused");
+
+    set_routes("[]").await;
+    let ready = test.get("/readyz", "").await.expect(200);
+    assert_eq!(ready["publishFailures"], serde_json::json!({}));
+    assert!(test.fetch(&gateway, None).await.version() > before.version());
+}
+
+/// Runs a statement that no slice has.
+async fn execute(test: &TestState, sql: &'static str) {
+    let mut change = test.state.store.change().await.unwrap();
+    sqlx::query(sql).execute(change.connection()).await.unwrap();
+    change.commit_derived().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_withdrawal_that_could_not_be_written_is_published_without_another_change() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let id = test.approve().await;
+    let approved = test.fetch(&gateway, None).await;
+    execute(
+        &test,
+        "CREATE TRIGGER disk_full BEFORE INSERT ON snapshot_delta BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+    )
+    .await;
+    let mut built = test.state.publications.follow_built();
+    built.mark_unchanged();
+    let path = format!("{}/{id}", story::system_users_of_hansen());
+    test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
+    while test.get("/readyz", "").await.expect(200)["publishFailures"] == serde_json::json!({}) {
+        tokio::task::yield_now().await;
+    }
+    let ready = test.get("/readyz", "").await.expect(200);
+    assert_eq!(ready["publishFailures"]["regnskapsregisteret"]["code"], "build_failed");
+    assert!(!built.has_changed().unwrap());
+
+    execute(&test, "DROP TRIGGER disk_full").await;
+    let withdrawn = test.fetch(&gateway, Some(&approved.etag)).await;
+    let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
+    let Decision::Denial(denial) = decide(&test, withdrawn, &token) else { panic!("permitted after withdrawal") };
+    assert_eq!(denial.reason, DenialReason::SystemUserWithdrawn);
+    assert_eq!(test.get("/readyz", "").await.expect(200)["publishFailures"], serde_json::json!({}));
+}
