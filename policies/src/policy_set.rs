@@ -5,8 +5,9 @@
 
 use crate::Timestamp;
 use crate::decision::PolicyTrouble;
-use crate::id::SystemUserId;
-use crate::snapshot::{Enforced, Known, Manifest};
+use crate::id::{OrganizationNumber, SystemUserId};
+use crate::right::Right;
+use crate::snapshot::{Enforced, Known, Manifest, ObligationView, RightIndex};
 
 /// What decides.
 #[derive(Debug)]
@@ -56,6 +57,28 @@ impl PolicySet {
     /// System users that are told to have been withdrawn, in order.
     pub fn withdrawn(&self) -> Vec<SystemUserId> {
         self.enforced_whatever_the_time().map(|enforced| enforced.withdrawn().into_iter().collect()).unwrap_or_default()
+    }
+
+    /// Every right that can be held, in order.
+    pub fn rights(&self) -> &[Right] {
+        self.enforced_whatever_the_time().map_or(&[], |enforced| enforced.image().rights())
+    }
+
+    /// The authentication level that a system user needs to use a right for a party, whatever the time; the right by its
+    /// position in [`Self::rights`]. `None` when it may not use it, or when a program decides that.
+    pub fn level_required(&self, id: SystemUserId, party: OrganizationNumber, right: usize) -> Option<u32> {
+        let enforced = self.enforced_whatever_the_time()?;
+        let right = RightIndex(u32::try_from(right).ok()?);
+        let Known::Active(user) = enforced.system_user(id) else { return None };
+        let through = user.row(party.as_u32())?.through(right)?;
+        let image = enforced.image();
+        if image.program(right).is_some() || image.is_listed(right, party.as_u32()) != Some(true) {
+            return None;
+        }
+        image.obligations(right, through)?.try_fold(0, |highest, obligation| match obligation {
+            ObligationView::MinimumAuthenticationLevel(level) => Some(highest.max(level)),
+            ObligationView::Unknown => None,
+        })
     }
 
     pub(crate) fn enforced(&self, now: Timestamp) -> Result<&Enforced, PolicyTrouble> {
