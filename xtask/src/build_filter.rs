@@ -1,4 +1,5 @@
-//! `cargo xtask build`: the module that gateways load, as `target/wasm/portvakt_filter.wasm`.
+//! `cargo xtask build`: the module that gateways load, as `target/wasm/portvakt_filter.wasm`; and, the same way, the program
+//! that measures the decision engine ([`measuring_program`]).
 //!
 //! The toolchain comes from [`toolchain`]. The build has its own target folder, so that it and native builds leave each
 //! other's results alone, and it names no folder of the machine that built it.
@@ -69,28 +70,41 @@ pub(crate) fn build(options: SupplyOptions) -> Result<FilterModule, BuildError> 
     build_with(toolchain, options).map_err(BuildError::Failed)
 }
 
+/// What is compiled, and how cargo is told.
+struct Product {
+    /// In words.
+    name: &'static str,
+    select: &'static [&'static str],
+    file: &'static str,
+    is_program: bool,
+}
+
+const FILTER: Product = Product {
+    name: "the filter module",
+    select: &["--package", "filter", "--lib"],
+    file: "filter.wasm",
+    is_program: false,
+};
+
+const MEASURING_PROGRAM: Product = Product {
+    name: "the measuring program",
+    select: &["--package", "engine-guest", "--bin", "engine-guest"],
+    file: "engine-guest.wasm",
+    is_program: true,
+};
+
+/// Builds the program that measures the decision engine in WebAssembly.
+pub(crate) fn measuring_program(options: SupplyOptions) -> Result<PathBuf> {
+    let toolchain = toolchain::obtain(&ThisMachine, options)?;
+    if let WasmToolchain::Prebuilt(_) = toolchain {
+        bail!("{} names a filter; the measuring program has to be built: unset it", toolchain::PREBUILT);
+    }
+    compiled(&MEASURING_PROGRAM, &toolchain, options)
+}
+
 fn build_with(toolchain: WasmToolchain, options: SupplyOptions) -> Result<FilterModule> {
-    let folder = run::project_root().join("target/wasm");
-    let built = match &toolchain {
-        WasmToolchain::Prebuilt(module) => module.clone(),
-        WasmToolchain::Installed(compiler) => {
-            let mut command = cargo_build(compiler, &folder, options);
-            command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(compiler, &[]));
-            compile(&mut command, &toolchain, "about 1 minute the first time")?;
-            folder.join(TARGET).join("wasm/filter.wasm")
-        }
-        WasmToolchain::FromSource { compiler, linker, libraries } => {
-            let mut command = cargo_build(compiler, &folder, options);
-            let libraries = format!("-L{}", libraries.display());
-            command
-                .args(["-Z", "build-std=std,panic_abort"])
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("CARGO_TARGET_WASM32_WASIP1_LINKER", linker)
-                .env("CARGO_ENCODED_RUSTFLAGS", rustflags(compiler, &["-Clink-self-contained=no", &libraries]));
-            compile(&mut command, &toolchain, "about 2 minutes the first time")?;
-            folder.join(TARGET).join("wasm/filter.wasm")
-        }
-    };
+    let folder = output_folder();
+    let built = compiled(&FILTER, &toolchain, options)?;
     let module =
         std::fs::read(&built).with_context(|| format!("the built module {} cannot be read", built.display()))?;
     if !module.starts_with(b"\0asm") {
@@ -102,23 +116,57 @@ fn build_with(toolchain: WasmToolchain, options: SupplyOptions) -> Result<Filter
     Ok(FilterModule { path, toolchain, size_bytes: module.len() as u64, sha256 })
 }
 
-fn cargo_build(compiler: &Compiler, target_folder: &Path, options: SupplyOptions) -> Command {
+fn output_folder() -> PathBuf {
+    run::project_root().join("target/wasm")
+}
+
+/// Where cargo put the product.
+fn compiled(product: &Product, toolchain: &WasmToolchain, options: SupplyOptions) -> Result<PathBuf> {
+    match toolchain {
+        WasmToolchain::Prebuilt(module) => return Ok(module.clone()),
+        WasmToolchain::Installed(compiler) => {
+            let mut command = cargo_rustc(product, compiler, options);
+            command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(compiler, &[]));
+            compile(&mut command, product, toolchain, "about 1 minute the first time")?;
+        }
+        WasmToolchain::FromSource { compiler, linker, libraries } => {
+            let mut command = cargo_rustc(product, compiler, options);
+            command
+                .args(["-Z", "build-std=std,panic_abort"])
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("CARGO_TARGET_WASM32_WASIP1_LINKER", linker);
+            let search = format!("-L{}", libraries.display());
+            command.env("CARGO_ENCODED_RUSTFLAGS", rustflags(compiler, &["-Clink-self-contained=no", &search]));
+            if product.is_program {
+                // What the target's own libraries would bring: the entry point that calls `main`. Only for the last crate,
+                // so that everything before it is shared with the filter.
+                command.arg("--").arg(format!("-Clink-arg={}", libraries.join("crt1-command.o").display()));
+            }
+            compile(&mut command, product, toolchain, "about 2 minutes the first time")?;
+        }
+    }
+    Ok(output_folder().join(TARGET).join("wasm").join(product.file))
+}
+
+fn cargo_rustc(product: &Product, compiler: &Compiler, options: SupplyOptions) -> Command {
     let mut command = Command::new(&compiler.cargo);
     run::forget_toolchain(&mut command);
     command
         .current_dir(run::project_root())
         .env("RUSTC", &compiler.rustc)
-        .args(["build", "--package", "filter", "--lib", "--profile", "wasm", "--target", TARGET, "--target-dir"])
-        .arg(target_folder);
+        .arg("rustc")
+        .args(product.select)
+        .args(["--profile", "wasm", "--target", TARGET, "--target-dir"])
+        .arg(output_folder());
     if options.offline {
         command.arg("--offline");
     }
     command
 }
 
-fn compile(command: &mut Command, toolchain: &WasmToolchain, expected: &str) -> Result<()> {
-    run::step(&format!("building the filter module with {toolchain} ({expected}, seconds after a change)"));
-    run::loudly(command).context("the filter module could not be built")
+fn compile(command: &mut Command, product: &Product, toolchain: &WasmToolchain, expected: &str) -> Result<()> {
+    run::step(&format!("building {} with {toolchain} ({expected}, seconds after a change)", product.name));
+    run::loudly(command).with_context(|| format!("{} could not be built", product.name))
 }
 
 /// Flags in cargo's encoded form (split by 0x1f, so that paths may hold spaces), with the builder's folders renamed.

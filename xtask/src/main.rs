@@ -2,9 +2,10 @@
 //!
 //! Needs nothing but cargo, python3 and what it finds or installs; every missing thing is named with its cure. It never
 //! writes outside `target/` and `.cache/` unless `--install` is given. One file per verb: [`demo`], [`mod@test`],
-//! [`doctor`], [`build_filter`], [`ci`]. What they look for: [`toolchain`] and [`envoy`], through the eyes of [`probe`];
+//! [`doctor`], [`build_filter`], [`mod@bench`], [`ci`]. What they look for: [`toolchain`] and [`envoy`], through the eyes of [`probe`];
 //! how they start other programs: [`run`].
 
+mod bench;
 mod build_filter;
 mod ci;
 mod conformance;
@@ -43,6 +44,8 @@ enum Verb {
     Build(build_filter::BuildOptions),
     /// Decide cases that others wrote, and say where our answers differ
     Conformance(conformance::ConformanceOptions),
+    /// Measure; prints a table and lines `figure NAME VALUE UNIT`. No time ever fails it
+    Bench(bench::BenchOptions),
     /// Everything a change must pass: format, clippy, docs, tests without skips, the demo
     Ci(ci::CiOptions),
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Doctor => doctor::run(),
         Verb::Build(options) => build_filter::run(&options),
         Verb::Conformance(options) => conformance::run(&options),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Ci(options) => ci::run(&options),
     };
     outcome.unwrap_or_else(|error| {

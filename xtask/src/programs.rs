@@ -16,12 +16,15 @@ pub(crate) enum Scope {
     Programs,
     /// The whole workspace with its tests, in the same selection of features that the test run uses: nothing is built twice.
     ProgramsAndTests,
+    /// What measures the decision engine beside its peers, optimised.
+    Bench,
 }
 
 impl Programs {
     pub(crate) const CONTROL_PLANE: &str = "control-plane";
     pub(crate) const MASKINPORTEN_STANDIN: &str = "maskinporten-standin";
     pub(crate) const DEMO: &str = "portvakt-demo";
+    pub(crate) const BENCH: &str = "portvakt-bench";
 
     pub(crate) fn path(&self, name: &str) -> Result<&PathBuf> {
         self.0.get(name).with_context(|| format!("the workspace has no program `{name}`"))
@@ -35,6 +38,7 @@ pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
             "building the control plane, the stand-in Maskinporten and the demo (first time: some minutes)"
         }
         Scope::ProgramsAndTests => "building the programs and every test (first time: some ten minutes on 2 cores)",
+        Scope::Bench => "building what measures, and the peers, optimised (first time: some ten minutes on 2 cores)",
     });
     let mut command = run::cargo();
     command.args(["build", "--message-format=json-render-diagnostics"]);
@@ -44,6 +48,12 @@ pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
             .args(["--package", "control-plane", "--package", "gateway-tests"])
             .args(["--bins", "--no-default-features"]),
         Scope::ProgramsAndTests => command.args(["--workspace", "--bins", "--tests"]),
+        Scope::Bench => command.args(["--release", "--package", "gateway-tests"]).args([
+            "--bin",
+            Programs::BENCH,
+            "--features",
+            "bench",
+        ]),
     };
     if offline {
         command.arg("--offline");

@@ -1,11 +1,15 @@
 //! What a whole decision costs, once the token has been verified: route, token, subject, party, right, obligations.
 
-use policies::token::VerifiedToken;
-use policies::{ApiCall, Decision, PolicySet, Timestamp, authorize_verified};
+use std::hint::black_box;
+
+use policies::id::OrganizationNumber;
+use policies::token::{Caller, VerifiedToken};
+use policies::{ApiCall, CallError, Decision, PolicySet, Timestamp, authorize_verified};
 
 use crate::clock::Clock;
 use crate::document::{HOST, call_for};
 use crate::figures::{Figure, median, quantile};
+use crate::frames::Work;
 use crate::random::Random;
 use crate::world::World;
 
@@ -36,19 +40,9 @@ pub(crate) fn figures(
         let row = world.any_row_of(token.user, &mut random);
         let question = world.question_about(token.user, row, &mut random);
         let (method, path) = call_for(question.right, question.party, random.once_in(2));
-        let authorization = format!("Bearer {}", token.text);
         let request_id = format!("{:032x}", u128::from(random.number()));
-        let headers = [
-            (":method", method),
-            (":scheme", "https"),
-            (":authority", HOST),
-            (":path", &path),
-            ("authorization", &authorization),
-            ("accept", "application/json"),
-            ("user-agent", "smartcloud/4.11 (+https://smartcloud.example)"),
-            ("x-request-id", &request_id),
-        ];
-        let parse = || ApiCall::parse(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
+        let headers = headers(&token.text, (method, &path), &request_id);
+        let parse = || parse(&headers);
         let decision = if turn % 2 == 0 {
             let call = parse().map_err(|error| error.to_string())?;
             let (nanoseconds, decision) = clock.time(|| authorize_verified(policy, &call, &token.verified, now));
@@ -73,4 +67,51 @@ pub(crate) fn figures(
         Figure::new("parse_and_decide.p99", quantile(&parsed_and_decided, 0.99), "ns"),
         Figure::new("decide.permits", f64::from(permits) / f64::from(count.max(1)) * 100.0, "%"),
     ])
+}
+
+/// One case over and over; the share of permits in percent.
+pub(crate) fn repeat(
+    policy: &PolicySet,
+    token: &KnownToken,
+    (party, right): (OrganizationNumber, usize),
+    work: Work,
+    times: u32,
+    now: Timestamp,
+) -> Result<Figure, String> {
+    let (method, path) = call_for(right, party, false);
+    let headers = headers(&token.text, (method, &path), "7c1b8a523c1d4b9f8a779b0f6a2e4d33");
+    let call = parse(&headers).map_err(|error| error.to_string())?;
+    let Caller::SystemUser(caller) = token.verified.caller() else { return Err("not a system user".to_owned()) };
+    let mut permits = 0_u32;
+    for _ in 0..times {
+        let is_permit = match work {
+            Work::Parse => black_box(parse(black_box(&headers))).is_ok(),
+            Work::Decide => {
+                let decision = authorize_verified(black_box(policy), black_box(&call), &token.verified, now);
+                matches!(black_box(decision), Decision::Permit(_))
+            }
+            Work::LookUp => black_box(policy.level_required(black_box(caller.id), party, right)).is_some(),
+        };
+        permits += u32::from(is_permit);
+    }
+    Ok(Figure::new("repeat.permits", f64::from(permits) / f64::from(times.max(1)) * 100.0, "%"))
+}
+
+/// A call's headers as a gateway hands them over.
+fn headers(token: &str, (method, path): (&str, &str), request_id: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let header = |name, value: &str| (name, value.as_bytes().to_vec());
+    vec![
+        header(":method", method),
+        header(":scheme", "https"),
+        header(":authority", HOST),
+        header(":path", path),
+        header("authorization", &format!("Bearer {token}")),
+        header("accept", "application/json"),
+        header("user-agent", "smartcloud/4.11 (+https://smartcloud.example)"),
+        header("x-request-id", request_id),
+    ]
+}
+
+fn parse(headers: &[(&'static str, Vec<u8>)]) -> Result<ApiCall, CallError> {
+    ApiCall::parse(headers.iter().map(|(name, value)| (*name, value.as_slice())))
 }

@@ -63,6 +63,34 @@ pub enum Request<'bytes> {
         /// The signed piece.
         piece: &'bytes [u8],
     },
+    /// Do one thing over and over, untimed: for whoever counts instructions.
+    Repeat {
+        /// What.
+        work: Work,
+        /// The token, by position.
+        token: u32,
+        /// For whom.
+        party: u32,
+        /// The right, by position.
+        right: u32,
+        /// How often.
+        times: u32,
+    },
+}
+
+/// What is done over and over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Reading the call.
+    Parse,
+    /// Deciding about it.
+    Decide,
+    /// Only finding the row and the right.
+    LookUp,
+}
+
+impl Work {
+    const ALL: [Self; 3] = [Self::Parse, Self::Decide, Self::LookUp];
 }
 
 impl Request<'_> {
@@ -79,6 +107,9 @@ impl Request<'_> {
             Self::LookUps { batches, seed, changed } => (8, vec![*batches, *seed, *changed], &[]),
             Self::Decisions { count, seed } => (9, vec![*count, *seed], &[]),
             Self::Change { is_checked, rows, piece } => (10, vec![u32::from(*is_checked), *rows], piece),
+            Self::Repeat { work, token, party, right, times } => {
+                (11, vec![*work as u32, *token, *party, *right, *times], &[])
+            }
         };
         let length = u32::try_from(numbers.len() * 4 + bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let mut head = vec![kind];
@@ -125,6 +156,13 @@ fn parse(kind: u8, bytes: &[u8]) -> Option<Request<'_>> {
         8 => Request::LookUps { batches: number()?, seed: number()?, changed: number()? },
         9 => Request::Decisions { count: number()?, seed: number()? },
         10 => Request::Change { is_checked: number()? == 1, rows: number()?, piece: rest },
+        11 => Request::Repeat {
+            work: *Work::ALL.get(number()? as usize)?,
+            token: number()?,
+            party: number()?,
+            right: number()?,
+            times: number()?,
+        },
         _ => return None,
     })
 }
@@ -146,6 +184,7 @@ mod tests {
             Request::LookUps { batches: 1, seed: 2, changed: 3 },
             Request::Decisions { count: 4, seed: 5 },
             Request::Change { is_checked: true, rows: 6, piece: b"piece" },
+            Request::Repeat { work: Work::LookUp, token: 7, party: 8, right: 9, times: 10 },
         ];
         let mut bytes = Vec::new();
         for request in &requests {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use policies::id::ProviderId;
+use policies::id::{OrganizationNumber, ProviderId};
 use policies::snapshot::{Opening, SnapshotKey};
 use policies::token::{self, IssuerKind, PureRust, SignatureError, TrustedIssuer, VerificationKey, VerifySignature};
 use policies::{PolicySet, PolicyTrouble, Timestamp};
@@ -93,6 +93,11 @@ impl Session {
             }
             Request::Decisions { count, seed } => {
                 decisions::figures(&self.policy, self.world()?, &self.tokens, &self.clock, (count, seed), now())?
+            }
+            Request::Repeat { work, token, party, right, times } => {
+                let party = OrganizationNumber::from_u32(party).ok_or("not a party")?;
+                let token = self.tokens.get(token as usize).ok_or("no such token")?;
+                vec![decisions::repeat(&self.policy, token, (party, right as usize), work, times, now())?]
             }
             Request::Change { is_checked, rows, piece } => vec![self.change(is_checked, rows, piece)?],
         };

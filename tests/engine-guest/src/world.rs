@@ -266,7 +266,7 @@ impl World {
     }
 
     /// An organisation that is no one's client, numbered among those that are.
-    fn stranger(&self, random: &mut Random) -> OrganizationNumber {
+    pub fn stranger(&self, random: &mut Random) -> OrganizationNumber {
         let number = PARTIES_FROM + random.below(PARTIES) as u32 * PARTIES_STEP + PARTIES_STEP / 2;
         organization(number).unwrap_or(self.first)
     }

@@ -1,1 +1,116 @@
-fn main() {}
+//! Measures the decision engine; `cargo xtask bench engine` builds and starts it.
+
+use std::io::{stdin, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::{Parser, Subcommand};
+use engine_guest::world::Shape;
+use gateway_tests::bench::engine::{self, Plan, STEP_NUMBERS, Size};
+use gateway_tests::bench::instructions;
+use gateway_tests::bench::peers::Asked;
+use gateway_tests::bench::publisher::{Published, Publisher};
+use gateway_tests::bench::report::Report;
+
+/// Measure the decision engine
+#[derive(Parser)]
+struct Options {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Everything
+    Engine(EngineOptions),
+    /// Instructions of single decisions
+    Instructions,
+    /// The measuring program itself, natively, on the standard streams
+    Serve,
+    /// Build one snapshot and say what that took
+    Build {
+        #[arg(long)]
+        rows: u32,
+        #[arg(long)]
+        system_users: u32,
+        /// Folder for the snapshot's files
+        #[arg(long)]
+        into: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct EngineOptions {
+    /// The measuring program, compiled for WebAssembly
+    #[arg(long)]
+    program: PathBuf,
+    /// Fewer sizes and turns
+    #[arg(long)]
+    quick: bool,
+    /// Rows (system user, party), instead of the usual sizes
+    #[arg(long, num_args = 1..)]
+    rows: Vec<u32>,
+    /// Numbers to look at in one step of loading
+    #[arg(long, default_value_t = STEP_NUMBERS)]
+    step_numbers: u32,
+}
+
+fn main() -> Result<ExitCode> {
+    match Options::parse().verb {
+        Verb::Build { rows, system_users, into } => {
+            let shape = Shape::new(system_users, rows);
+            for figure in Publisher::new()?.build(shape, &Published::inside(&into))? {
+                println!("{figure}");
+            }
+        }
+        Verb::Engine(options) => {
+            let mut report = Report::default();
+            let asked = Asked { questions: 10_000, rounds: if options.quick { 5 } else { 15 } };
+            engine::run(&plan(options), &mut report)?;
+            let given = engine::run_peers(asked, &mut report)?;
+            print(&report);
+            println!("{given}");
+        }
+        Verb::Instructions => {
+            let mut report = Report::default();
+            instructions::run(&mut report)?;
+            print(&report);
+        }
+        Verb::Serve => {
+            let served = engine_guest::session::serve(&mut stdin().lock(), &mut stdout().lock());
+            served.map_err(|error| anyhow!(error))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(report: &Report) {
+    println!("{}", report.table());
+    for figure in report.figures() {
+        println!("{figure}");
+    }
+}
+
+fn plan(options: EngineOptions) -> Plan {
+    let EngineOptions { program, quick, rows, step_numbers } = options;
+    let sizes = if rows.is_empty() {
+        let usual = [1_000, 100_000, 1_000_000, 10_000_000].map(Size::of_rows);
+        let more = if quick { None } else { Some(Size::of(10_000_000, 3_000_000)) };
+        usual.into_iter().chain(more).collect()
+    } else {
+        rows.into_iter().map(Size::of_rows).collect()
+    };
+    let times = |usual, quick_ones| if quick { quick_ones } else { usual };
+    Plan {
+        program,
+        sizes,
+        loads: times(5, 3),
+        rounds: times(7, 3),
+        batches: times(2_000, 500),
+        decisions: times(10_000, 4_000),
+        tokens: if quick { 200 } else { 1_000 },
+        step_numbers,
+        changes: true,
+    }
+}
