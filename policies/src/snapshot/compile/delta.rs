@@ -249,8 +249,14 @@ impl<'document> Compiler<'document> {
             (SystemUserState::Withdrawn, Known::Withdrawn) | (SystemUserState::Unknown, Known::Unknown) => {
                 return Ok(());
             }
-            (SystemUserState::Withdrawn, _) => return Ok(users.push(gone(USER_WITHDRAWN))),
-            (SystemUserState::Unknown, _) => return Ok(users.push(gone(USER_FORGOTTEN))),
+            (SystemUserState::Withdrawn, _) => {
+                users.push(gone(USER_WITHDRAWN));
+                return Ok(());
+            }
+            (SystemUserState::Unknown, _) => {
+                users.push(gone(USER_FORGOTTEN));
+                return Ok(());
+            }
             (SystemUserState::Active(user), _) => user,
         };
         let wrong = |code, message: String| CompileError { path: format!("/systemUsers/{id}"), code, message };

@@ -203,7 +203,7 @@ impl Loading {
         let bits = self.image.rights.len() + self.sections().count(Section::AskedPackages);
         check_right_sets(self.sections(), range.clone(), bits)?;
         // The empty set is the first: a row that holds nothing needs one.
-        if range.start == 0 && self.image.all_held(super::RightSetIndex(0)).first().is_some() {
+        if range.start == 0 && !self.image.all_held(super::RightSetIndex(0)).is_empty() {
             return Err(ImageError::new("right sets", "the first set is not empty"));
         }
         Ok(())

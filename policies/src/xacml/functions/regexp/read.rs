@@ -92,7 +92,7 @@ impl Reading<'_> {
             '*' => self.repeat(0, None),
             '+' => self.repeat(1, None),
             '{' => {
-                let count = self.to_brace().and_then(|count| read_count(&count));
+                let count = self.until_brace().and_then(|count| read_count(&count));
                 let (least, most) = count.ok_or("has braces that hold no count")?;
                 self.repeat(least, most)
             }
@@ -185,7 +185,7 @@ impl Reading<'_> {
             't' => Escaped::Letter('\t'),
             'p' | 'P' => {
                 self.letters.next_if_eq(&'{').ok_or("names no category")?;
-                let item = self.to_brace().and_then(|name| Item::named(&name, letter == 'P'));
+                let item = self.until_brace().and_then(|name| Item::named(&name, letter == 'P'));
                 Escaped::Item(item.ok_or("names a category or block that is not known")?)
             }
             '\\' | '|' | '.' | '-' | '^' | '?' | '*' | '+' | '{' | '}' | '(' | ')' | '[' | ']' | '$' => {
@@ -197,7 +197,7 @@ impl Reading<'_> {
     }
 
     /// What stands before the closing brace.
-    fn to_brace(&mut self) -> Option<String> {
+    fn until_brace(&mut self) -> Option<String> {
         let mut text = String::new();
         loop {
             match self.letters.next()? {
