@@ -88,6 +88,30 @@ fn damaged_policies_are_refused_or_decided() {
 }
 
 #[test]
+fn damaged_programs_are_refused_or_decided() {
+    let pieces =
+        ["\0", "\u{1}", "\u{2}", "\u{3}", "\u{4}", "@\u{1}", "\u{1}\0", "\u{7f}", "\u{80}", "urn:", "\u{3}\t\u{2}"];
+    let environment = Environment { now: Timestamp::from_unix_seconds(0), fuel_max: 10_000 };
+    let mut dice = Dice(0x706f_7274_7661_6b0a);
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..ROUNDS {
+        let semantics = if round % 2 == 0 { Semantics::Standard } else { Semantics::Altinn };
+        let whole = policies::a_policy(&mut dice, semantics).to_bytes();
+        let asked = policies::a_request(&mut dice);
+        for _ in 0..8 {
+            match CompiledPolicy::from_bytes(&dice.damage(&whole, &pieces)) {
+                Ok(policy) => {
+                    assert_eq!(policy.decide(&asked, environment).results.len(), 1);
+                    taken += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(taken > 100 && refused > 1_000, "{taken} {refused}");
+}
+
+#[test]
 fn damaged_requests_are_refused_or_read() {
     let pieces =
         ["{", "}", "[", "]", "\"", ":", ",", "\\u0000", "null", "1e999", "-0", "true", "\"Value\":", "🦀", "\u{feff}"];

@@ -5,6 +5,8 @@ use crate::xacml::functions::{Fuel, Spent};
 
 /// Steps that one unit of fuel buys.
 const STEPS_PER_FUEL: usize = 8;
+/// Steps that are taken before they are paid for, at most, but for those to the next character.
+const UNPAID_MAX: usize = 4_096;
 
 /// Where the ways through a pattern are: room that is taken once in a decision and serves every match.
 #[derive(Debug, Default)]
@@ -42,7 +44,7 @@ impl Threads {
                 break;
             }
             let Some(letter) = letter else { return self.pay(fuel).map(|()| false) };
-            self.look_at(machine, letter);
+            self.look_at(machine, letter, fuel)?;
             self.pay(fuel)?;
         }
         self.pay(fuel).map(|()| true)
@@ -72,8 +74,13 @@ impl Threads {
     }
 
     /// Goes on from the steps that this character lets through.
-    fn look_at(&mut self, machine: &Machine, letter: char) {
-        for at in &self.waiting {
+    fn look_at(&mut self, machine: &Machine, letter: char, fuel: &mut Fuel) -> Result<(), Spent> {
+        for index in 0..self.waiting.len() {
+            // One character may cost much where many wait for it with long classes.
+            if self.unpaid > UNPAID_MAX {
+                self.pay(fuel)?;
+            }
+            let Some(at) = self.waiting.get(index) else { break };
             self.unpaid = self.unpaid.saturating_add(1);
             let goes_on = match machine.steps.get(*at) {
                 Some(Step::Letter(wanted)) => *wanted == letter,
@@ -90,6 +97,7 @@ impl Threads {
                 self.following.push(off(*at, 1));
             }
         }
+        Ok(())
     }
 
     fn pay(&mut self, fuel: &mut Fuel) -> Result<(), Spent> {
