@@ -5,6 +5,8 @@
 //! instant it is given. What a route demands (audience, scope, kind of caller) is [`crate::authorize()`]'s to check.
 
 mod claims;
+#[cfg(test)]
+mod fuzz;
 mod jose;
 mod key;
 mod signature;
