@@ -5,6 +5,9 @@
 //! written by [`json_profile`] and [`xml_context`]. Nothing is skipped: what is not understood is refused with its place.
 //! Nothing recurses on input, and a decision that needs too many steps is Indeterminate.
 //!
+//! A compiled policy travels as bytes ([`CompiledPolicy::to_bytes`]) and is checked when it arrives. A gateway decides without
+//! a request, from [`GatewayAttributes`].
+//!
 //! [`ResourcePolicy`] is what the policy of a resource means for system users at a gateway: rules of actions and access
 //! packages where that is proven to be all, and otherwise the policy itself, evaluated for every call. [`lint`] finds what
 //! is not meant as it is written.
