@@ -1,7 +1,7 @@
 //! Why a system user may or may not: the rule that gives a right, or what it is short of.
 //!
 //! The same code decides as for calls; this only looks around it. What it looks at is the policy that gateways enforce, so
-//! an explanation is never about something else. Reasons are values with stable codes ([`Reason::code`]); in words they are
+//! an explanation is never about something else. Reasons are values, each with a stable `code` in JSON; in words they are
 //! in nb, nn and en ([`Explanation::text`]). For operators and for the parties themselves: an explanation names packages
 //! and parties, and is not for a caller who only has a token.
 
