@@ -83,8 +83,11 @@ pub(super) fn unknown(category: &str, id: &str) -> Option<Option<&'static str>> 
 /// The known name that is meant, if one is near enough.
 pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let letters: Vec<char> = written.to_lowercase().chars().take(LETTERS_MAX).collect();
-    let near = known.map(|name| (distance(&letters, name), name)).min()?;
-    (near.0 <= letters.len() / 4).then_some(near.1)
+    let most = letters.len() / 4;
+    // Each letter that one has more is one to be added.
+    let possible = known.filter(|name| name.chars().count().abs_diff(letters.len()) <= most);
+    let near = possible.map(|name| (distance(&letters, name), name)).min()?;
+    (near.0 <= most).then_some(near.1)
 }
 
 /// Letters of a name that are compared.

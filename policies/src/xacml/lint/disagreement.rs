@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::requests::{Values, describe, drawn, request, requests};
 use super::{Finding, FindingCode, Severity};
 use crate::id::ResourceId;
-use crate::xacml::ast::{AllOf, Policy, PolicyDocument, PolicyElement, Rule};
+use crate::xacml::ast::{AllOf, Policy, PolicyDocument, PolicyElement, Rule, Target};
 use crate::xacml::request::CATEGORY_ENVIRONMENT;
 use crate::xacml::response::{Decision, DecisionResult};
 use crate::xacml::rights::{Resource, algorithm, category_of, compared, matches};
-use crate::xacml::{CompiledPolicy, Environment, Semantics};
+use crate::xacml::{CompiledPolicy, Environment, PolicyError, Semantics};
 use crate::{Timestamp, urn};
 
 const DIFFER: FindingCode = FindingCode::new(
@@ -37,8 +37,14 @@ pub(super) const CODES: &[FindingCode] = &[DIFFER, STANDARD_REFUSES, NOT_EVALUAT
 
 /// Matches that are evaluated at most, under each semantics.
 const WORK_MAX: usize = 1_000_000;
+/// How much more work it is to compile than to decide.
+const COMPILING: usize = 4;
+/// What a condition or variable counts as, in matches.
+const CONDITION: usize = 64;
+/// What a policy counts as beside its matches.
+const FRAME: usize = 8;
 /// Steps of one decision.
-const FUEL_MAX: u64 = 200_000;
+const FUEL_MAX: u64 = 50_000;
 /// Requests of a rule that differ for it alone and are tried on the whole policy.
 const WHOLE_MAX: usize = 24;
 /// Requests of each rule that are tried on the whole policy although they do not differ for the rule alone.
@@ -78,102 +84,108 @@ struct Comparison<'a> {
 pub(super) fn findings(document: &PolicyDocument, policy: &Policy, resource: Option<&ResourceId>) -> Vec<Finding> {
     let resource = resource.map(|id| Resource::of(id).attributes()).unwrap_or_default();
     let mut comparison = Comparison { document, resource, work: 0, found: Vec::new() };
+    let frame = frame_of(policy);
     for rule in policy.rules.iter().filter(|rule| rule.condition.is_some()) {
-        comparison.condition(policy, rule);
+        if !comparison.is_spent() {
+            comparison.condition(&frame, rule);
+        }
     }
-    if let Some(policy) = comparison.comparable(policy) {
+    if let Some(policy) = comparison.comparable(policy, frame) {
         comparison.compare(&policy);
+    }
+    if comparison.is_spent() {
+        let message = "not every rule was tried under both semantics";
+        comparison.found.push(CUT_SHORT.at(policy.line, message, "divide the policy, or write it shorter"));
     }
     comparison.found
 }
 
 impl Comparison<'_> {
-    fn compile(&self, policy: &Policy, semantics: Semantics) -> Result<CompiledPolicy, crate::xacml::PolicyError> {
-        let root = PolicyElement::Policy(policy.clone());
-        CompiledPolicy::compile(&PolicyDocument { file: self.document.file.clone(), root }, &[], semantics)
+    fn compile(&mut self, policy: Policy, semantics: Semantics) -> Result<CompiledPolicy, PolicyError> {
+        self.work = self.work.saturating_add(COMPILING.saturating_mul(work_of(&policy)));
+        let document = PolicyDocument { file: self.document.file.clone(), root: PolicyElement::Policy(policy) };
+        CompiledPolicy::compile(&document, &[], semantics)
     }
 
-    fn sides(&self, policy: &Policy) -> Option<Sides> {
-        let altinn = self.compile(policy, Semantics::Altinn).ok()?;
+    fn sides(&mut self, policy: Policy) -> Option<Sides> {
+        let work = work_of(&policy);
+        let altinn = self.compile(policy.clone(), Semantics::Altinn).ok()?;
         let standard = self.compile(policy, Semantics::Standard).ok()?;
-        let targets = policy.rules.iter().map(|rule| &rule.target).chain([&policy.target]);
-        Some(Sides {
-            altinn,
-            standard,
-            work: targets.map(|target| matches(target).count()).sum::<usize>().saturating_add(8),
-        })
+        Some(Sides { altinn, standard, work })
     }
 
-    /// Whether Altinn can evaluate a rule's condition.
-    fn condition(&mut self, policy: &Policy, rule: &Rule) {
-        let alone = Policy {
-            rules: vec![Rule { target: Default::default(), notices: Vec::new(), ..rule.clone() }],
-            algorithm: urn::RULE_PERMIT_OVERRIDES.to_owned(),
-            ..policy.clone()
-        };
-        let Ok(compiled) = self.compile(&alone, Semantics::Altinn) else { return };
-        let environment = Environment { now: Timestamp::from_unix_seconds(0), fuel_max: FUEL_MAX };
-        let evaluated = requests(&alone, &[]).iter().any(|values| {
+    /// Whether Altinn can evaluate a rule's condition. `frame` is the policy without rules.
+    fn condition(&mut self, frame: &Policy, rule: &Rule) {
+        let mut alone = frame.clone();
+        alone.algorithm = urn::RULE_PERMIT_OVERRIDES.to_owned();
+        alone.target = Target::default();
+        alone.rules = vec![Rule { target: Target::default(), notices: Vec::new(), ..rule.clone() }];
+        let requests = requests(&alone, &[]);
+        let work = work_of(&alone);
+        let Ok(compiled) = self.compile(alone, Semantics::Altinn) else { return };
+        let environment = Environment { now: Timestamp::from_unix_seconds(NOON), fuel_max: FUEL_MAX };
+        let evaluated = requests.iter().any(|values| {
+            self.work = self.work.saturating_add(work);
             let results = compiled.decide(&request(values), environment).results;
             results.iter().any(|result| result.decision != Decision::Indeterminate)
         });
         if !evaluated {
             let line = rule.condition.as_ref().map_or(rule.line, |condition| condition.line());
             let message = format!("Altinn does not evaluate the condition of rule `{}`", rule.id);
-            self.found.push(NOT_EVALUATED.at(
-                line,
-                message,
-                "say it in the target, or have what enforces the decision check it",
-            ));
+            let fix = "say it in the target, or have what enforces the decision check it";
+            self.found.push(NOT_EVALUATED.at(line, message, fix));
         }
     }
 
     /// The policy as both can decide it: without the rules that the standard refuses, each of which is a finding.
-    fn comparable(&mut self, policy: &Policy) -> Option<Policy> {
-        let mut prepared = policy.clone();
+    fn comparable(&mut self, policy: &Policy, mut frame: Policy) -> Option<Policy> {
         let of_both = [Semantics::Altinn, Semantics::Standard].map(|semantics| algorithm(&policy.algorithm, semantics));
         if of_both.iter().any(Option::is_none) {
-            prepared.algorithm = urn::RULE_DENY_OVERRIDES.to_owned();
+            frame.algorithm = urn::RULE_DENY_OVERRIDES.to_owned();
         }
         if let [_, None] = of_both {
             let message = format!("`{}` is no combining algorithm of rules", policy.algorithm);
             self.found.push(STANDARD_REFUSES.at(policy.line, message, format!("write `{}`", urn::RULE_DENY_OVERRIDES)));
         }
-        let rules = std::mem::take(&mut prepared.rules);
-        if let Err(error) = self.compile(&prepared, Semantics::Standard) {
+        if let Err(error) = self.compile(frame.clone(), Semantics::Standard) {
             self.found.push(STANDARD_REFUSES.at(error.line, error.message, error.cure));
             return None;
         }
         let mut kept = Vec::new();
-        for (at, rule) in rules.into_iter().enumerate() {
+        for (at, rule) in policy.rules.iter().enumerate() {
+            if self.is_spent() {
+                break;
+            }
             // Two with one id are a finding of their own.
-            prepared.rules = vec![Rule { id: at.to_string(), ..rule }];
-            match self.compile(&prepared, Semantics::Standard) {
-                Ok(_) => kept.append(&mut prepared.rules),
+            let rule = Rule { id: at.to_string(), ..rule.clone() };
+            match self.compile(with_rules(&frame, [&rule]), Semantics::Standard) {
+                Ok(_) => kept.push(rule),
                 Err(error) => self.found.push(STANDARD_REFUSES.at(error.line, error.message, error.cure)),
             }
         }
-        prepared.rules = kept;
-        Some(prepared)
+        frame.rules = kept;
+        Some(frame)
     }
 
     fn compare(&mut self, policy: &Policy) {
-        let Some(whole) = self.sides(policy) else { return };
+        let frame = frame_of(policy);
+        let Some(whole) = self.sides(policy.clone()) else { return };
         // The worst difference of each rule, and of the policy itself.
         let mut worst: BTreeMap<Option<usize>, Difference> = BTreeMap::new();
         let mut together = Vec::new();
         for (at, rule) in policy.rules.iter().enumerate() {
-            let alone = Policy { rules: vec![rule.clone()], ..policy.clone() };
-            let Some(sides) = self.sides(&alone) else { continue };
+            if self.is_spent() {
+                break;
+            }
+            let alone = with_rules(&frame, [rule]);
             let requests = requests(&alone, &self.resource);
-            let found = self.of_rule(&sides, &whole, &requests, &alone);
+            let about_time = is_about_time(&alone);
+            let Some(sides) = self.sides(alone) else { continue };
+            let found = self.of_rule(&sides, &whole, &requests, about_time);
             if !found.as_ref().is_some_and(Difference::is_about_permit) {
                 together.extend(requests.into_iter().take(TOGETHER_MAX));
             }
             worst.extend(found.map(|difference| (Some(at), difference)));
-            if self.is_spent() {
-                break;
-            }
         }
         together.extend(drawn(policy, &self.resource));
         self.of_rules_together(policy, &whole, &together, &mut worst);
@@ -181,15 +193,11 @@ impl Comparison<'_> {
             let rule = at.and_then(|at| policy.rules.get(at));
             self.report(rule, policy, &self.shortest(difference, &whole));
         }
-        if self.is_spent() {
-            let message = "not every rule was tried under both semantics";
-            self.found.push(CUT_SHORT.at(policy.line, message, "divide the policy, or write it shorter"));
-        }
     }
 
     /// A request on which a rule differs alone and the policy differs as a whole; if there is one, about a Permit.
-    fn of_rule(&mut self, alone: &Sides, whole: &Sides, requests: &[Values], policy: &Policy) -> Option<Difference> {
-        let instants = if is_about_time(policy) { INSTANTS.as_slice() } else { &[NOON] };
+    fn of_rule(&mut self, alone: &Sides, whole: &Sides, requests: &[Values], about_time: bool) -> Option<Difference> {
+        let instants = if about_time { INSTANTS.as_slice() } else { &[NOON] };
         let (mut first, mut tried) = (None, 0_usize);
         for values in requests {
             for instant in instants {
@@ -228,46 +236,61 @@ impl Comparison<'_> {
             differences.extend(whole.differ(values, NOON));
         }
         differences.sort_by_key(|difference| !difference.is_about_permit());
+        // The policy without the rules that are told of, which explain what it does not show.
+        let mut rest: Option<(BTreeSet<usize>, Option<Sides>)> = None;
         let mut causes = 0_usize;
         for difference in differences {
             if causes >= CAUSES_MAX || self.is_spent() {
                 return;
             }
-            // What the rules that are told of already explain is not looked into.
-            let is_told = |at: &usize| {
-                worst.get(&Some(*at)).is_some_and(|known| known.is_about_permit() || !difference.is_about_permit())
-            };
-            let others = (0..policy.rules.len()).filter(|at| !is_told(at)).filter_map(|at| policy.rules.get(at));
-            let others = Policy { rules: others.cloned().collect(), ..policy.clone() };
-            let explained = self.sides(&others).is_some_and(|sides| sides.differ(&difference.values, NOON).is_none());
-            self.work = self.work.saturating_add(whole.work);
-            if explained && others.rules.len() < policy.rules.len() {
-                continue;
+            let is_worse = |known: &Difference| !known.is_about_permit() && difference.is_about_permit();
+            let told = worst.iter().filter(|(_, known)| !is_worse(known)).filter_map(|(at, _)| *at);
+            let told: BTreeSet<usize> = told.collect();
+            if !told.is_empty() {
+                if rest.as_ref().is_none_or(|(known, _)| *known != told) {
+                    let others = policy.rules.iter().enumerate().filter(|(at, _)| !told.contains(at));
+                    let others = with_rules(&frame_of(policy), others.map(|(_, rule)| rule));
+                    rest = Some((told, self.sides(others)));
+                }
+                self.work = self.work.saturating_add(whole.work);
+                let sides = rest.as_ref().and_then(|(_, sides)| sides.as_ref());
+                if sides.is_some_and(|sides| sides.differ(&difference.values, NOON).is_none()) {
+                    continue;
+                }
             }
             causes = causes.saturating_add(1);
             let cause = self.cause(policy, &difference);
-            match worst.get(&cause) {
-                Some(known) if known.is_about_permit() || !difference.is_about_permit() => {}
-                _ => drop(worst.insert(cause, difference)),
+            if worst.get(&cause).is_none_or(is_worse) {
+                worst.insert(cause, difference);
             }
         }
     }
 
-    /// Position of the rule without which both agree on a request.
+    /// Position of the rule without which both agree on a request, among as few rules as differ on it.
     fn cause(&mut self, policy: &Policy, difference: &Difference) -> Option<usize> {
-        for at in 0..policy.rules.len() {
-            let mut without = policy.clone();
-            without.rules.remove(at);
-            let sides = self.sides(&without)?;
-            self.work = self.work.saturating_add(sides.work);
-            if sides.differ(&difference.values, difference.instant).is_none() {
-                return Some(at);
-            }
-            if self.is_spent() {
-                return None;
+        let mut kept: Vec<usize> = (0..policy.rules.len()).collect();
+        let mut size = kept.len();
+        while size > 1 {
+            size = size.div_ceil(2);
+            let mut at = 0;
+            while at < kept.len() && !self.is_spent() {
+                let (begin, end) = (at, at.saturating_add(size));
+                let trial = kept.iter().enumerate().filter(|(place, _)| !(begin..end).contains(place));
+                let trial: Vec<usize> = trial.map(|(_, rule)| *rule).collect();
+                if self.differs_with(policy, &trial, difference) { kept = trial } else { at = end }
             }
         }
-        None
+        let mut each = kept.clone().into_iter();
+        each.find(|out| {
+            let others: Vec<usize> = kept.iter().copied().filter(|rule| rule != out).collect();
+            !self.differs_with(policy, &others, difference)
+        })
+    }
+
+    fn differs_with(&mut self, policy: &Policy, rules: &[usize], difference: &Difference) -> bool {
+        let rules = rules.iter().filter_map(|at| policy.rules.get(*at));
+        let sides = self.sides(with_rules(&frame_of(policy), rules));
+        sides.is_some_and(|sides| sides.differ(&difference.values, difference.instant).is_some())
     }
 
     /// The same difference with as few values as show it.
@@ -330,6 +353,35 @@ impl Sides {
             standard: summary(&standard, with_obligations),
         })
     }
+}
+
+/// The policy without its rules.
+fn frame_of(policy: &Policy) -> Policy {
+    let Policy { line, id, version, algorithm, description, target, variables, rules: _, notices } = policy;
+    Policy {
+        line: *line,
+        id: id.clone(),
+        version: version.clone(),
+        algorithm: algorithm.clone(),
+        description: description.clone(),
+        target: target.clone(),
+        variables: variables.clone(),
+        rules: Vec::new(),
+        notices: notices.clone(),
+    }
+}
+
+fn with_rules<'a>(frame: &Policy, rules: impl IntoIterator<Item = &'a Rule>) -> Policy {
+    Policy { rules: rules.into_iter().cloned().collect(), ..frame.clone() }
+}
+
+/// How much work a decision is, in matches.
+fn work_of(policy: &Policy) -> usize {
+    let targets = policy.rules.iter().map(|rule| &rule.target).chain([&policy.target]);
+    let matches = targets.map(|target| matches(target).count()).sum::<usize>();
+    let conditions = policy.rules.iter().filter(|rule| rule.condition.is_some()).count();
+    let expressions = conditions.saturating_add(policy.variables.len()).saturating_mul(CONDITION);
+    matches.saturating_add(expressions).saturating_add(FRAME)
 }
 
 /// The obligations of an answer, in one order.

@@ -14,6 +14,10 @@ use crate::xacml::value::{DataType, Value};
 pub(super) const REQUESTS_MAX: usize = 1_024;
 /// Most choices of alternatives that are made into requests, for each semantics.
 const CHOICES_MAX: usize = 192;
+/// Alternatives of one part that are chosen, beside the first of all others.
+const SINGLES: usize = 24;
+/// Alternatives of one part that are chosen beside as many of another.
+const PAIRED: usize = 5;
 /// Choices of which every variant is made.
 const VARIED_MAX: usize = 6;
 /// Most values of one request, so that a rule with very many makes no very large ones.
@@ -71,7 +75,7 @@ pub(super) fn requests(policy: &Policy, base: &[(&str, String)]) -> Vec<Values> 
     let all = policy.rules.iter().flat_map(|rule| matches(&rule.target)).chain(of_policy.iter().copied());
     requests.add(all.take(VALUES_MAX).filter_map(Given::of).collect());
     for choice in chosen.iter().step_by(chosen.len().div_ceil(VARIED_MAX).max(1)) {
-        let with_target: Vec<&Match> = choice.iter().chain(&of_policy).copied().collect();
+        let with_target: Vec<&Match> = choice.iter().chain(&of_policy).copied().take(VALUES_MAX).collect();
         requests.vary(&with_target);
     }
     requests.draw(policy, &chosen, &of_policy);
@@ -303,38 +307,36 @@ fn by_any_of(target: &Target) -> Vec<Vec<Vec<&Match>>> {
 /// many as there may be.
 fn choices<'a>(parts: &[Vec<Vec<&'a Match>>]) -> Vec<Vec<&'a Match>> {
     let mut chosen: BTreeSet<Vec<usize>> = BTreeSet::new();
-    let mut ordered = Vec::new();
+    let mut ordered: Vec<Vec<usize>> = Vec::new();
     let mut choose = |choice: Vec<usize>| {
         if ordered.len() < CHOICES_MAX && chosen.insert(choice.clone()) {
             ordered.push(choice);
         }
+        ordered.len() < CHOICES_MAX
     };
     let first = vec![0; parts.len()];
-    choose(first.clone());
-    let with = |base: &[usize], at: usize, value: usize| {
-        let mut choice = base.to_vec();
-        choice.get_mut(at).into_iter().for_each(|place| *place = value);
+    let with = |values: &[(usize, usize)]| {
+        let mut choice = first.clone();
+        for (at, value) in values {
+            choice.get_mut(*at).into_iter().for_each(|place| *place = *value);
+        }
         choice
     };
-    // Where a dimension is long, its alternatives are mostly of one kind; the first and last show what the others would.
-    let some = |length: usize, most: usize| {
-        let step = length.div_ceil(most).max(1);
-        (0..length).step_by(step).chain(length.checked_sub(1)).collect::<Vec<_>>()
+    // Where there are many, they are mostly of one kind; some of them, first and last among these, show what all would.
+    let some = |at: usize, most: usize| {
+        let length = parts.get(at).map_or(0, Vec::len);
+        (0..length).step_by(length.div_ceil(most).max(1)).chain(length.checked_sub(1))
     };
-    for (at, part) in parts.iter().enumerate() {
-        some(part.len(), 24).into_iter().for_each(|value| choose(with(&first, at, value)));
-    }
-    for (one, part) in parts.iter().enumerate() {
-        for (other, of_other) in parts.iter().enumerate().skip(one.saturating_add(1)) {
-            for value in some(part.len(), 8) {
-                let base = with(&first, one, value);
-                some(of_other.len(), 8).into_iter().for_each(|value| choose(with(&base, other, value)));
-            }
-        }
-    }
+    let singles = (0..parts.len()).flat_map(|at| some(at, SINGLES).map(move |value| vec![(at, value)]));
+    let pairs = (0..parts.len()).flat_map(|one| (one.saturating_add(1)..parts.len()).map(move |other| (one, other)));
+    let pairs = pairs.flat_map(|(one, other)| {
+        some(one, PAIRED)
+            .flat_map(move |value| some(other, PAIRED).map(move |beside| vec![(one, value), (other, beside)]))
+    });
+    let _ = choose(first.clone()) && singles.chain(pairs).all(|values| choose(with(&values)));
     let mut dice = Dice(0x706f_7274_7661_6b08);
     for _ in 0..CHOICES_MAX {
-        choose(parts.iter().map(|part| dice.below(part.len().max(1))).collect());
+        choose(parts.iter().map(|part| dice.below(part.len())).collect());
     }
     let matches_of = |choice: Vec<usize>| {
         choice.into_iter().zip(parts).filter_map(|(at, part)| part.get(at)).flatten().copied().collect()
