@@ -9,7 +9,7 @@ use policies::snapshot::{
     CallerKind, CompileErrors, Document, PolicySourceDocument, ResourceDocument, RouteDocument, RuleDocument,
     SemanticsDocument, compile,
 };
-use policies::xacml::{ResourcePolicy, Semantics, XacmlError};
+use policies::xacml::{GeneralReason, ResourcePolicy, RightsForm, Semantics, XacmlError};
 use serde::{Deserialize, Serialize};
 
 /// A resource of the Resource Registry that a provider protects.
@@ -130,7 +130,11 @@ impl Resource {
     /// The resource as snapshots carry it; `None` without a policy.
     fn document(&self) -> Result<Option<ResourceDocument>, XacmlError> {
         let Some(xml) = &self.policy else { return Ok(None) };
-        ResourcePolicy::read(xml.as_bytes(), &self.id, self.semantics)?;
+        let policy = ResourcePolicy::read(xml.as_bytes(), &self.id, self.semantics)?;
+        if let (RightsForm::General { .. }, Some(reason)) = (policy.form(), policy.unknowable().first()) {
+            let GeneralReason { line, code, message } = reason.clone();
+            return Err(XacmlError { line, code, message });
+        }
         let semantics = match self.semantics {
             Semantics::Altinn => SemanticsDocument::Altinn,
             Semantics::Standard => SemanticsDocument::Standard,

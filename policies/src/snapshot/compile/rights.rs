@@ -249,6 +249,10 @@ fn read_resource(document: &ResourceDocument) -> Result<ReadResource<'_>, (&'sta
     };
     let policy = ResourcePolicy::read(source.xml.as_bytes(), &document.id, semantics)
         .map_err(|error| (error.code, error.to_string()))?;
+    // Evaluated without what it asks about, it would answer something else: a rule that denies would not.
+    if let (RightsForm::General { .. }, Some(reason)) = (policy.form(), policy.unknowable().first()) {
+        return Err((reason.code, format!("line {}: {}", reason.line, reason.message)));
+    }
     let program = match policy.form() {
         RightsForm::Exact => None,
         RightsForm::General { policy: compiled, .. } => {

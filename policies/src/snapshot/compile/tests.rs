@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::compile;
 use crate::snapshot::Document;
+use crate::urn;
 
 fn valid() -> Value {
     json!({
@@ -128,4 +129,33 @@ fn routes_match_by_how_specific_they_are_whatever_their_parameters_are_called() 
     assert_eq!(route("/x"), "rest");
     assert_eq!(route("/x/"), "rest");
     assert_eq!(route("/"), "rest");
+}
+
+#[test]
+fn a_policy_that_asks_what_no_gateway_knows_is_refused() {
+    let string = "http://www.w3.org/2001/XMLSchema#string";
+    let matching = |category: &str, attribute: &str, value: &str| {
+        format!(
+            r#"<AnyOf><AllOf><Match MatchId="urn:oasis:names:tc:xacml:1.0:function:string-equal"><AttributeValue DataType="{string}">{value}</AttributeValue><AttributeDesignator Category="{category}" AttributeId="{attribute}" DataType="{string}" MustBePresent="false"/></Match></AllOf></AnyOf>"#
+        )
+    };
+    let resource = matching(urn::CATEGORY_RESOURCE, urn::RESOURCE, "vat");
+    let policy = |denied: &str| {
+        let permits = matching(urn::CATEGORY_ACTION, urn::ACTION_ID, "read");
+        format!(
+            r#"<Policy xmlns="{}" PolicyId="p" Version="1.0" RuleCombiningAlgId="{}"><Target/><Rule RuleId="1" Effect="Permit"><Target>{resource}{permits}</Target></Rule><Rule RuleId="2" Effect="Deny"><Target>{resource}{denied}</Target></Rule></Policy>"#,
+            urn::XACML_NAMESPACE,
+            urn::RULE_DENY_OVERRIDES,
+        )
+    };
+    let compiled = |denied: &str| {
+        let mut document = valid();
+        document["resources"][0] = json!({"id": "vat", "policy": {"semantics": "standard", "xml": policy(denied)}});
+        compile(&serde_json::from_value(document).unwrap())
+    };
+    // What a gateway knows is evaluated there.
+    assert!(compiled(&matching(urn::CATEGORY_RESOURCE, urn::ORGANIZATION_NUMBER, "310247057")).is_ok());
+    // A party's number in Altinn is not known there, and the rule would deny nobody.
+    let refused = compiled(&matching(urn::CATEGORY_RESOURCE, "urn:altinn:partyid", "50000001")).unwrap_err();
+    assert_eq!(refused.0[0].path, "/resources/0/policy");
 }
