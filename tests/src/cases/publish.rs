@@ -38,9 +38,9 @@ impl Line {
         let published = publish(publication, document.clone(), self, now)?;
         if publication.refused.is_none() {
             let key = SnapshotKey::from_public_key_pem(&keys::key(&publication.key)?.public_pem()?)?;
-            // When it was signed: a case may be about its end.
-            let signed_at = now.plus_seconds(publication.issued_seconds);
-            self.policy.update(published.body.clone(), &[key], &document.provider, signed_at, &PureRust)?;
+            // While it was good: a case may be about its end.
+            let good_at = now.plus_seconds(publication.issued_seconds.min(publication.not_after_seconds - 1));
+            self.policy.update(published.body.clone(), &[key], &document.provider, good_at, &PureRust)?;
             self.known.extend(document.system_users.iter().map(|user| user.id));
         }
         Ok(published)

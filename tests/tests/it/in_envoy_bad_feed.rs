@@ -1,6 +1,7 @@
 //! What comes from the control plane is damaged, foreign or old: refused and counted, and the last good policy stays.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,12 +24,13 @@ use crate::in_envoy_stage::Stage;
 struct Meddler {
     control_plane: String,
     instead: Arc<Mutex<Option<Vec<u8>>>>,
+    given: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Bytes>>>,
 }
 
 impl Meddler {
     async fn start(control_plane: String) -> (Self, SocketAddr) {
-        let meddler = Self { control_plane, instead: Arc::default(), seen: Arc::default() };
+        let meddler = Self { control_plane, instead: Arc::default(), given: Arc::default(), seen: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = Router::new().fallback(meddle).with_state(meddler.clone());
@@ -49,6 +51,7 @@ impl Meddler {
 async fn meddle(State(meddler): State<Meddler>, request: Request) -> Response {
     let instead = meddler.instead.lock().unwrap().clone();
     if let Some(body) = instead {
+        meddler.given.fetch_add(1, Ordering::SeqCst);
         return (StatusCode::OK, [("etag", "\"9.9\"")], body).into_response();
     }
     let path = request.uri().path_and_query().unwrap().as_str();
@@ -73,6 +76,19 @@ async fn meddle(State(meddler): State<Meddler>, request: Request) -> Response {
     handed_on
 }
 
+/// Waits until the gateway has been given it twice, so that it has dealt with the first, and looks that calls are decided
+/// as before.
+async fn check_without_effect(gateway: &Gateway, meddler: &Meddler, what: &str, token: &str) {
+    let before = meddler.given.load(Ordering::SeqCst);
+    wait::until(&format!("{what} to be taken twice"), Duration::from_secs(30), async || {
+        gateway.get(&vat_path(ROERLEGGER), Some(token)).await?.expect(200)?;
+        Ok((meddler.given.load(Ordering::SeqCst) >= before + 2).then_some(()))
+    })
+    .await
+    .unwrap();
+    check_decisions(gateway, what, token).await;
+}
+
 /// Waits until the gateway has refused a further snapshot, and looks that calls are decided as before.
 async fn check_refused(gateway: &Gateway, what: &str, token: &str) {
     let before = gateway.count("portvakt.snapshot.refused").await.unwrap();
@@ -82,6 +98,10 @@ async fn check_refused(gateway: &Gateway, what: &str, token: &str) {
     })
     .await
     .unwrap();
+    check_decisions(gateway, what, token).await;
+}
+
+async fn check_decisions(gateway: &Gateway, what: &str, token: &str) {
     gateway.get(&vat_path(ROERLEGGER), Some(token)).await.unwrap().expect(200).unwrap();
     let refused = gateway.get(&vat_path(FJORDBAKERIET), Some(token)).await.unwrap().expect(403).unwrap();
     assert_eq!(refused.code(), "party_not_represented", "{what}");
@@ -116,12 +136,15 @@ async fn a_snapshot_is_whole_or_refused_and_the_last_good_one_stays() {
         ("a snapshot with another first byte", flipped(0)),
         ("a snapshot with another last byte", flipped(good.len() - 1)),
         ("a snapshot with another byte in the middle", flipped(good.len() / 2)),
-        ("an older snapshot", older),
     ];
     for (what, body) in damaged {
         meddler.give(Some(body));
         check_refused(&gateway, what, &token).await;
     }
+
+    // The base that is under what is in force: good, and known.
+    meddler.give(Some(older));
+    check_without_effect(&gateway, &meddler, "an older snapshot", &token).await;
 
     meddler.give(None);
     let (_, theirs) = moves::system_user_of(&stage.platform, FJORDBAKERIET, Wanted::Vat).await.unwrap();
