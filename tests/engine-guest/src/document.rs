@@ -74,14 +74,14 @@ fn route(number: usize) -> Value {
     let operation = Operation::ALL.get(number % Operation::ALL.len()).copied().unwrap_or(Operation::List);
     let (method, action, rest) = operation.words();
     json!({"name": format!("route-{number:03}"), "host": HOST, "methods": [method],
-        "path": format!("/generated-{resource:03}/v1/{{party}}/items{rest}"),
+        "path": format!("/api/generated-{resource:03}/v1/{{party}}/items{rest}"),
         "resource": world::resource_id(resource), "action": action, "party": {"path": "party"}, "scopes": [SCOPE]})
 }
 
 /// Method and path of a call that needs the right at this position.
 pub fn call_for(right: usize, party: OrganizationNumber, one_item: bool) -> (&'static str, String) {
     let resource = right / ACTIONS.len();
-    let list = format!("/generated-{resource:03}/v1/{party}/items");
+    let list = format!("/api/generated-{resource:03}/v1/{party}/items");
     match (right % ACTIONS.len(), one_item) {
         (0, false) => ("GET", list),
         (0, true) => ("GET", format!("{list}/7c1b8a52")),

@@ -158,8 +158,8 @@ impl World {
     }
 
     /// The organisation at a position; any number will do.
-    pub fn party(&self, position: usize) -> OrganizationNumber {
-        organization(PARTIES_FROM + (position % PARTIES) as u32 * PARTIES_STEP).unwrap_or(self.first)
+    pub fn party(&self, position: u64) -> OrganizationNumber {
+        organization(PARTIES_FROM + (position % PARTIES as u64) as u32 * PARTIES_STEP).unwrap_or(self.first)
     }
 
     /// Rows of a system user, the owner's first.
@@ -179,8 +179,8 @@ impl World {
     /// A row of a system user.
     pub fn row_of(&self, user: u32, position: u32) -> Row {
         let is_agent = user < self.shape.agents;
-        let stride = if is_agent { 1 + share(drawn(name::STRIDE, user.into()), PARTIES - 1) } else { 0 };
-        let party = self.party(self.owner_position(user) + stride * position as usize);
+        let stride = if is_agent { 1 + share(drawn(name::STRIDE, user.into()), PARTIES - 1) as u64 } else { 0 };
+        let party = self.party(self.owner_position(user) + stride * u64::from(position));
         let template = || {
             let number = drawn(name::TEMPLATE, u64::from(user) << 32 | u64::from(position));
             let rank = (number.trailing_zeros() as usize).min(TEMPLATES_PER_SYSTEM - 1);
@@ -278,8 +278,8 @@ impl World {
         own && before.is_some_and(|number| number <= u64::from(self.changed))
     }
 
-    fn owner_position(&self, user: u32) -> usize {
-        share(drawn(name::OWNER, user.into()), PARTIES)
+    fn owner_position(&self, user: u32) -> u64 {
+        share(drawn(name::OWNER, user.into()), PARTIES) as u64
     }
 }
 
