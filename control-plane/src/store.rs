@@ -19,6 +19,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS_MAX: u32 = 8;
 
+/// What the slices' SQL runs on. Placeholders are `$1`…; the SQL is the common subset of SQLite and PostgreSQL.
+pub(crate) type Connection = SqliteConnection;
+
 /// Number of the last committed change; grows by one with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Revision(i64);
@@ -134,7 +137,7 @@ fn create_private(file: &Path) -> std::io::Result<()> {
 }
 
 /// The revision that a transaction sees.
-pub(crate) async fn revision(connection: &mut SqliteConnection) -> Result<Revision, sqlx::Error> {
+pub(crate) async fn revision(connection: &mut Connection) -> Result<Revision, sqlx::Error> {
     let revision: Option<i64> =
         sqlx::query_scalar("SELECT max(revision) FROM change_log").fetch_one(connection).await?;
     Ok(Revision(revision.unwrap_or(0)))
@@ -148,7 +151,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.transaction
     }
 
@@ -160,7 +163,7 @@ impl Change {
         body: Value,
     ) -> Result<Revision, sqlx::Error> {
         let revision =
-            sqlx::query_scalar("INSERT INTO change_log (at, kind, body) VALUES (?, ?, ?) RETURNING revision")
+            sqlx::query_scalar("INSERT INTO change_log (at, kind, body) VALUES ($1, $2, $3) RETURNING revision")
                 .bind(at.unix_millis())
                 .bind(kind)
                 .bind(body.to_string())

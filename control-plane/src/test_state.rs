@@ -172,8 +172,8 @@ impl TestState {
         let mut change = self.state.store.change().await.unwrap();
         for statement in [
             "INSERT INTO resource_policy_version (resource, version, at, semantics, xml) \
-             SELECT id, policy_version + 1, 0, semantics, '<Old/>' FROM resource WHERE id = ?",
-            "UPDATE resource SET policy = '<Old/>', policy_version = policy_version + 1 WHERE id = ?",
+             SELECT id, policy_version + 1, 0, semantics, '<Old/>' FROM resource WHERE id = $1",
+            "UPDATE resource SET policy = '<Old/>', policy_version = policy_version + 1 WHERE id = $1",
         ] {
             sqlx::query(statement).bind(resource).execute(change.connection()).await.unwrap();
         }

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use policies::id::{OrganizationNumber, PartyUuid, ResourceId, SystemUserId};
 use policies::xacml::Semantics;
 use policies::xacml::context::Names;
-use sqlx::SqliteConnection;
 
 use super::CompiledPolicies;
 use crate::parties::model::RoleAssignment;
 use crate::parties::{self, Party, PartyId};
 use crate::resources::model::{AccessListMode, ResourceState};
 use crate::resources::store::AccessListMember;
+use crate::store::Connection;
 use crate::system_users::model::Delegation;
 use crate::{resources, system_users};
 
@@ -35,7 +35,7 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) async fn read(
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         names: &Names,
         compiled: &CompiledPolicies,
     ) -> Result<Self, sqlx::Error> {

@@ -3,10 +3,9 @@
 use policies::Timestamp;
 use policies::id::ProviderId;
 use serde::Serialize;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::store::decoded;
+use crate::store::{Connection, decoded};
 
 /// What a gateway proves itself with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +26,11 @@ pub(super) struct ListedCredential {
 
 /// The credential with this secret, unless it was revoked.
 pub(crate) async fn credential(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     secret_sha256: &str,
 ) -> Result<Option<Credential>, sqlx::Error> {
     let row: Option<(String, String)> =
-        sqlx::query_as("SELECT provider, name FROM gateway_credential WHERE secret_sha256 = ? AND revoked_at IS NULL")
+        sqlx::query_as("SELECT provider, name FROM gateway_credential WHERE secret_sha256 = $1 AND revoked_at IS NULL")
             .bind(secret_sha256)
             .fetch_optional(connection)
             .await?;
@@ -39,14 +38,14 @@ pub(crate) async fn credential(
 }
 
 pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: Uuid,
     secret_sha256: &str,
     credential: &Credential,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO gateway_credential (secret_sha256, id, provider, name, created_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO gateway_credential (secret_sha256, id, provider, name, created_at) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(secret_sha256)
     .bind(id.to_string())
@@ -60,11 +59,11 @@ pub(super) async fn insert(
 
 /// The provider's credentials, the oldest first.
 pub(super) async fn list(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
 ) -> Result<Vec<ListedCredential>, sqlx::Error> {
     let rows: Vec<(String, String, i64, Option<i64>)> = sqlx::query_as(
-        "SELECT id, name, created_at, revoked_at FROM gateway_credential WHERE provider = ? ORDER BY created_at, id",
+        "SELECT id, name, created_at, revoked_at FROM gateway_credential WHERE provider = $1 ORDER BY created_at, id",
     )
     .bind(provider.as_str())
     .fetch_all(connection)
@@ -83,17 +82,18 @@ pub(super) async fn list(
 
 /// Ends the credential, if it was not ended before; `false` when the provider has no such credential.
 pub(super) async fn revoke(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     id: Uuid,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let revoked =
-        sqlx::query("UPDATE gateway_credential SET revoked_at = coalesce(revoked_at, ?) WHERE provider = ? AND id = ?")
-            .bind(now.unix_millis())
-            .bind(provider.as_str())
-            .bind(id.to_string())
-            .execute(connection)
-            .await?;
+    let revoked = sqlx::query(
+        "UPDATE gateway_credential SET revoked_at = coalesce(revoked_at, $1) WHERE provider = $2 AND id = $3",
+    )
+    .bind(now.unix_millis())
+    .bind(provider.as_str())
+    .bind(id.to_string())
+    .execute(connection)
+    .await?;
     Ok(revoked.rows_affected() > 0)
 }

@@ -10,7 +10,6 @@ use axum::extract::State;
 use policies::id::{OrganizationNumber, PartyUuid};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 
 use super::model::{Party, PartyId, Role, RoleAssignment};
 use super::store;
@@ -19,6 +18,7 @@ use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::OwnJson;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
+use crate::store::Connection;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -101,7 +101,7 @@ pub(super) async fn handler(
 }
 
 async fn put_main_unit(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     organization: OrganizationNumber,
     main_unit: OrganizationNumber,
 ) -> Result<(), Problem> {

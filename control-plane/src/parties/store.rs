@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policies::id::{OrganizationNumber, PartyUuid};
 use serde_json::json;
-use sqlx::SqliteConnection;
 
 use super::model::{Party, PartyId, RoleAssignment};
-use crate::store::decoded;
+use crate::store::{Connection, decoded};
 
 #[derive(sqlx::FromRow)]
 struct PartyRow {
@@ -18,9 +17,9 @@ struct PartyRow {
     main_unit: Option<String>,
 }
 
-pub(crate) async fn find(connection: &mut SqliteConnection, id: PartyId) -> Result<Option<Party>, sqlx::Error> {
+pub(crate) async fn find(connection: &mut Connection, id: PartyId) -> Result<Option<Party>, sqlx::Error> {
     let row: Option<PartyRow> =
-        sqlx::query_as("SELECT uuid, party_id, organization, name, main_unit FROM party WHERE party_id = ?")
+        sqlx::query_as("SELECT uuid, party_id, organization, name, main_unit FROM party WHERE party_id = $1")
             .bind(id.as_i64())
             .fetch_optional(connection)
             .await?;
@@ -29,15 +28,15 @@ pub(crate) async fn find(connection: &mut SqliteConnection, id: PartyId) -> Resu
 
 /// The parties with one of these numbers, organisation numbers or uuids.
 pub(crate) async fn named(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &BTreeSet<PartyId>,
     organizations: &BTreeSet<OrganizationNumber>,
     uuids: &BTreeSet<PartyUuid>,
 ) -> Result<Vec<Party>, sqlx::Error> {
     let rows: Vec<PartyRow> = sqlx::query_as(
         "SELECT uuid, party_id, organization, name, main_unit FROM party \
-         WHERE party_id IN (SELECT value FROM json_each(?)) OR organization IN (SELECT value FROM json_each(?)) \
-         OR uuid IN (SELECT value FROM json_each(?))",
+         WHERE party_id IN (SELECT value FROM json_each($1)) OR organization IN (SELECT value FROM json_each($2)) \
+         OR uuid IN (SELECT value FROM json_each($3))",
     )
     .bind(json!(ids).to_string())
     .bind(json!(organizations).to_string())
@@ -49,13 +48,13 @@ pub(crate) async fn named(
 
 /// The roles that these users have at these organisations.
 pub(crate) async fn roles(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     users: &BTreeSet<i64>,
     organizations: &BTreeSet<OrganizationNumber>,
 ) -> Result<Vec<RoleAssignment>, sqlx::Error> {
     let rows: Vec<(i64, String, String)> = sqlx::query_as(
         "SELECT user_id, organization, role FROM role_assignment \
-         WHERE user_id IN (SELECT value FROM json_each(?)) AND organization IN (SELECT value FROM json_each(?)) \
+         WHERE user_id IN (SELECT value FROM json_each($1)) AND organization IN (SELECT value FROM json_each($2)) \
          ORDER BY user_id, organization, role",
     )
     .bind(json!(users).to_string())
@@ -71,21 +70,21 @@ pub(crate) async fn roles(
 }
 
 pub(crate) async fn is_registered(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     organization: OrganizationNumber,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM party WHERE organization = ?)")
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM party WHERE organization = $1)")
         .bind(organization.to_string())
         .fetch_one(connection)
         .await
 }
 
 pub(crate) async fn has_key_role(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     user_id: i64,
     organization: OrganizationNumber,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM role_assignment WHERE user_id = ? AND organization = ?)")
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM role_assignment WHERE user_id = $1 AND organization = $2)")
         .bind(user_id)
         .bind(organization.to_string())
         .fetch_one(connection)
@@ -93,10 +92,10 @@ pub(crate) async fn has_key_role(
 }
 
 /// Whether one of the party's numbers is another party's, or the party would become another organisation.
-pub(super) async fn conflicts(connection: &mut SqliteConnection, party: &Party) -> Result<bool, sqlx::Error> {
+pub(super) async fn conflicts(connection: &mut Connection, party: &Party) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM party \
-         WHERE (uuid = ?1 OR party_id = ?2 OR organization = ?3) AND NOT (uuid = ?1 AND organization = ?3))",
+         WHERE (uuid = $1 OR party_id = $2 OR organization = $3) AND NOT (uuid = $1 AND organization = $3))",
     )
     .bind(party.uuid.to_string())
     .bind(party.id.as_i64())
@@ -106,9 +105,9 @@ pub(super) async fn conflicts(connection: &mut SqliteConnection, party: &Party) 
 }
 
 /// The party without its main unit, which [`set_main_unit`] stores.
-pub(super) async fn upsert(connection: &mut SqliteConnection, party: &Party) -> Result<(), sqlx::Error> {
+pub(super) async fn upsert(connection: &mut Connection, party: &Party) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO party (uuid, party_id, organization, name) VALUES (?, ?, ?, ?) \
+        "INSERT INTO party (uuid, party_id, organization, name) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (uuid) DO UPDATE SET party_id = excluded.party_id, name = excluded.name, main_unit = NULL",
     )
     .bind(party.uuid.to_string())
@@ -121,11 +120,11 @@ pub(super) async fn upsert(connection: &mut SqliteConnection, party: &Party) -> 
 }
 
 pub(super) async fn set_main_unit(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     organization: OrganizationNumber,
     main_unit: OrganizationNumber,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE party SET main_unit = ? WHERE organization = ?")
+    sqlx::query("UPDATE party SET main_unit = $1 WHERE organization = $2")
         .bind(main_unit.to_string())
         .bind(organization.to_string())
         .execute(connection)
@@ -134,7 +133,7 @@ pub(super) async fn set_main_unit(
 }
 
 /// An organisation whose main unit has a main unit.
-pub(super) async fn nested_sub_unit(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+pub(super) async fn nested_sub_unit(connection: &mut Connection) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT unit.organization FROM party AS unit JOIN party AS main ON main.organization = unit.main_unit \
          WHERE main.main_unit IS NOT NULL ORDER BY unit.organization LIMIT 1",
@@ -145,7 +144,7 @@ pub(super) async fn nested_sub_unit(connection: &mut SqliteConnection) -> Result
 
 /// The sub units of every organisation that has some.
 pub(crate) async fn sub_units(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
 ) -> Result<BTreeMap<OrganizationNumber, Vec<OrganizationNumber>>, sqlx::Error> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         "SELECT main_unit, organization FROM party WHERE main_unit IS NOT NULL ORDER BY main_unit, organization",
@@ -162,18 +161,18 @@ pub(crate) async fn sub_units(
 
 /// Takes every role at the organisation away.
 pub(super) async fn unassign_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     organization: OrganizationNumber,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM role_assignment WHERE organization = ?")
+    sqlx::query("DELETE FROM role_assignment WHERE organization = $1")
         .bind(organization.to_string())
         .execute(connection)
         .await?;
     Ok(())
 }
 
-pub(super) async fn assign(connection: &mut SqliteConnection, assignment: &RoleAssignment) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR IGNORE INTO role_assignment (user_id, organization, role) VALUES (?, ?, ?)")
+pub(super) async fn assign(connection: &mut Connection, assignment: &RoleAssignment) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT OR IGNORE INTO role_assignment (user_id, organization, role) VALUES ($1, $2, $3)")
         .bind(assignment.user_id)
         .bind(assignment.organization.to_string())
         .bind(assignment.role.code())

@@ -12,7 +12,6 @@ use policies::Timestamp;
 use policies::id::{AccessPackage, OrganizationNumber, SystemId};
 use serde::Deserialize;
 use serde_json::json;
-use sqlx::SqliteConnection;
 
 use super::model::{RequestId, Status, SystemUserRequest};
 use super::{current, store};
@@ -22,6 +21,7 @@ use crate::json::AltinnJson;
 use crate::problem::{Problem, codes};
 use crate::right::{AccessPackageBody, ResourceRight, RightBody};
 use crate::state::AppState;
+use crate::store::Connection;
 use crate::systems::model::{RedirectUrl, System};
 use crate::{access_packages, parties, resources, system_users, systems};
 
@@ -103,11 +103,7 @@ fn answer(state: &AppState, status: StatusCode, request: &SystemUserRequest, now
     (status, [(header::LOCATION, location)], Json(request.json(public_url, now)))
 }
 
-async fn own_system(
-    connection: &mut SqliteConnection,
-    caller: &Vendor<RequestWrite>,
-    id: &str,
-) -> Result<System, Problem> {
+async fn own_system(connection: &mut Connection, caller: &Vendor<RequestWrite>, id: &str) -> Result<System, Problem> {
     let id = SystemId::parse(id).map_err(|_| codes::SYSTEM_NOT_FOUND)?;
     let system = systems::store::find(connection, &id)
         .await?
@@ -119,7 +115,7 @@ async fn own_system(
     Ok(system)
 }
 
-async fn registered_party(connection: &mut SqliteConnection, text: &str) -> Result<OrganizationNumber, Problem> {
+async fn registered_party(connection: &mut Connection, text: &str) -> Result<OrganizationNumber, Problem> {
     let party = OrganizationNumber::parse(text)
         .map_err(|error| Problem::new(codes::PARTY_NOT_RESOLVED).detail(error.to_string()))?;
     if !parties::store::is_registered(connection, party).await? {
@@ -130,7 +126,7 @@ async fn registered_party(connection: &mut SqliteConnection, text: &str) -> Resu
 
 /// The request that answers this one. One that is over or timed out is archived to make room.
 async fn reusable(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     party: OrganizationNumber,
     system: &SystemId,
     external_ref: &str,
@@ -159,7 +155,7 @@ fn allowed_redirect_url(system: &System, text: &str) -> Result<String, Problem> 
 
 /// Rights that the system is registered with, on resources that have a policy with the action. Repetitions fall together.
 async fn requested_rights(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     system: &System,
     bodies: &[RightBody],
 ) -> Result<Vec<ResourceRight>, Problem> {

@@ -5,7 +5,6 @@ use axum::extract::State;
 use policies::id::{OrganizationNumber, SystemId};
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::SqliteConnection;
 
 use super::model::{RequestId, SystemUserRequest};
 use super::{current, store};
@@ -13,6 +12,7 @@ use crate::caller::{PartyAdministrator, RequestRead, Vendor};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
+use crate::store::Connection;
 use crate::systems;
 
 #[derive(Debug, Deserialize)]
@@ -62,7 +62,7 @@ pub(super) async fn for_party(
 
 /// The request, if the vendor made it; another's looks like none.
 pub(super) async fn vendors_own<A>(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     caller: &Vendor<A>,
     id: RequestId,
 ) -> Result<SystemUserRequest, Problem> {
@@ -76,7 +76,7 @@ pub(super) async fn vendors_own<A>(
 
 /// The request, if the party in the path is the one that is asked.
 pub(super) async fn partys_own(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     caller: &PartyAdministrator,
     id: RequestId,
 ) -> Result<SystemUserRequest, Problem> {

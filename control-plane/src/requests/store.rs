@@ -2,12 +2,11 @@
 
 use policies::Timestamp;
 use policies::id::{OrganizationNumber, SystemId};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::model::{CustomerDecision, RequestId, SystemUserRequest};
 use crate::right::stored;
-use crate::store::decoded;
+use crate::store::{Connection, decoded};
 
 #[derive(sqlx::FromRow)]
 struct RequestRow {
@@ -25,12 +24,9 @@ struct RequestRow {
     decided_by: Option<i64>,
 }
 
-pub(super) async fn find(
-    connection: &mut SqliteConnection,
-    id: RequestId,
-) -> Result<Option<SystemUserRequest>, sqlx::Error> {
+pub(super) async fn find(connection: &mut Connection, id: RequestId) -> Result<Option<SystemUserRequest>, sqlx::Error> {
     let row: Option<RequestRow> =
-        sqlx::query_as("SELECT * FROM system_user_request WHERE id = ? AND archived_at IS NULL")
+        sqlx::query_as("SELECT * FROM system_user_request WHERE id = $1 AND archived_at IS NULL")
             .bind(id.to_string())
             .fetch_optional(connection)
             .await?;
@@ -38,14 +34,14 @@ pub(super) async fn find(
 }
 
 pub(super) async fn find_by_reference(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     party: OrganizationNumber,
     system: &SystemId,
     external_ref: &str,
 ) -> Result<Option<SystemUserRequest>, sqlx::Error> {
     let row: Option<RequestRow> = sqlx::query_as(
         "SELECT * FROM system_user_request \
-         WHERE party = ? AND system = ? AND external_ref = ? AND archived_at IS NULL",
+         WHERE party = $1 AND system = $2 AND external_ref = $3 AND archived_at IS NULL",
     )
     .bind(party.to_string())
     .bind(system.as_str())
@@ -55,10 +51,10 @@ pub(super) async fn find_by_reference(
     row.map(request).transpose()
 }
 
-pub(super) async fn insert(connection: &mut SqliteConnection, request: &SystemUserRequest) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(connection: &mut Connection, request: &SystemUserRequest) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO system_user_request (id, system, party, external_ref, integration_title, redirect_url, rights, \
-         access_packages, status, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'New', ?)",
+         access_packages, status, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'New', $9)",
     )
     .bind(request.id.to_string())
     .bind(request.system.as_str())
@@ -76,7 +72,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, request: &SystemUs
 
 /// Stores what the customer decided.
 pub(super) async fn update_decision(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     request: &SystemUserRequest,
 ) -> Result<(), sqlx::Error> {
     let status = match request.decision {
@@ -84,7 +80,7 @@ pub(super) async fn update_decision(
         Some(CustomerDecision { is_accepted: true, .. }) => "Accepted",
         Some(CustomerDecision { is_accepted: false, .. }) => "Rejected",
     };
-    sqlx::query("UPDATE system_user_request SET status = ?, decided_at = ?, decided_by = ? WHERE id = ?")
+    sqlx::query("UPDATE system_user_request SET status = $1, decided_at = $2, decided_by = $3 WHERE id = $4")
         .bind(status)
         .bind(request.decision.map(|decision| decision.at.unix_millis()))
         .bind(request.decision.map(|decision| decision.user_id))
@@ -94,12 +90,8 @@ pub(super) async fn update_decision(
     Ok(())
 }
 
-pub(super) async fn archive(
-    connection: &mut SqliteConnection,
-    id: RequestId,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE system_user_request SET archived_at = ? WHERE id = ?")
+pub(super) async fn archive(connection: &mut Connection, id: RequestId, now: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_user_request SET archived_at = $1 WHERE id = $2")
         .bind(now.unix_millis())
         .bind(id.to_string())
         .execute(connection)

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use policies::id::ResourceId;
-use sqlx::SqliteConnection;
 
 use super::put_resource::ResourceInPath;
 use super::store;
@@ -12,6 +11,7 @@ use crate::caller::ResourceOwner;
 use crate::parameters::{PathOf, Query};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
+use crate::store::Connection;
 
 pub(super) async fn handler(
     State(state): State<AppState>,
@@ -29,7 +29,7 @@ pub(super) async fn handler(
 
 /// Refuses a resource that is not the provider's.
 pub(super) async fn check_owned(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     owner: &ResourceOwner,
     resource: &ResourceId,
 ) -> Result<(), Problem> {

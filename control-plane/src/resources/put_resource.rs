@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use policies::id::{ProviderId, ResourceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 
 use super::model::{AccessListId, AccessListMode};
 use super::store;
@@ -19,6 +18,7 @@ use crate::json::OwnJson;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
+use crate::store::Connection;
 
 /// Most access lists of one resource.
 const ACCESS_LISTS_MAX: usize = 32;
@@ -86,7 +86,7 @@ pub(super) async fn handler(
 
 /// Refuses lists that the provider does not have.
 async fn check_access_lists(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     lists: Option<&BTreeSet<AccessListId>>,
 ) -> Result<(), Problem> {

@@ -9,13 +9,12 @@ use policies::id::{OrganizationNumber, ProviderId, ResourceId};
 use policies::snapshot::RouteDocument;
 use policies::xacml::Semantics;
 use serde_json::json;
-use sqlx::SqliteConnection;
 
 use super::model::{
     AccessListMode, Catalogue, PolicyVersion, Resource, ResourceState, parse_semantics, semantics_name,
 };
 use crate::fields::LocalizedText;
-use crate::store::decoded;
+use crate::store::{Connection, decoded};
 
 pub(crate) use access_lists::{AccessListMember, access_list_members, lists_of, memberships};
 pub(super) use access_lists::{
@@ -40,17 +39,17 @@ struct PolicyVersionRow {
 }
 
 /// Ids of all providers, in order.
-pub(crate) async fn providers(connection: &mut SqliteConnection) -> Result<Vec<ProviderId>, sqlx::Error> {
+pub(crate) async fn providers(connection: &mut Connection) -> Result<Vec<ProviderId>, sqlx::Error> {
     let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM provider ORDER BY id").fetch_all(connection).await?;
     ids.iter().map(|id| decoded(ProviderId::parse(id))).collect()
 }
 
 /// The provider's organisation; `None` when there is no such provider.
 pub(crate) async fn provider_organization(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
 ) -> Result<Option<OrganizationNumber>, sqlx::Error> {
-    let text: Option<String> = sqlx::query_scalar("SELECT organization FROM provider WHERE id = ?")
+    let text: Option<String> = sqlx::query_scalar("SELECT organization FROM provider WHERE id = $1")
         .bind(provider.as_str())
         .fetch_optional(connection)
         .await?;
@@ -58,7 +57,7 @@ pub(crate) async fn provider_organization(
 }
 
 pub(super) async fn upsert_provider(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     organization: OrganizationNumber,
     name: &str,
@@ -66,9 +65,9 @@ pub(super) async fn upsert_provider(
 ) -> Result<(), sqlx::Error> {
     // A change of the organisation revokes the gateways' credentials: a trigger, because those are another slice's.
     sqlx::query(
-        "INSERT INTO provider (id, organization, name) VALUES (?1, ?2, ?3) \
+        "INSERT INTO provider (id, organization, name) VALUES ($1, $2, $3) \
          ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, name = excluded.name, \
-         changed_hands_at = CASE WHEN organization = excluded.organization THEN changed_hands_at ELSE ?4 END",
+         changed_hands_at = CASE WHEN organization = excluded.organization THEN changed_hands_at ELSE $4 END",
     )
     .bind(provider.as_str())
     .bind(organization.to_string())
@@ -80,9 +79,9 @@ pub(super) async fn upsert_provider(
 }
 
 /// The resource, whoever's it is.
-pub(crate) async fn find(connection: &mut SqliteConnection, id: &ResourceId) -> Result<Option<Resource>, sqlx::Error> {
+pub(crate) async fn find(connection: &mut Connection, id: &ResourceId) -> Result<Option<Resource>, sqlx::Error> {
     let row: Option<ResourceRow> =
-        sqlx::query_as("SELECT id, provider, delegable, policy, semantics FROM resource WHERE id = ?")
+        sqlx::query_as("SELECT id, provider, delegable, policy, semantics FROM resource WHERE id = $1")
             .bind(id.as_str())
             .fetch_optional(connection)
             .await?;
@@ -91,12 +90,12 @@ pub(crate) async fn find(connection: &mut SqliteConnection, id: &ResourceId) -> 
 
 /// What is to be known of these resources to decide about them, without their policies.
 pub(crate) async fn states(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &BTreeSet<ResourceId>,
 ) -> Result<Vec<ResourceState>, sqlx::Error> {
     let rows: Vec<(String, String, Option<i64>, String)> = sqlx::query_as(
         "SELECT id, semantics, policy_version, access_list_mode FROM resource \
-         WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+         WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
     )
     .bind(json!(ids).to_string())
     .fetch_all(connection)
@@ -114,24 +113,18 @@ pub(crate) async fn states(
 }
 
 /// The XML of the policy in force.
-pub(crate) async fn policy_xml(
-    connection: &mut SqliteConnection,
-    id: &ResourceId,
-) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT policy FROM resource WHERE id = ?").bind(id.as_str()).fetch_one(connection).await
+pub(crate) async fn policy_xml(connection: &mut Connection, id: &ResourceId) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT policy FROM resource WHERE id = $1").bind(id.as_str()).fetch_one(connection).await
 }
 
 /// The provider's resources, in order of their ids, and its routes, in the order it gave them.
-pub(crate) async fn catalogue(
-    connection: &mut SqliteConnection,
-    provider: &ProviderId,
-) -> Result<Catalogue, sqlx::Error> {
-    let routes: String = sqlx::query_scalar("SELECT routes FROM provider WHERE id = ?")
+pub(crate) async fn catalogue(connection: &mut Connection, provider: &ProviderId) -> Result<Catalogue, sqlx::Error> {
+    let routes: String = sqlx::query_scalar("SELECT routes FROM provider WHERE id = $1")
         .bind(provider.as_str())
         .fetch_one(&mut *connection)
         .await?;
     let rows: Vec<ResourceRow> = sqlx::query_as(
-        "SELECT id, provider, delegable, policy, semantics FROM resource WHERE provider = ? ORDER BY id",
+        "SELECT id, provider, delegable, policy, semantics FROM resource WHERE provider = $1 ORDER BY id",
     )
     .bind(provider.as_str())
     .fetch_all(connection)
@@ -144,14 +137,14 @@ pub(crate) async fn catalogue(
 }
 
 pub(super) async fn upsert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     id: &ResourceId,
     title: &LocalizedText,
     delegable: bool,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO resource (id, provider, title_nb, title_nn, title_en, delegable) VALUES (?, ?, ?, ?, ?, ?) \
+        "INSERT INTO resource (id, provider, title_nb, title_nn, title_en, delegable) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (id) DO UPDATE SET title_nb = excluded.title_nb, title_nn = excluded.title_nn, \
          title_en = excluded.title_en, delegable = excluded.delegable",
     )
@@ -168,7 +161,7 @@ pub(super) async fn upsert(
 
 /// Puts a policy in force and keeps it as a version of its own, whose number is returned.
 pub(super) async fn replace_policy(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &ResourceId,
     xml: &str,
     semantics: Semantics,
@@ -176,7 +169,7 @@ pub(super) async fn replace_policy(
 ) -> Result<i64, sqlx::Error> {
     let version = sqlx::query_scalar(
         "INSERT INTO resource_policy_version (resource, version, at, semantics, xml) \
-         SELECT ?1, coalesce(max(version), 0) + 1, ?2, ?3, ?4 FROM resource_policy_version WHERE resource = ?1 \
+         SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4 FROM resource_policy_version WHERE resource = $1 \
          RETURNING version",
     )
     .bind(id.as_str())
@@ -185,7 +178,7 @@ pub(super) async fn replace_policy(
     .bind(xml)
     .fetch_one(&mut *connection)
     .await?;
-    sqlx::query("UPDATE resource SET policy = ?, semantics = ?, policy_version = ? WHERE id = ?")
+    sqlx::query("UPDATE resource SET policy = $1, semantics = $2, policy_version = $3 WHERE id = $4")
         .bind(xml)
         .bind(semantics_name(semantics))
         .bind(version)
@@ -197,13 +190,13 @@ pub(super) async fn replace_policy(
 
 /// The resource's policy in force, or one of its versions.
 pub(super) async fn policy_version(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &ResourceId,
     version: Option<i64>,
 ) -> Result<Option<PolicyVersion>, sqlx::Error> {
     let row: Option<PolicyVersionRow> = sqlx::query_as(
         "SELECT version, at, semantics, xml FROM resource_policy_version \
-         WHERE resource = ?1 AND version = coalesce(?2, (SELECT policy_version FROM resource WHERE id = ?1))",
+         WHERE resource = $1 AND version = coalesce($2, (SELECT policy_version FROM resource WHERE id = $1))",
     )
     .bind(id.as_str())
     .bind(version)
@@ -214,13 +207,13 @@ pub(super) async fn policy_version(
 
 /// The resource's policies as they were stored, newest first, at most `count_max`; their XML is left out.
 pub(super) async fn policy_versions(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &ResourceId,
     count_max: u32,
 ) -> Result<Vec<PolicyVersion>, sqlx::Error> {
     let rows: Vec<PolicyVersionRow> = sqlx::query_as(
         "SELECT version, at, semantics, '' AS xml FROM resource_policy_version \
-         WHERE resource = ? ORDER BY version DESC LIMIT ?",
+         WHERE resource = $1 ORDER BY version DESC LIMIT $2",
     )
     .bind(id.as_str())
     .bind(count_max)
@@ -230,11 +223,11 @@ pub(super) async fn policy_versions(
 }
 
 pub(super) async fn replace_routes(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     routes: &[RouteDocument],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE provider SET routes = ? WHERE id = ?")
+    sqlx::query("UPDATE provider SET routes = $1 WHERE id = $2")
         .bind(json!(routes).to_string())
         .bind(provider.as_str())
         .execute(connection)
@@ -269,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_policy_that_was_stored_before_versions_were_kept_is_the_first() {
-        let mut database = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let mut database = Connection::connect("sqlite::memory:").await.unwrap();
         let before = [
             include_str!("../../migrations/sqlite/0001_initial.sql"),
             include_str!("../../migrations/sqlite/0002_credential_revocation.sql"),

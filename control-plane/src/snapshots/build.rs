@@ -9,7 +9,6 @@ use std::sync::Arc;
 use policies::Timestamp;
 use policies::id::{ProviderId, SystemId};
 use policies::snapshot::{Document, IssuerDocument, IssuerKindDocument, SnapshotSettings, SystemDocument};
-use sqlx::SqliteConnection;
 use tokio::sync::mpsc;
 
 use super::callers::{self, BaseWriter, SubUnits, SystemUserRow};
@@ -17,7 +16,7 @@ use crate::config::IssuerKindConfig;
 use crate::issuers::{self, Issuers};
 use crate::resources::model::UnreadablePolicy;
 use crate::state::AppState;
-use crate::store::{self, Revision};
+use crate::store::{self, Connection, Revision};
 use crate::systems::store::SystemClients;
 use crate::{parties, resources, systems};
 
@@ -35,7 +34,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) async fn read(connection: &mut SqliteConnection, issuers: &Issuers) -> Result<Self, sqlx::Error> {
+    pub(super) async fn read(connection: &mut Connection, issuers: &Issuers) -> Result<Self, sqlx::Error> {
         Ok(Self {
             revision: store::revision(connection).await?,
             issuers: issuer_documents(connection, issuers).await?,
@@ -48,7 +47,7 @@ impl Shared {
 /// The provider's document without system users, and the policies that cannot be read: nobody holds a right on their
 /// resources.
 pub(super) async fn document(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     shared: &Shared,
 ) -> Result<(Document, Vec<UnreadablePolicy>), sqlx::Error> {
@@ -120,10 +119,7 @@ pub(super) async fn base(state: &AppState, provider: &ProviderId, now: Timestamp
 }
 
 /// The configured issuers with their last good keys. One without keys is trusted with nothing yet.
-async fn issuer_documents(
-    connection: &mut SqliteConnection,
-    issuers: &Issuers,
-) -> Result<Vec<IssuerDocument>, sqlx::Error> {
+async fn issuer_documents(connection: &mut Connection, issuers: &Issuers) -> Result<Vec<IssuerDocument>, sqlx::Error> {
     let mut documents = Vec::new();
     for config in issuers.configs() {
         documents.push(IssuerDocument {

@@ -11,9 +11,8 @@ use policies::right::Right;
 use policies::snapshot::{
     DelegationDocument, Holding, SnapshotBuilder, SnapshotSettings, SystemUserDocument, SystemUserKind, SystemUserState,
 };
-use sqlx::SqliteConnection;
 
-use crate::store::{Revision, decoded};
+use crate::store::{Connection, Revision, decoded};
 
 /// Sub units by main unit: what is held for the main unit is held for them.
 pub(super) type SubUnits = BTreeMap<OrganizationNumber, Vec<OrganizationNumber>>;
@@ -43,12 +42,12 @@ const SELECT: &str = "SELECT id, owner, system, withdrawn_at, \
 
 /// All that are live or were withdrawn a short time ago, in order of their ids, from `after` on.
 pub(super) async fn page(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     after: &str,
     withdrawn_after: Timestamp,
     count: u32,
 ) -> Result<Vec<SystemUserRow>, sqlx::Error> {
-    let sql = format!("{SELECT} WHERE id > ? AND (withdrawn_at IS NULL OR withdrawn_at > ?) ORDER BY id LIMIT ?");
+    let sql = format!("{SELECT} WHERE id > $1 AND (withdrawn_at IS NULL OR withdrawn_at > $2) ORDER BY id LIMIT $3");
     sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(after)
         .bind(withdrawn_after.unix_millis())
@@ -59,36 +58,36 @@ pub(super) async fn page(
 
 /// Those that a change has touched since a revision, at most `count`, and those whose withdrawal is news no longer.
 pub(super) async fn changed(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     since: Revision,
     count: u32,
 ) -> Result<Vec<SystemUserRow>, sqlx::Error> {
     let sql = format!(
-        "{SELECT} WHERE id IN (SELECT system_user FROM system_user_revision WHERE revision > ? LIMIT ?) ORDER BY id"
+        "{SELECT} WHERE id IN (SELECT system_user FROM system_user_revision WHERE revision > $1 LIMIT $2) ORDER BY id"
     );
     sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(since.as_i64()).bind(count).fetch_all(connection).await
 }
 
 /// Those of these.
 pub(super) async fn named(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &BTreeSet<SystemUserId>,
 ) -> Result<Vec<SystemUserRow>, sqlx::Error> {
     let ids = serde_json::Value::from(ids.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string();
-    let sql = format!("{SELECT} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id");
+    let sql = format!("{SELECT} WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id");
     sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(ids).fetch_all(connection).await
 }
 
 /// Those that act for one of these parties.
 pub(super) async fn acting_for(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     parties: &BTreeSet<OrganizationNumber>,
     count: u32,
 ) -> Result<BTreeSet<SystemUserId>, sqlx::Error> {
     let parties = serde_json::Value::from(parties.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string();
     let ids: Vec<String> = sqlx::query_scalar(
-        "SELECT system_user FROM delegated_right WHERE party IN (SELECT value FROM json_each(?1)) \
-         UNION SELECT system_user FROM delegated_access_package WHERE party IN (SELECT value FROM json_each(?1)) LIMIT ?2",
+        "SELECT system_user FROM delegated_right WHERE party IN (SELECT value FROM json_each($1)) \
+         UNION SELECT system_user FROM delegated_access_package WHERE party IN (SELECT value FROM json_each($1)) LIMIT $2",
     )
     .bind(parties)
     .bind(count)

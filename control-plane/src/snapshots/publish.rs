@@ -12,7 +12,6 @@ use std::time::Duration;
 use policies::Timestamp;
 use policies::id::{OrganizationNumber, ProviderId, SystemUserId};
 use policies::snapshot::{CompileErrors, Document, SnapshotError, SnapshotSettings, SystemUserState};
-use sqlx::SqliteConnection;
 use tokio::task::JoinHandle;
 
 use super::build::{self, Base, Shared};
@@ -23,7 +22,7 @@ use super::store;
 use crate::resources;
 use crate::resources::model::UnreadablePolicy;
 use crate::state::{AppState, Ids};
-use crate::store::{Revision, Store};
+use crate::store::{Connection, Revision, Store};
 
 const REPAIR: Duration = Duration::from_secs(1);
 /// Longest wait between two tries; each failed one makes the wait longer by [`REPAIR`].
@@ -225,7 +224,7 @@ async fn see_all(state: &AppState, providers: &mut BTreeMap<ProviderId, Provider
 }
 
 async fn see(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &ProviderId,
     provider: Option<&mut Provider>,
     shared: &Shared,
@@ -241,7 +240,7 @@ async fn see(
 
 /// System users that may have changed since the last piece.
 async fn changed(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &mut Provider,
     sub_units: &Arc<SubUnits>,
     now: Timestamp,

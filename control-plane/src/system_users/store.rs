@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use policies::Timestamp;
 use policies::id::{AccessPackage, ActionId, OrganizationNumber, ResourceId, SystemId, SystemUserId};
 use serde_json::json;
-use sqlx::SqliteConnection;
 
 use super::model::{Delegation, SystemUser};
 use crate::right::ResourceRight;
-use crate::store::decoded;
+use crate::store::{Connection, decoded};
 
 #[derive(sqlx::FromRow)]
 struct SystemUserRow {
@@ -38,11 +37,8 @@ struct PackageRow {
 }
 
 /// The system user, withdrawn or not.
-pub(crate) async fn find(
-    connection: &mut SqliteConnection,
-    id: SystemUserId,
-) -> Result<Option<SystemUser>, sqlx::Error> {
-    let row: Option<SystemUserRow> = sqlx::query_as("SELECT * FROM system_user WHERE id = ?")
+pub(crate) async fn find(connection: &mut Connection, id: SystemUserId) -> Result<Option<SystemUser>, sqlx::Error> {
+    let row: Option<SystemUserRow> = sqlx::query_as("SELECT * FROM system_user WHERE id = $1")
         .bind(id.to_string())
         .fetch_optional(connection)
         .await?;
@@ -51,13 +47,13 @@ pub(crate) async fn find(
 
 /// The live system user of this owner, system and reference.
 pub(crate) async fn find_live(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     owner: OrganizationNumber,
     system: &SystemId,
     external_ref: &str,
 ) -> Result<Option<SystemUser>, sqlx::Error> {
     let row: Option<SystemUserRow> = sqlx::query_as(
-        "SELECT * FROM system_user WHERE owner = ? AND system = ? AND external_ref = ? AND withdrawn_at IS NULL",
+        "SELECT * FROM system_user WHERE owner = $1 AND system = $2 AND external_ref = $3 AND withdrawn_at IS NULL",
     )
     .bind(owner.to_string())
     .bind(system.as_str())
@@ -69,11 +65,11 @@ pub(crate) async fn find_live(
 
 /// The owner's live system users, oldest first.
 pub(super) async fn live_of_owner(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     owner: OrganizationNumber,
 ) -> Result<Vec<SystemUser>, sqlx::Error> {
     let rows: Vec<SystemUserRow> =
-        sqlx::query_as("SELECT * FROM system_user WHERE owner = ? AND withdrawn_at IS NULL ORDER BY created_at, id")
+        sqlx::query_as("SELECT * FROM system_user WHERE owner = $1 AND withdrawn_at IS NULL ORDER BY created_at, id")
             .bind(owner.to_string())
             .fetch_all(connection)
             .await?;
@@ -81,18 +77,15 @@ pub(super) async fn live_of_owner(
 }
 
 /// What the system user holds, one delegation per party; a withdrawn one's last delegations.
-pub(crate) async fn delegations(
-    connection: &mut SqliteConnection,
-    id: SystemUserId,
-) -> Result<Vec<Delegation>, sqlx::Error> {
+pub(crate) async fn delegations(connection: &mut Connection, id: SystemUserId) -> Result<Vec<Delegation>, sqlx::Error> {
     let rights: Vec<RightRow> = sqlx::query_as(
-        "SELECT system_user, party, resource, action FROM delegated_right WHERE system_user = ? ORDER BY party, position",
+        "SELECT system_user, party, resource, action FROM delegated_right WHERE system_user = $1 ORDER BY party, position",
     )
     .bind(id.to_string())
     .fetch_all(&mut *connection)
     .await?;
     let packages: Vec<PackageRow> = sqlx::query_as(
-        "SELECT system_user, party, package FROM delegated_access_package WHERE system_user = ? ORDER BY party, position",
+        "SELECT system_user, party, package FROM delegated_access_package WHERE system_user = $1 ORDER BY party, position",
     )
     .bind(id.to_string())
     .fetch_all(connection)
@@ -102,20 +95,21 @@ pub(crate) async fn delegations(
 
 /// Which of these system users there are, and whether they are live.
 pub(crate) async fn are_live(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &BTreeSet<SystemUserId>,
 ) -> Result<BTreeMap<SystemUserId, bool>, sqlx::Error> {
-    let rows: Vec<(String, bool)> =
-        sqlx::query_as("SELECT id, withdrawn_at IS NULL FROM system_user WHERE id IN (SELECT value FROM json_each(?))")
-            .bind(json!(ids).to_string())
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT id, withdrawn_at IS NULL FROM system_user WHERE id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(json!(ids).to_string())
+    .fetch_all(connection)
+    .await?;
     rows.into_iter().map(|(id, is_live)| Ok((decoded(SystemUserId::parse(&id))?, is_live))).collect()
 }
 
 /// What these system users hold for these parties, live ones only.
 pub(crate) async fn live_delegations(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &BTreeSet<SystemUserId>,
     parties: &BTreeSet<OrganizationNumber>,
 ) -> Result<BTreeMap<SystemUserId, Vec<Delegation>>, sqlx::Error> {
@@ -123,7 +117,7 @@ pub(crate) async fn live_delegations(
     let rights: Vec<RightRow> = sqlx::query_as(
         "SELECT system_user, party, resource, action FROM delegated_right AS held \
          JOIN system_user ON system_user.id = held.system_user AND system_user.withdrawn_at IS NULL \
-         WHERE system_user IN (SELECT value FROM json_each(?)) AND party IN (SELECT value FROM json_each(?)) \
+         WHERE system_user IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
          ORDER BY system_user, party, position",
     )
     .bind(&ids)
@@ -133,7 +127,7 @@ pub(crate) async fn live_delegations(
     let packages: Vec<PackageRow> = sqlx::query_as(
         "SELECT system_user, party, package FROM delegated_access_package AS held \
          JOIN system_user ON system_user.id = held.system_user AND system_user.withdrawn_at IS NULL \
-         WHERE system_user IN (SELECT value FROM json_each(?)) AND party IN (SELECT value FROM json_each(?)) \
+         WHERE system_user IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
          ORDER BY system_user, party, position",
     )
     .bind(&ids)
@@ -144,13 +138,13 @@ pub(crate) async fn live_delegations(
 }
 
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     user: &SystemUser,
     delegations: &[Delegation],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
-         VALUES (?, 'standard', ?, ?, ?, ?, ?)",
+         VALUES ($1, 'standard', $2, $3, $4, $5, $6)",
     )
     .bind(user.id.to_string())
     .bind(user.system.as_str())
@@ -166,8 +160,8 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-pub(super) async fn mark_withdrawn(connection: &mut SqliteConnection, user: &SystemUser) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE system_user SET withdrawn_at = ? WHERE id = ?")
+pub(super) async fn mark_withdrawn(connection: &mut Connection, user: &SystemUser) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_user SET withdrawn_at = $1 WHERE id = $2")
         .bind(user.withdrawn_at.map(Timestamp::unix_millis))
         .bind(user.id.to_string())
         .execute(connection)
@@ -176,13 +170,13 @@ pub(super) async fn mark_withdrawn(connection: &mut SqliteConnection, user: &Sys
 }
 
 async fn insert_delegation(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: SystemUserId,
     delegation: &Delegation,
 ) -> Result<(), sqlx::Error> {
     for (position, right) in (0_i64..).zip(&delegation.rights) {
         sqlx::query(
-            "INSERT INTO delegated_right (system_user, party, position, resource, action) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO delegated_right (system_user, party, position, resource, action) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(id.to_string())
         .bind(delegation.party.to_string())
@@ -193,13 +187,15 @@ async fn insert_delegation(
         .await?;
     }
     for (position, package) in (0_i64..).zip(&delegation.access_packages) {
-        sqlx::query("INSERT INTO delegated_access_package (system_user, party, position, package) VALUES (?, ?, ?, ?)")
-            .bind(id.to_string())
-            .bind(delegation.party.to_string())
-            .bind(position)
-            .bind(package.to_string())
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "INSERT INTO delegated_access_package (system_user, party, position, package) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(id.to_string())
+        .bind(delegation.party.to_string())
+        .bind(position)
+        .bind(package.to_string())
+        .execute(&mut *connection)
+        .await?;
     }
     Ok(())
 }

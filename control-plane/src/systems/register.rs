@@ -7,7 +7,6 @@ use axum::extract::State;
 use policies::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId};
 use serde::Deserialize;
 use serde_json::json;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::model::{RedirectUrl, System};
@@ -20,6 +19,7 @@ use crate::problem::{Invalid, InvalidCode, Problem, codes};
 use crate::resources;
 use crate::right::{AccessPackageBody, ResourceRight, RightBody};
 use crate::state::AppState;
+use crate::store::Connection;
 
 const VENDOR: &str = "/registersystemrequest/vendor/id";
 const SYSTEM_ID: &str = "/registersystemrequest/systemid";
@@ -155,7 +155,7 @@ fn localized(TextBody { nb, nn, en }: TextBody, chars_max: usize, wrong: &mut Wr
 }
 
 async fn rights(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     bodies: &[RightBody],
     wrong: &mut Wrong,
 ) -> Result<Vec<ResourceRight>, sqlx::Error> {
@@ -201,7 +201,7 @@ fn access_packages(bodies: &[AccessPackageBody], is_visible: bool, wrong: &mut W
 }
 
 async fn client_ids(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     texts: &[String],
     wrong: &mut Wrong,
 ) -> Result<Vec<MaskinportenClientId>, sqlx::Error> {

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use policies::Timestamp;
 use policies::id::{MaskinportenClientId, OrganizationNumber, SystemId};
 use serde_json::json;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::model::{RedirectUrl, System};
 use crate::fields::LocalizedText;
 use crate::right::stored;
-use crate::store::decoded;
+use crate::store::{Connection, decoded};
 
 #[derive(sqlx::FromRow)]
 struct SystemRow {
@@ -33,9 +32,9 @@ struct SystemRow {
 }
 
 /// The system, deleted or not.
-pub(crate) async fn find(connection: &mut SqliteConnection, id: &SystemId) -> Result<Option<System>, sqlx::Error> {
+pub(crate) async fn find(connection: &mut Connection, id: &SystemId) -> Result<Option<System>, sqlx::Error> {
     let row: Option<SystemRow> =
-        sqlx::query_as("SELECT * FROM system WHERE id = ?").bind(id.as_str()).fetch_optional(&mut *connection).await?;
+        sqlx::query_as("SELECT * FROM system WHERE id = $1").bind(id.as_str()).fetch_optional(&mut *connection).await?;
     match row {
         Some(row) => {
             let client_ids = client_ids(connection, id).await?;
@@ -54,9 +53,7 @@ pub(crate) struct SystemClients {
 }
 
 /// Vendor and client ids of every system.
-pub(crate) async fn all_clients(
-    connection: &mut SqliteConnection,
-) -> Result<BTreeMap<SystemId, SystemClients>, sqlx::Error> {
+pub(crate) async fn all_clients(connection: &mut Connection) -> Result<BTreeMap<SystemId, SystemClients>, sqlx::Error> {
     let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
         "SELECT system.id, system.vendor, system_client.client_id FROM system \
          LEFT JOIN system_client ON system_client.system = system.id AND system.deleted_at IS NULL",
@@ -78,11 +75,11 @@ pub(crate) async fn all_clients(
 
 /// A vendor's systems that are not deleted, by id.
 pub(super) async fn of_vendor(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     vendor: OrganizationNumber,
 ) -> Result<Vec<System>, sqlx::Error> {
     let rows: Vec<SystemRow> =
-        sqlx::query_as("SELECT * FROM system WHERE vendor = ? AND deleted_at IS NULL ORDER BY id")
+        sqlx::query_as("SELECT * FROM system WHERE vendor = $1 AND deleted_at IS NULL ORDER BY id")
             .bind(vendor.to_string())
             .fetch_all(&mut *connection)
             .await?;
@@ -97,10 +94,10 @@ pub(super) async fn of_vendor(
 
 /// The live system that this client may use.
 pub(crate) async fn live_of_client(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     client_id: &MaskinportenClientId,
 ) -> Result<Option<System>, sqlx::Error> {
-    let id: Option<String> = sqlx::query_scalar("SELECT system FROM system_client WHERE client_id = ?")
+    let id: Option<String> = sqlx::query_scalar("SELECT system FROM system_client WHERE client_id = $1")
         .bind(client_id.as_str())
         .fetch_optional(&mut *connection)
         .await?;
@@ -112,20 +109,20 @@ pub(crate) async fn live_of_client(
 
 /// Whether a live system has this client id.
 pub(super) async fn client_is_taken(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     client_id: &MaskinportenClientId,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM system_client WHERE client_id = ?)")
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM system_client WHERE client_id = $1)")
         .bind(client_id.as_str())
         .fetch_one(connection)
         .await
 }
 
-pub(super) async fn insert(connection: &mut SqliteConnection, system: &System) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO system (id, internal_id, vendor, name_nb, name_nn, name_en, description_nb, description_nn, \
          description_en, rights, access_packages, redirect_urls, is_visible, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(system.id.as_str())
     .bind(system.internal_id.to_string())
@@ -144,7 +141,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, system: &System) -
     .execute(&mut *connection)
     .await?;
     for (position, client_id) in (0_i64..).zip(&system.client_ids) {
-        sqlx::query("INSERT INTO system_client (client_id, system, position) VALUES (?, ?, ?)")
+        sqlx::query("INSERT INTO system_client (client_id, system, position) VALUES ($1, $2, $3)")
             .bind(client_id.as_str())
             .bind(system.id.as_str())
             .bind(position)
@@ -154,12 +151,9 @@ pub(super) async fn insert(connection: &mut SqliteConnection, system: &System) -
     Ok(())
 }
 
-async fn client_ids(
-    connection: &mut SqliteConnection,
-    system: &SystemId,
-) -> Result<Vec<MaskinportenClientId>, sqlx::Error> {
+async fn client_ids(connection: &mut Connection, system: &SystemId) -> Result<Vec<MaskinportenClientId>, sqlx::Error> {
     let texts: Vec<String> =
-        sqlx::query_scalar("SELECT client_id FROM system_client WHERE system = ? ORDER BY position")
+        sqlx::query_scalar("SELECT client_id FROM system_client WHERE system = $1 ORDER BY position")
             .bind(system.as_str())
             .fetch_all(connection)
             .await?;

@@ -4,21 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policies::id::{ActionId, OrganizationNumber, ProviderId, ResourceId};
 use serde_json::json;
-use sqlx::SqliteConnection;
 
 use crate::resources::model::{AccessListId, AccessListMode};
-use crate::store::decoded;
+use crate::store::{Connection, decoded};
 
 /// Who is on a list, and for which actions; `None` for all.
 pub(crate) type AccessListMember = (OrganizationNumber, Option<BTreeSet<ActionId>>);
 
 /// The list's members, by number; `None` when the provider has no such list.
 pub(in crate::resources) async fn find_access_list(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     list: &AccessListId,
 ) -> Result<Option<Vec<AccessListMember>>, sqlx::Error> {
-    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM access_list WHERE provider = ? AND id = ?)")
+    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM access_list WHERE provider = $1 AND id = $2)")
         .bind(provider.as_str())
         .bind(list.as_str())
         .fetch_one(&mut *connection)
@@ -27,7 +26,7 @@ pub(in crate::resources) async fn find_access_list(
         return Ok(None);
     }
     let rows: Vec<(String, Option<String>)> = sqlx::query_as(
-        "SELECT organization, actions FROM access_list_member WHERE provider = ? AND list = ? ORDER BY organization",
+        "SELECT organization, actions FROM access_list_member WHERE provider = $1 AND list = $2 ORDER BY organization",
     )
     .bind(provider.as_str())
     .bind(list.as_str())
@@ -38,12 +37,12 @@ pub(in crate::resources) async fn find_access_list(
 
 /// Makes the list or replaces its members.
 pub(in crate::resources) async fn put_access_list(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     list: &AccessListId,
     members: &BTreeMap<OrganizationNumber, Option<BTreeSet<ActionId>>>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR IGNORE INTO access_list (provider, id) VALUES (?, ?)")
+    sqlx::query("INSERT OR IGNORE INTO access_list (provider, id) VALUES ($1, $2)")
         .bind(provider.as_str())
         .bind(list.as_str())
         .execute(&mut *connection)
@@ -52,7 +51,7 @@ pub(in crate::resources) async fn put_access_list(
     let rows: Vec<_> = members.iter().map(|(organization, actions)| json!([organization, actions])).collect();
     sqlx::query(
         "INSERT INTO access_list_member (provider, list, organization, actions) \
-         SELECT ?, ?, value ->> 0, nullif(value -> 1, 'null') FROM json_each(?)",
+         SELECT $1, $2, value ->> 0, nullif(value -> 1, 'null') FROM json_each($3)",
     )
     .bind(provider.as_str())
     .bind(list.as_str())
@@ -64,12 +63,12 @@ pub(in crate::resources) async fn put_access_list(
 
 /// Takes the list away; no resource may be using it.
 pub(in crate::resources) async fn delete_access_list(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     list: &AccessListId,
 ) -> Result<(), sqlx::Error> {
     clear(connection, provider, list).await?;
-    sqlx::query("DELETE FROM access_list WHERE provider = ? AND id = ?")
+    sqlx::query("DELETE FROM access_list WHERE provider = $1 AND id = $2")
         .bind(provider.as_str())
         .bind(list.as_str())
         .execute(connection)
@@ -77,12 +76,8 @@ pub(in crate::resources) async fn delete_access_list(
     Ok(())
 }
 
-async fn clear(
-    connection: &mut SqliteConnection,
-    provider: &ProviderId,
-    list: &AccessListId,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM access_list_member WHERE provider = ? AND list = ?")
+async fn clear(connection: &mut Connection, provider: &ProviderId, list: &AccessListId) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM access_list_member WHERE provider = $1 AND list = $2")
         .bind(provider.as_str())
         .bind(list.as_str())
         .execute(connection)
@@ -92,11 +87,11 @@ async fn clear(
 
 /// The resources that the list is for.
 pub(in crate::resources) async fn resources_of_list(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     list: &AccessListId,
 ) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT resource FROM resource_access_list WHERE provider = ? AND list = ? ORDER BY resource")
+    sqlx::query_scalar("SELECT resource FROM resource_access_list WHERE provider = $1 AND list = $2 ORDER BY resource")
         .bind(provider.as_str())
         .bind(list.as_str())
         .fetch_all(connection)
@@ -105,19 +100,19 @@ pub(in crate::resources) async fn resources_of_list(
 
 /// What a resource says about access lists, after a change; what is `None` stays as it was.
 pub(in crate::resources) async fn set_access_lists(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
     resource: &ResourceId,
     lists: Option<&BTreeSet<AccessListId>>,
     mode: Option<AccessListMode>,
 ) -> Result<(Vec<String>, AccessListMode), sqlx::Error> {
     if let Some(lists) = lists {
-        sqlx::query("DELETE FROM resource_access_list WHERE resource = ?")
+        sqlx::query("DELETE FROM resource_access_list WHERE resource = $1")
             .bind(resource.as_str())
             .execute(&mut *connection)
             .await?;
         for list in lists {
-            sqlx::query("INSERT INTO resource_access_list (resource, provider, list) VALUES (?, ?, ?)")
+            sqlx::query("INSERT INTO resource_access_list (resource, provider, list) VALUES ($1, $2, $3)")
                 .bind(resource.as_str())
                 .bind(provider.as_str())
                 .bind(list.as_str())
@@ -126,13 +121,13 @@ pub(in crate::resources) async fn set_access_lists(
         }
     }
     let mode: String = sqlx::query_scalar(
-        "UPDATE resource SET access_list_mode = coalesce(?, access_list_mode) WHERE id = ? RETURNING access_list_mode",
+        "UPDATE resource SET access_list_mode = coalesce($1, access_list_mode) WHERE id = $2 RETURNING access_list_mode",
     )
     .bind(mode.map(AccessListMode::name))
     .bind(resource.as_str())
     .fetch_one(&mut *connection)
     .await?;
-    let lists = sqlx::query_scalar("SELECT list FROM resource_access_list WHERE resource = ? ORDER BY list")
+    let lists = sqlx::query_scalar("SELECT list FROM resource_access_list WHERE resource = $1 ORDER BY list")
         .bind(resource.as_str())
         .fetch_all(connection)
         .await?;
@@ -141,14 +136,14 @@ pub(in crate::resources) async fn set_access_lists(
 
 /// Who may use each of the provider's resources that are for members only, by number. Nobody is an empty list.
 pub(crate) async fn access_list_members(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     provider: &ProviderId,
 ) -> Result<BTreeMap<ResourceId, Vec<AccessListMember>>, sqlx::Error> {
     let rows: Vec<(String, Option<String>, Option<String>)> = sqlx::query_as(
         "SELECT resource.id, member.organization, member.actions FROM resource \
          LEFT JOIN resource_access_list AS used ON used.resource = resource.id \
          LEFT JOIN access_list_member AS member ON member.provider = used.provider AND member.list = used.list \
-         WHERE resource.provider = ? AND resource.access_list_mode = 'enabled'",
+         WHERE resource.provider = $1 AND resource.access_list_mode = 'enabled'",
     )
     .bind(provider.as_str())
     .fetch_all(connection)
@@ -166,15 +161,15 @@ pub(crate) async fn access_list_members(
 
 /// The places that these organisations have on the lists of these resources.
 pub(crate) async fn memberships(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     resources: &BTreeSet<ResourceId>,
     organizations: &BTreeSet<OrganizationNumber>,
 ) -> Result<Vec<(ResourceId, AccessListMember)>, sqlx::Error> {
     let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
         "SELECT used.resource, member.organization, member.actions FROM resource_access_list AS used \
          JOIN access_list_member AS member ON member.provider = used.provider AND member.list = used.list \
-         WHERE used.resource IN (SELECT value FROM json_each(?)) \
-         AND member.organization IN (SELECT value FROM json_each(?))",
+         WHERE used.resource IN (SELECT value FROM json_each($1)) \
+         AND member.organization IN (SELECT value FROM json_each($2))",
     )
     .bind(json!(resources).to_string())
     .bind(json!(organizations).to_string())
@@ -189,12 +184,12 @@ pub(crate) async fn memberships(
 
 /// The lists that these organisations are on, each as `{provider}:{list}`.
 pub(crate) async fn lists_of(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     organizations: &BTreeSet<OrganizationNumber>,
 ) -> Result<Vec<(OrganizationNumber, String)>, sqlx::Error> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         "SELECT organization, provider || ':' || list FROM access_list_member \
-         WHERE organization IN (SELECT value FROM json_each(?)) ORDER BY organization, provider, list",
+         WHERE organization IN (SELECT value FROM json_each($1)) ORDER BY organization, provider, list",
     )
     .bind(json!(organizations).to_string())
     .fetch_all(connection)

@@ -131,7 +131,7 @@ async fn what_gateways_would_refuse_is_not_published_and_shown_to_operators() {
     let before = test.fetch(&gateway, None).await;
     let set_routes = async |routes: &str| {
         let mut change = test.state.store.change().await.unwrap();
-        sqlx::query("UPDATE provider SET routes = ?").bind(routes).execute(change.connection()).await.unwrap();
+        sqlx::query("UPDATE provider SET routes = $1").bind(routes).execute(change.connection()).await.unwrap();
         change.commit(test.clock.now(), "tested", serde_json::json!({})).await.unwrap();
         test.built().await;
     };
