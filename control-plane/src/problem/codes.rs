@@ -55,6 +55,9 @@ problem_codes! {
     PARTY_NOT_RESOLVED = "AUTH-00000", BAD_REQUEST, "Can't resolve the Organisation Number from the logged in Reportee PartyId.";
     RIGHTS_NOT_DELEGABLE = "AUTH-00001", BAD_REQUEST, "One or more Right not found or not delegable.";
     SYSTEM_USER_EXISTS = "AUTH-00004", BAD_REQUEST, "Failed to create new SystemUser, existing SystemUser tied to the given System-Id.";
+    REFERENCE_ACCEPTED = "AUTH-00006", BAD_REQUEST, "The combination of External Ids refer to an already Accepted SystemUser.";
+    REFERENCE_PENDING = "AUTH-00007", BAD_REQUEST, "The combination of External Ids refer to a Pending Request, please reuse or delete.";
+    REFERENCE_REJECTED = "AUTH-00009", BAD_REQUEST, "The combination of External Ids refer to a Rejected Request, please delete and renew the Request.";
     REQUEST_NOT_FOUND = "AUTH-00010", NOT_FOUND, "The Id does not refer to a Request in our system.";
     SYSTEM_NOT_FOUND = "AUTH-00011", NOT_FOUND, "The Id does not refer to a Registered System.";
     REQUEST_NOT_NEW = "AUTH-00013", CONFLICT, "The Status of the Request is not New.";
@@ -62,6 +65,7 @@ problem_codes! {
     REDIRECT_URL_INVALID = "AUTH-00021", BAD_REQUEST, "The RedirectUri was not found or not valid.";
     VENDOR_UNRESOLVED = "AUTH-00023", UNAUTHORIZED, "Can't resolve the Organisation Number for the Vendor from the Token.";
     NO_REDIRECT_URLS = "AUTH-00026", BAD_REQUEST, "No redirect uris are set for the system";
+    SYSTEM_USER_NOT_STANDARD = "AUTH-00036", BAD_REQUEST, "The system user type of the provided system user GUID is not standard.";
     PARTY_REQUEST_MISMATCH = "AUTH-00041", FORBIDDEN, "Party does not match request's orgno";
     NOTHING_REQUESTED = "AUTH-00059", BAD_REQUEST, "No AccessPackages or Single Rights found, a SystemUser must have at least one";
     PACKAGE_NOT_IN_SYSTEM = "AUTH-00063", BAD_REQUEST, "One or more accesspackage is not found in the referenced system in the System Register.";

@@ -1,4 +1,4 @@
-//! `POST /systemuser/request/vendor`: a vendor asks a customer for a system user.
+//! `POST /systemuser/request/vendor`: a vendor asks a customer for a standard system user.
 //!
 //! Asking again for the same system, customer and reference gives the request that is already there.
 
@@ -22,6 +22,7 @@ use crate::problem::{Problem, codes};
 use crate::right::{AccessPackageBody, ResourceRight, RightBody};
 use crate::state::AppState;
 use crate::store::Connection;
+use crate::system_users::model::SystemUserKind;
 use crate::systems::model::{RedirectUrl, System};
 use crate::{access_packages, parties, resources, system_users, systems};
 
@@ -62,11 +63,13 @@ pub(super) async fn handler(
         return Err(codes::SYSTEM_USER_EXISTS.into());
     }
     if let Some(existing) = reusable(connection, party, &system.id, &external_ref, now).await? {
+        require_kind(&existing, SystemUserKind::Standard, now)?;
         return Ok(answer(&state, StatusCode::OK, &existing, now));
     }
 
     let request = SystemUserRequest {
         id,
+        kind: SystemUserKind::Standard,
         party,
         external_ref,
         integration_title: match body.integration_title.as_deref() {
@@ -140,6 +143,19 @@ async fn reusable(
         return Ok(None);
     }
     Ok(Some(request))
+}
+
+/// One reference is one system user, of one kind: the other kind's request is in the way.
+fn require_kind(existing: &SystemUserRequest, kind: SystemUserKind, now: Timestamp) -> Result<(), Problem> {
+    if existing.kind == kind {
+        return Ok(());
+    }
+    let code = match existing.status(now) {
+        Status::Rejected => codes::REFERENCE_REJECTED,
+        Status::Accepted => codes::REFERENCE_ACCEPTED,
+        Status::New | Status::Timedout => codes::REFERENCE_PENDING,
+    };
+    Err(Problem::new(code).detail(format!("a request for a system user of type {}", existing.kind.code())))
 }
 
 fn allowed_redirect_url(system: &System, text: &str) -> Result<String, Problem> {

@@ -13,6 +13,7 @@ use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::store::Connection;
+use crate::system_users::model::SystemUserKind;
 use crate::systems;
 
 #[derive(Debug, Deserialize)]
@@ -60,8 +61,21 @@ pub(super) async fn for_party(
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
-/// The request, if the vendor made it; another's looks like none.
+/// The request for a standard system user, if the vendor made it; another's looks like none.
 pub(super) async fn vendors_own<A>(
+    connection: &mut Connection,
+    caller: &Vendor<A>,
+    id: RequestId,
+) -> Result<SystemUserRequest, Problem> {
+    let request = vendors_own_of_any_kind(connection, caller, id).await?;
+    if request.kind != SystemUserKind::Standard {
+        return Err(codes::REQUEST_NOT_FOUND.into());
+    }
+    Ok(request)
+}
+
+/// The request for a system user of whichever kind.
+pub(super) async fn vendors_own_of_any_kind<A>(
     connection: &mut Connection,
     caller: &Vendor<A>,
     id: RequestId,
@@ -74,13 +88,16 @@ pub(super) async fn vendors_own<A>(
     Ok(request)
 }
 
-/// The request, if the party in the path is the one that is asked.
+/// The request for a standard system user, if the party in the path is the one that is asked.
 pub(super) async fn partys_own(
     connection: &mut Connection,
     caller: &PartyAdministrator,
     id: RequestId,
 ) -> Result<SystemUserRequest, Problem> {
-    let request = current::find(connection, id).await?.ok_or(codes::REQUEST_NOT_FOUND)?;
+    let request = current::find(connection, id)
+        .await?
+        .filter(|request| request.kind == SystemUserKind::Standard)
+        .ok_or(codes::REQUEST_NOT_FOUND)?;
     if request.party != caller.organization() {
         return Err(codes::PARTY_REQUEST_MISMATCH.into());
     }

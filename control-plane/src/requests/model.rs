@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::right::{ResourceRight, access_packages_json};
-use crate::system_users::model::{Delegation, SystemUser};
+use crate::system_users::model::{Delegation, SystemUser, SystemUserKind};
 
 /// Days after which nobody can decide any more.
 pub(crate) const LIFETIME_DAYS: i64 = 180;
@@ -30,6 +30,8 @@ impl fmt::Display for RequestId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SystemUserRequest {
     pub(crate) id: RequestId,
+    /// Of the system user that is asked for.
+    pub(crate) kind: SystemUserKind,
     pub(crate) system: SystemId,
     pub(crate) party: OrganizationNumber,
     pub(crate) external_ref: String,
@@ -78,6 +80,7 @@ impl SystemUserRequest {
         let accepted = self.decide(true, user_id, now)?;
         let user = SystemUser {
             id: SystemUserId::from_uuid(accepted.id.0),
+            kind: accepted.kind,
             system: accepted.system.clone(),
             owner: accepted.party,
             external_ref: accepted.external_ref.clone(),
@@ -108,6 +111,10 @@ impl SystemUserRequest {
     /// Altinn's `RequestSystemResponse`.
     pub(crate) fn json(&self, public_url: &Url, now: Timestamp) -> Value {
         let status = self.status(now);
+        let page = match self.kind {
+            SystemUserKind::Standard => "request",
+            SystemUserKind::Agent => "agentrequest",
+        };
         json!({
             "id": self.id,
             "integrationTitle": self.integration_title,
@@ -119,7 +126,7 @@ impl SystemUserRequest {
             "status": status,
             "redirectUrl": self.redirect_url,
             "confirmUrl": format!(
-                "{public_url}accessmanagement/ui/systemuser/request?id={}&DONTCHOOSEREPORTEE=true", self.id
+                "{public_url}accessmanagement/ui/systemuser/{page}?id={}&DONTCHOOSEREPORTEE=true", self.id
             ),
             "escalated": false,
             "created": self.created_at,
@@ -135,6 +142,7 @@ mod tests {
     fn request() -> SystemUserRequest {
         SystemUserRequest {
             id: RequestId(Uuid::from_u128(1)),
+            kind: SystemUserKind::Standard,
             system: SystemId::parse("310247030_smartcloud").unwrap(),
             party: OrganizationNumber::parse("310247049").unwrap(),
             external_ref: "310247049".to_owned(),

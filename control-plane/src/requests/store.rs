@@ -11,6 +11,7 @@ use crate::store::{Connection, decoded};
 #[derive(sqlx::FromRow)]
 struct RequestRow {
     id: String,
+    kind: String,
     system: String,
     party: String,
     external_ref: String,
@@ -53,10 +54,11 @@ pub(super) async fn find_by_reference(
 
 pub(super) async fn insert(connection: &mut Connection, request: &SystemUserRequest) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO system_user_request (id, system, party, external_ref, integration_title, redirect_url, rights, \
-         access_packages, status, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'New', $9)",
+        "INSERT INTO system_user_request (id, kind, system, party, external_ref, integration_title, redirect_url, rights, \
+         access_packages, status, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'New', $10)",
     )
     .bind(request.id.to_string())
+    .bind(request.kind.code())
     .bind(request.system.as_str())
     .bind(request.party.to_string())
     .bind(&request.external_ref)
@@ -110,6 +112,7 @@ fn request(row: RequestRow) -> Result<SystemUserRequest, sqlx::Error> {
     };
     Ok(SystemUserRequest {
         id: RequestId(decoded(Uuid::parse_str(&row.id))?),
+        kind: decoded(row.kind.parse())?,
         system: decoded(SystemId::parse(&row.system))?,
         party: decoded(OrganizationNumber::parse(&row.party))?,
         external_ref: row.external_ref,

@@ -1,10 +1,11 @@
-//! `DELETE /systemuser/request/vendor/{requestId}`: the vendor takes back a request that was not accepted, and may ask anew.
+//! `DELETE /systemuser/request/vendor/{requestId}`: the vendor takes back a request that was not accepted, and may
+//! ask anew. Requests for agent system users, too.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::get::{IdInPath, vendors_own};
+use super::get::{IdInPath, vendors_own_of_any_kind};
 use super::model::Status;
 use super::store;
 use crate::caller::{RequestWrite, Vendor};
@@ -19,7 +20,7 @@ pub(super) async fn handler(
 ) -> Result<StatusCode, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
-    let request = vendors_own(change.connection(), &caller, request_id).await?;
+    let request = vendors_own_of_any_kind(change.connection(), &caller, request_id).await?;
     // An accepted request is the record of how its system user came to be.
     if request.status(now) == Status::Accepted {
         return Err(codes::REQUEST_NOT_NEW.into());

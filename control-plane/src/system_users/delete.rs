@@ -1,4 +1,4 @@
-//! `DELETE /systemuser/{party}/{systemUserId}`: the owner withdraws a system user. Its tokens stop working at every
+//! `DELETE /systemuser/{party}/{systemUserId}`: the owner withdraws a standard system user. Its tokens stop working at every
 //! gateway with the next snapshot; its request goes with it, so that the vendor may ask anew.
 
 use axum::Json;
@@ -8,6 +8,7 @@ use policies::id::SystemUserId;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::model::SystemUserKind;
 use super::store;
 use crate::caller::PartyAdministrator;
 use crate::parameters::PathOf;
@@ -31,6 +32,9 @@ pub(super) async fn handler(
         .filter(|user| user.owner == caller.organization())
         .and_then(|user| user.withdraw(now).ok())
         .ok_or(codes::SYSTEM_USER_NOT_FOUND)?;
+    if user.kind != SystemUserKind::Standard {
+        return Err(codes::SYSTEM_USER_NOT_STANDARD.into());
+    }
     store::mark_withdrawn(change.connection(), &user).await?;
     let log = json!({ "systemUser": user.id, "party": user.owner, "by": caller.user_id });
     change.commit(now, "system_user_withdrawn", log).await?;

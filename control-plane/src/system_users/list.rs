@@ -1,9 +1,10 @@
-//! `GET /systemuser/{party}`: the party's system users. Altinn's answer is a bare array without pages.
+//! `GET /systemuser/{party}`: the party's standard system users. Altinn's answer is a bare array without pages.
 
 use axum::Json;
 use axum::extract::State;
 use serde_json::Value;
 
+use super::model::SystemUserKind;
 use super::store;
 use crate::caller::PartyAdministrator;
 use crate::problem::{Problem, codes};
@@ -15,7 +16,7 @@ pub(super) async fn handler(
     caller: PartyAdministrator,
 ) -> Result<Json<Vec<Value>>, Problem> {
     let mut connection = state.store.read().await?;
-    let users = store::live_of_owner(&mut connection, caller.organization()).await?;
+    let users = store::live_of_owner(&mut connection, caller.organization(), SystemUserKind::Standard).await?;
     let mut list = Vec::with_capacity(users.len());
     for user in users {
         let system = systems::store::find(&mut connection, &user.system).await?.ok_or(codes::SYSTEM_NOT_FOUND)?;

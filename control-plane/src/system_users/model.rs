@@ -1,5 +1,7 @@
 //! A system user, its delegations, and their JSON forms.
 
+use std::str::FromStr;
+
 use policies::Timestamp;
 use policies::id::{AccessPackage, OrganizationNumber, PartyUuid, SystemId, SystemUserId};
 use serde::Serialize;
@@ -10,10 +12,48 @@ use crate::parties::Party;
 use crate::right::{AccessPackageJson, ResourceRight, access_packages_json};
 use crate::systems::model::System;
 
-/// A vendor's system acting for its owner. Only standard system users can be requested so far.
+/// For whom a system user acts. It never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SystemUserKind {
+    /// For its owner.
+    Standard,
+    /// For clients of its owner: an accountant's, an auditor's or a business manager's.
+    Agent,
+}
+
+/// The kind is neither `standard` nor `agent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a system user is `standard` or `agent`")]
+pub(crate) struct SystemUserKindError;
+
+impl SystemUserKind {
+    /// The word in Altinn's JSON, and in the database.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+impl FromStr for SystemUserKind {
+    type Err = SystemUserKindError;
+
+    fn from_str(text: &str) -> Result<Self, SystemUserKindError> {
+        match text {
+            "standard" => Ok(Self::Standard),
+            "agent" => Ok(Self::Agent),
+            _ => Err(SystemUserKindError),
+        }
+    }
+}
+
+/// A vendor's system acting for its owner, or for its owner's clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SystemUser {
     pub(crate) id: SystemUserId,
+    pub(crate) kind: SystemUserKind,
     pub(crate) system: SystemId,
     pub(crate) owner: OrganizationNumber,
     pub(crate) external_ref: String,
@@ -57,7 +97,7 @@ impl SystemUser {
             supplier_name: "",
             supplier_orgno: vendor,
             external_ref: &self.external_ref,
-            user_type: "standard",
+            user_type: self.kind,
         }
     }
 
@@ -100,7 +140,7 @@ pub(crate) struct ExternalJson<'a> {
     supplier_name: &'static str,
     supplier_orgno: OrganizationNumber,
     external_ref: &'a str,
-    user_type: &'static str,
+    user_type: SystemUserKind,
 }
 
 /// What the owner's people see.
@@ -127,6 +167,7 @@ mod tests {
         let now = Timestamp::from_unix_seconds(1);
         let live = SystemUser {
             id: SystemUserId::parse("f950ddae-06c3-4b57-b940-702417a90df0").unwrap(),
+            kind: SystemUserKind::Standard,
             system: SystemId::parse("310247030_smartcloud").unwrap(),
             owner: OrganizationNumber::parse("310247049").unwrap(),
             external_ref: "310247049".to_owned(),

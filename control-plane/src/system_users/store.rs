@@ -6,13 +6,14 @@ use policies::Timestamp;
 use policies::id::{AccessPackage, ActionId, OrganizationNumber, ResourceId, SystemId, SystemUserId};
 use serde_json::json;
 
-use super::model::{Delegation, SystemUser};
+use super::model::{Delegation, SystemUser, SystemUserKind};
 use crate::right::ResourceRight;
 use crate::store::{Connection, decoded};
 
 #[derive(sqlx::FromRow)]
 struct SystemUserRow {
     id: String,
+    kind: String,
     system: String,
     owner: String,
     external_ref: String,
@@ -63,16 +64,19 @@ pub(crate) async fn find_live(
     row.map(system_user).transpose()
 }
 
-/// The owner's live system users, oldest first.
+/// The owner's live system users of this kind, oldest first.
 pub(super) async fn live_of_owner(
     connection: &mut Connection,
     owner: OrganizationNumber,
+    kind: SystemUserKind,
 ) -> Result<Vec<SystemUser>, sqlx::Error> {
-    let rows: Vec<SystemUserRow> =
-        sqlx::query_as("SELECT * FROM system_user WHERE owner = $1 AND withdrawn_at IS NULL ORDER BY created_at, id")
-            .bind(owner.to_string())
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<SystemUserRow> = sqlx::query_as(
+        "SELECT * FROM system_user WHERE owner = $1 AND kind = $2 AND withdrawn_at IS NULL ORDER BY created_at, id",
+    )
+    .bind(owner.to_string())
+    .bind(kind.code())
+    .fetch_all(connection)
+    .await?;
     rows.into_iter().map(system_user).collect()
 }
 
@@ -144,9 +148,10 @@ pub(crate) async fn insert(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
-         VALUES ($1, 'standard', $2, $3, $4, $5, $6)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(user.id.to_string())
+    .bind(user.kind.code())
     .bind(user.system.as_str())
     .bind(user.owner.to_string())
     .bind(&user.external_ref)
@@ -229,6 +234,7 @@ fn held(
 fn system_user(row: SystemUserRow) -> Result<SystemUser, sqlx::Error> {
     Ok(SystemUser {
         id: decoded(SystemUserId::parse(&row.id))?,
+        kind: decoded(row.kind.parse())?,
         system: decoded(SystemId::parse(&row.system))?,
         owner: decoded(OrganizationNumber::parse(&row.owner))?,
         external_ref: row.external_ref,
