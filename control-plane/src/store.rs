@@ -3,24 +3,27 @@
 //! Every operation is one transaction: [`Store::change`] … [`Change::commit`], which appends to the change log and so
 //! makes the next [`Revision`]. The slices' own `store.rs` hold the SQL; no slice reads another slice's tables.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+mod sqlite;
+
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use policies::Timestamp;
 use serde_json::Value;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool};
 use tokio::sync::watch;
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a connection, which for writers is their queue.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS_MAX: u32 = 8;
 
-/// What the slices' SQL runs on. Placeholders are `$1`…; the SQL is the common subset of SQLite and PostgreSQL.
-pub(crate) type Connection = SqliteConnection;
+/// What the slices' SQL runs on. Placeholders are `$1`…; the SQL is the common subset of SQLite and PostgreSQL, columns are
+/// read as `i64`, `String`, `Vec<u8>` or options of them. There is no boolean: see [`is_true`].
+pub(crate) type Connection = AnyConnection;
+
+/// A read of one instant of the database.
+pub(crate) type Transaction = sqlx::Transaction<'static, Any>;
 
 /// Number of the last committed change; grows by one with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,39 +49,20 @@ impl Revision {
 /// Handle to the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    // Invariant: at most one connection, so writers queue here instead of failing on SQLite's lock.
-    writer: SqlitePool,
-    readers: SqlitePool,
+    // Invariant: at most one connection, so writers queue here instead of failing on the database's lock.
+    writer: AnyPool,
+    readers: AnyPool,
+    begin_change: &'static str,
     revision: watch::Sender<Revision>,
 }
 
 impl Store {
     /// Opens the file, makes it if missing and brings its tables up to date.
     pub(crate) async fn open(file: &Path) -> anyhow::Result<Self> {
-        create_private(file).with_context(|| format!("cannot make the database `{}`", file.display()))?;
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.clone())
-            .await
-            .with_context(|| format!("cannot open the database `{}`", file.display()))?;
-        sqlx::migrate!("migrations/sqlite")
-            .run(&writer)
-            .await
-            .context("cannot bring the database's tables up to date")?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.read_only(true))
-            .await
-            .with_context(|| format!("cannot read the database `{}`", file.display()))?;
-        let store = Self { writer, readers, revision: watch::Sender::new(Revision(0)) };
+        sqlx::any::install_default_drivers();
+        let (writer, readers) = sqlite::open(file).await?;
+        let revision = watch::Sender::new(Revision(0));
+        let store = Self { writer, readers, begin_change: sqlite::BEGIN_CHANGE, revision };
         let revision = store.revision().await?;
         store.revision.send_replace(revision);
         Ok(store)
@@ -87,25 +71,17 @@ impl Store {
     /// Claims the file for this process until the claim is dropped, `kill -9` included. Two processes would publish
     /// different snapshots under one version.
     pub(crate) fn claim(file: &Path) -> anyhow::Result<File> {
-        let lock_file = file.with_extension("lock");
-        let lock = File::create(&lock_file).with_context(|| format!("cannot write `{}`", lock_file.display()))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(lock),
-            Err(TryLockError::WouldBlock) => bail!("another control plane uses the database `{}`", file.display()),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock `{}`", lock_file.display()))
-            }
-        }
+        sqlite::claim(file)
     }
 
     /// A read of one instant of the whole database.
-    pub(crate) async fn read(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    pub(crate) async fn read(&self) -> Result<Transaction, sqlx::Error> {
         self.readers.begin().await
     }
 
     /// Begins an operation. Without [`Change::commit`] nothing of it remains.
     pub(crate) async fn change(&self) -> Result<Change, sqlx::Error> {
-        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let transaction = self.writer.begin_with(self.begin_change).await?;
         Ok(Change { transaction, revision: self.revision.clone() })
     }
 
@@ -127,15 +103,6 @@ impl Store {
     }
 }
 
-/// Makes the file, if there is none, readable for its owner only, whatever the umask: whoever reads it knows who may act
-/// for whom. SQLite gives `-wal` and `-shm` the same mode.
-fn create_private(file: &Path) -> std::io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// The revision that a transaction sees.
 pub(crate) async fn revision(connection: &mut Connection) -> Result<Revision, sqlx::Error> {
     let revision: Option<i64> =
@@ -146,7 +113,7 @@ pub(crate) async fn revision(connection: &mut Connection) -> Result<Revision, sq
 /// An operation under way: the only way to write.
 #[derive(Debug)]
 pub(crate) struct Change {
-    transaction: Transaction<'static, Sqlite>,
+    transaction: Transaction,
     revision: watch::Sender<Revision>,
 }
 
@@ -193,6 +160,11 @@ where
     result.map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
+/// What `CASE WHEN … THEN 1 ELSE 0 END` says.
+pub(crate) fn is_true(value: i64) -> bool {
+    value != 0
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -221,37 +193,5 @@ mod tests {
         let reopened = Store::open(&file).await.unwrap();
         assert_eq!(*reopened.revisions().borrow(), Revision(1));
         assert_eq!(reopened.change().await.unwrap().commit(now, "tested", json!({})).await.unwrap(), Revision(2));
-    }
-
-    #[tokio::test]
-    async fn nobody_else_reads_the_files() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("test.db")).await.unwrap();
-        store.change().await.unwrap().commit(Timestamp::from_unix_seconds(1), "tested", json!({})).await.unwrap();
-        for name in ["test.db", "test.db-wal", "test.db-shm"] {
-            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_file_is_durable_and_strict() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("test.db")).await.unwrap();
-        let mut change = store.change().await.unwrap();
-        let pragma = async |change: &mut Change, name: &'static str| -> String {
-            let sql = sqlx::AssertSqlSafe(format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}"));
-            sqlx::query_scalar(sql).fetch_one(change.connection()).await.unwrap()
-        };
-        assert_eq!(pragma(&mut change, "journal_mode").await, "wal");
-        assert_eq!(pragma(&mut change, "synchronous").await, "2");
-        assert_eq!(pragma(&mut change, "foreign_keys").await, "1");
-        let loose: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%' AND name <> '_sqlx_migrations'")
-                .fetch_one(change.connection())
-                .await
-                .unwrap();
-        assert_eq!(loose, 0);
     }
 }

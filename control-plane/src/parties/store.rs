@@ -6,7 +6,7 @@ use policies::id::{OrganizationNumber, PartyUuid};
 use serde_json::json;
 
 use super::model::{Party, PartyId, RoleAssignment};
-use crate::store::{Connection, decoded};
+use crate::store::{Connection, decoded, is_true};
 
 #[derive(sqlx::FromRow)]
 struct PartyRow {
@@ -35,7 +35,7 @@ pub(crate) async fn named(
 ) -> Result<Vec<Party>, sqlx::Error> {
     let rows: Vec<PartyRow> = sqlx::query_as(
         "SELECT uuid, party_id, organization, name, main_unit FROM party \
-         WHERE party_id IN (SELECT value FROM json_each($1)) OR organization IN (SELECT value FROM json_each($2)) \
+         WHERE party_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) OR organization IN (SELECT value FROM json_each($2)) \
          OR uuid IN (SELECT value FROM json_each($3))",
     )
     .bind(json!(ids).to_string())
@@ -54,7 +54,8 @@ pub(crate) async fn roles(
 ) -> Result<Vec<RoleAssignment>, sqlx::Error> {
     let rows: Vec<(i64, String, String)> = sqlx::query_as(
         "SELECT user_id, organization, role FROM role_assignment \
-         WHERE user_id IN (SELECT value FROM json_each($1)) AND organization IN (SELECT value FROM json_each($2)) \
+         WHERE user_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) \
+         AND organization IN (SELECT value FROM json_each($2)) \
          ORDER BY user_id, organization, role",
     )
     .bind(json!(users).to_string())
@@ -73,10 +74,11 @@ pub(crate) async fn is_registered(
     connection: &mut Connection,
     organization: OrganizationNumber,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM party WHERE organization = $1)")
+    sqlx::query_scalar("SELECT CASE WHEN EXISTS (SELECT 1 FROM party WHERE organization = $1) THEN 1 ELSE 0 END")
         .bind(organization.to_string())
         .fetch_one(connection)
         .await
+        .map(is_true)
 }
 
 pub(crate) async fn has_key_role(
@@ -84,24 +86,30 @@ pub(crate) async fn has_key_role(
     user_id: i64,
     organization: OrganizationNumber,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM role_assignment WHERE user_id = $1 AND organization = $2)")
-        .bind(user_id)
-        .bind(organization.to_string())
-        .fetch_one(connection)
-        .await
+    sqlx::query_scalar(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM role_assignment WHERE user_id = $1 AND organization = $2) \
+         THEN 1 ELSE 0 END",
+    )
+    .bind(user_id)
+    .bind(organization.to_string())
+    .fetch_one(connection)
+    .await
+    .map(is_true)
 }
 
 /// Whether one of the party's numbers is another party's, or the party would become another organisation.
 pub(super) async fn conflicts(connection: &mut Connection, party: &Party) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM party \
-         WHERE (uuid = $1 OR party_id = $2 OR organization = $3) AND NOT (uuid = $1 AND organization = $3))",
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM party \
+         WHERE (uuid = $1 OR party_id = $2 OR organization = $3) AND NOT (uuid = $1 AND organization = $3)) \
+         THEN 1 ELSE 0 END",
     )
     .bind(party.uuid.to_string())
     .bind(party.id.as_i64())
     .bind(party.organization.to_string())
     .fetch_one(connection)
     .await
+    .map(is_true)
 }
 
 /// The party without its main unit, which [`set_main_unit`] stores.
@@ -172,7 +180,7 @@ pub(super) async fn unassign_all(
 }
 
 pub(super) async fn assign(connection: &mut Connection, assignment: &RoleAssignment) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR IGNORE INTO role_assignment (user_id, organization, role) VALUES ($1, $2, $3)")
+    sqlx::query("INSERT INTO role_assignment (user_id, organization, role) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
         .bind(assignment.user_id)
         .bind(assignment.organization.to_string())
         .bind(assignment.role.code())

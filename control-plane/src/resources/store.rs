@@ -14,7 +14,7 @@ use super::model::{
     AccessListMode, Catalogue, PolicyVersion, Resource, ResourceState, parse_semantics, semantics_name,
 };
 use crate::fields::LocalizedText;
-use crate::store::{Connection, decoded};
+use crate::store::{Connection, decoded, is_true};
 
 pub(crate) use access_lists::{AccessListMember, access_list_members, lists_of, memberships};
 pub(super) use access_lists::{
@@ -25,7 +25,7 @@ pub(super) use access_lists::{
 struct ResourceRow {
     id: String,
     provider: String,
-    delegable: bool,
+    delegable: i64,
     policy: Option<String>,
     semantics: String,
 }
@@ -67,7 +67,8 @@ pub(super) async fn upsert_provider(
     sqlx::query(
         "INSERT INTO provider (id, organization, name) VALUES ($1, $2, $3) \
          ON CONFLICT (id) DO UPDATE SET organization = excluded.organization, name = excluded.name, \
-         changed_hands_at = CASE WHEN organization = excluded.organization THEN changed_hands_at ELSE $4 END",
+         changed_hands_at = CASE WHEN provider.organization = excluded.organization THEN provider.changed_hands_at \
+         ELSE $4 END",
     )
     .bind(provider.as_str())
     .bind(organization.to_string())
@@ -153,7 +154,7 @@ pub(super) async fn upsert(
     .bind(&title.nb)
     .bind(&title.nn)
     .bind(&title.en)
-    .bind(delegable)
+    .bind(i64::from(delegable))
     .execute(connection)
     .await?;
     Ok(())
@@ -216,7 +217,7 @@ pub(super) async fn policy_versions(
          WHERE resource = $1 ORDER BY version DESC LIMIT $2",
     )
     .bind(id.as_str())
-    .bind(count_max)
+    .bind(i64::from(count_max))
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(stored_policy).collect()
@@ -239,7 +240,7 @@ fn resource(row: ResourceRow) -> Result<Resource, sqlx::Error> {
     Ok(Resource {
         id: decoded(ResourceId::parse(&row.id))?,
         provider: decoded(ProviderId::parse(&row.provider))?,
-        delegable: row.delegable,
+        delegable: is_true(row.delegable),
         policy: row.policy,
         semantics: decoded(parse_semantics(&row.semantics))?,
     })

@@ -34,9 +34,9 @@ pub(super) struct SystemUserRow {
 }
 
 const SELECT: &str = "SELECT id, owner, system, withdrawn_at, \
-    (SELECT group_concat(party || char(31) || resource || char(31) || coalesce(action, ''), char(30)) \
+    (SELECT string_agg(party || '\u{1f}' || resource || '\u{1f}' || coalesce(action, ''), '\u{1e}') \
      FROM delegated_right WHERE system_user = system_user.id) AS rights, \
-    (SELECT group_concat(party || char(31) || package, char(30)) \
+    (SELECT string_agg(party || '\u{1f}' || package, '\u{1e}') \
      FROM delegated_access_package WHERE system_user = system_user.id) AS packages \
     FROM system_user";
 
@@ -51,7 +51,7 @@ pub(super) async fn page(
     sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(after)
         .bind(withdrawn_after.unix_millis())
-        .bind(count)
+        .bind(i64::from(count))
         .fetch_all(connection)
         .await
 }
@@ -65,7 +65,7 @@ pub(super) async fn changed(
     let sql = format!(
         "{SELECT} WHERE id IN (SELECT system_user FROM system_user_revision WHERE revision > $1 LIMIT $2) ORDER BY id"
     );
-    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(since.as_i64()).bind(count).fetch_all(connection).await
+    sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(since.as_i64()).bind(i64::from(count)).fetch_all(connection).await
 }
 
 /// Those of these.
@@ -90,7 +90,7 @@ pub(super) async fn acting_for(
          UNION SELECT system_user FROM delegated_access_package WHERE party IN (SELECT value FROM json_each($1)) LIMIT $2",
     )
     .bind(parties)
-    .bind(count)
+    .bind(i64::from(count))
     .fetch_all(connection)
     .await?;
     ids.iter().map(|id| decoded(SystemUserId::parse(id))).collect()

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::model::{Delegation, SystemUser, SystemUserKind};
 use crate::right::ResourceRight;
-use crate::store::{Connection, decoded};
+use crate::store::{Connection, decoded, is_true};
 
 #[derive(sqlx::FromRow)]
 struct SystemUserRow {
@@ -102,13 +102,14 @@ pub(crate) async fn are_live(
     connection: &mut Connection,
     ids: &BTreeSet<SystemUserId>,
 ) -> Result<BTreeMap<SystemUserId, bool>, sqlx::Error> {
-    let rows: Vec<(String, bool)> = sqlx::query_as(
-        "SELECT id, withdrawn_at IS NULL FROM system_user WHERE id IN (SELECT value FROM json_each($1))",
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT id, CASE WHEN withdrawn_at IS NULL THEN 1 ELSE 0 END FROM system_user \
+         WHERE id IN (SELECT value FROM json_each($1))",
     )
     .bind(json!(ids).to_string())
     .fetch_all(connection)
     .await?;
-    rows.into_iter().map(|(id, is_live)| Ok((decoded(SystemUserId::parse(&id))?, is_live))).collect()
+    rows.into_iter().map(|(id, is_live)| Ok((decoded(SystemUserId::parse(&id))?, is_true(is_live)))).collect()
 }
 
 /// What these system users hold for these parties, live ones only.
@@ -119,20 +120,20 @@ pub(crate) async fn live_delegations(
 ) -> Result<BTreeMap<SystemUserId, Vec<Delegation>>, sqlx::Error> {
     let (ids, parties) = (json!(ids).to_string(), json!(parties).to_string());
     let rights: Vec<RightRow> = sqlx::query_as(
-        "SELECT system_user, party, resource, action FROM delegated_right AS held \
+        "SELECT held.system_user, party, resource, action FROM delegated_right AS held \
          JOIN system_user ON system_user.id = held.system_user AND system_user.withdrawn_at IS NULL \
-         WHERE system_user IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
-         ORDER BY system_user, party, position",
+         WHERE held.system_user IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
+         ORDER BY held.system_user, party, position",
     )
     .bind(&ids)
     .bind(&parties)
     .fetch_all(&mut *connection)
     .await?;
     let packages: Vec<PackageRow> = sqlx::query_as(
-        "SELECT system_user, party, package FROM delegated_access_package AS held \
+        "SELECT held.system_user, party, package FROM delegated_access_package AS held \
          JOIN system_user ON system_user.id = held.system_user AND system_user.withdrawn_at IS NULL \
-         WHERE system_user IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
-         ORDER BY system_user, party, position",
+         WHERE held.system_user IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
+         ORDER BY held.system_user, party, position",
     )
     .bind(&ids)
     .bind(&parties)

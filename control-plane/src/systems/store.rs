@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::model::{RedirectUrl, System};
 use crate::fields::LocalizedText;
 use crate::right::stored;
-use crate::store::{Connection, decoded};
+use crate::store::{Connection, decoded, is_true};
 
 #[derive(sqlx::FromRow)]
 struct SystemRow {
@@ -26,7 +26,7 @@ struct SystemRow {
     rights: String,
     access_packages: String,
     redirect_urls: String,
-    is_visible: bool,
+    is_visible: i64,
     created_at: i64,
     deleted_at: Option<i64>,
 }
@@ -97,8 +97,8 @@ pub(crate) async fn live_of_client(
     connection: &mut Connection,
     client_id: &MaskinportenClientId,
 ) -> Result<Option<System>, sqlx::Error> {
-    let id: Option<String> = sqlx::query_scalar("SELECT system FROM system_client WHERE client_id = $1")
-        .bind(client_id.as_str())
+    let id: Option<String> = sqlx::query_scalar("SELECT system FROM system_client WHERE lower(client_id) = $1")
+        .bind(client_id.folded())
         .fetch_optional(&mut *connection)
         .await?;
     match id {
@@ -112,10 +112,13 @@ pub(super) async fn client_is_taken(
     connection: &mut Connection,
     client_id: &MaskinportenClientId,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM system_client WHERE client_id = $1)")
-        .bind(client_id.as_str())
-        .fetch_one(connection)
-        .await
+    sqlx::query_scalar(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM system_client WHERE lower(client_id) = $1) THEN 1 ELSE 0 END",
+    )
+    .bind(client_id.folded())
+    .fetch_one(connection)
+    .await
+    .map(is_true)
 }
 
 pub(super) async fn insert(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
@@ -136,7 +139,7 @@ pub(super) async fn insert(connection: &mut Connection, system: &System) -> Resu
     .bind(stored::rights_text(&system.rights))
     .bind(stored::packages_text(&system.access_packages))
     .bind(json!(system.redirect_urls).to_string())
-    .bind(system.is_visible)
+    .bind(i64::from(system.is_visible))
     .bind(system.created_at.unix_millis())
     .execute(&mut *connection)
     .await?;
@@ -172,7 +175,7 @@ fn system(row: SystemRow, client_ids: Vec<MaskinportenClientId>) -> Result<Syste
         access_packages: stored::packages(&row.access_packages)?,
         client_ids,
         redirect_urls: redirect_urls.iter().map(|text| decoded(RedirectUrl::parse(text))).collect::<Result<_, _>>()?,
-        is_visible: row.is_visible,
+        is_visible: is_true(row.is_visible),
         is_deleted: row.deleted_at.is_some(),
         created_at: Timestamp::from_unix_millis(row.created_at),
     })

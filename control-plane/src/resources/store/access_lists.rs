@@ -17,12 +17,12 @@ pub(in crate::resources) async fn find_access_list(
     provider: &ProviderId,
     list: &AccessListId,
 ) -> Result<Option<Vec<AccessListMember>>, sqlx::Error> {
-    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM access_list WHERE provider = $1 AND id = $2)")
+    let known: Option<String> = sqlx::query_scalar("SELECT id FROM access_list WHERE provider = $1 AND id = $2")
         .bind(provider.as_str())
         .bind(list.as_str())
-        .fetch_one(&mut *connection)
+        .fetch_optional(&mut *connection)
         .await?;
-    if !exists {
+    if known.is_none() {
         return Ok(None);
     }
     let rows: Vec<(String, Option<String>)> = sqlx::query_as(
@@ -42,20 +42,24 @@ pub(in crate::resources) async fn put_access_list(
     list: &AccessListId,
     members: &BTreeMap<OrganizationNumber, Option<BTreeSet<ActionId>>>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR IGNORE INTO access_list (provider, id) VALUES ($1, $2)")
+    sqlx::query("INSERT INTO access_list (provider, id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(provider.as_str())
         .bind(list.as_str())
         .execute(&mut *connection)
         .await?;
     clear(connection, provider, list).await?;
-    let rows: Vec<_> = members.iter().map(|(organization, actions)| json!([organization, actions])).collect();
+    // The number has nine digits; the actions, if there are any, follow it as JSON.
+    let rows = members.iter().map(|(organization, actions)| match actions {
+        Some(actions) => format!("{organization}{}", json!(actions)),
+        None => organization.to_string(),
+    });
     sqlx::query(
         "INSERT INTO access_list_member (provider, list, organization, actions) \
-         SELECT $1, $2, value ->> 0, nullif(value -> 1, 'null') FROM json_each($3)",
+         SELECT $1, $2, substr(value, 1, 9), nullif(substr(value, 10), '') FROM json_each($3)",
     )
     .bind(provider.as_str())
     .bind(list.as_str())
-    .bind(json!(rows).to_string())
+    .bind(json!(rows.collect::<Vec<_>>()).to_string())
     .execute(connection)
     .await?;
     Ok(())
