@@ -6,9 +6,11 @@
 mod authorizer;
 mod bearer;
 mod gateway;
+mod internal_or_platform;
 mod maskinporten;
 mod operator;
-mod party_administrator;
+#[cfg_attr(not(test), expect(dead_code, reason = "for operations to come"))]
+mod party_access;
 mod platform;
 mod resource_owner;
 mod vendor;
@@ -16,9 +18,16 @@ mod vendor;
 pub(crate) use authorizer::Authorizer;
 pub(crate) use bearer::sha256_hex;
 pub(crate) use gateway::Gateway;
+#[expect(unused_imports, reason = "for operations to come")]
+pub(crate) use internal_or_platform::InternalOrPlatform;
 pub(crate) use maskinporten::Maskinporten;
 pub(crate) use operator::Operator;
-pub(crate) use party_administrator::PartyAdministrator;
+#[expect(unused_imports, reason = "for operations to come")]
+pub(crate) use party_access::{
+    AccessManagementRead, AccessManagementWrite, ClientAdministrationRead, ClientAdministrationWrite,
+    ClientDelegationRead, ClientDelegationWrite, PartyAccess, PartyOperation, Person, PortalUser,
+    SystemUserOverviewRead,
+};
 pub(crate) use platform::Platform;
 pub(crate) use resource_owner::ResourceOwner;
 pub(crate) use vendor::{RegisterWrite, RequestRead, RequestWrite, Vendor};

@@ -3,7 +3,8 @@
 //! The same answer that gateways give from a snapshot, given from the database, for those who ask over HTTP: in the JSON
 //! profile of XACML as Altinn's services take it ([`authorize`], [`decision`]), and in AuthZEN 1.0 ([`evaluation`],
 //! [`evaluations`]). A request is read ([`question`]), what it names is looked up in one read transaction ([`facts`]), that
-//! becomes a world ([`world`]) with policies compiled once ([`compiled_policies`]), and `policies` decides in it ([`judge`]).
+//! becomes a world ([`world`]) with policies compiled once ([`compiled_policies`]), and `policies` decides in it ([`judge`]). The control plane
+//! asks it too: who may call, and what an approver may pass on ([`of_user`]).
 //!
 //! Nothing is stored here, and what a caller sends is answered, not failed on: an Indeterminate where Altinn has one.
 
@@ -16,6 +17,8 @@ mod evaluation;
 mod evaluations;
 mod facts;
 mod judge;
+mod obligations;
+pub(crate) mod of_user;
 mod question;
 #[cfg(test)]
 mod refusals;

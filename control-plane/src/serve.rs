@@ -75,7 +75,7 @@ pub(crate) async fn open(
     let state = AppState {
         issuers: Arc::new(Issuers::open(config.issuers, &store).await?),
         publications: Arc::new(Publications::new(signing_key, epoch)),
-        compiled_policies: Arc::new(CompiledPolicies::default()),
+        compiled_policies: Arc::new(CompiledPolicies::open()?),
         poll_reports: Arc::new(PollReports::default()),
         held_polls: Arc::new(HeldPolls::default()),
         settings: Arc::new(settings),

@@ -193,6 +193,11 @@ impl TestState {
         self.stop.send_replace(true);
     }
 
+    /// Calls go to this from now on.
+    pub(crate) fn replace_app(&mut self, app: Router) {
+        self.app = app;
+    }
+
     async fn put_resources(&self) {
         self.put("/portvakt/v1/parties", &self.operator(), &story::parties()).await.expect(200);
         let provider = json!({ "organizationNumber": "310247022", "name": "Regnskapsregisteret" });

@@ -18,6 +18,7 @@ use policies::xacml::value::DataType;
 use serde_json::{Map, Value, json};
 
 use super::facts::Facts;
+use super::obligations::{self, UnknownObligation};
 use crate::json::{PlainJson, media_type};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -171,29 +172,17 @@ impl Evaluation {
 
     /// A Permit whose obligations are met.
     fn fulfilled(&self, obligations: &[Notice]) -> Value {
-        let (mut needed, mut needed_of_service_owner) = (0, None);
-        for obligation in obligations {
-            let unknown = || refused("obligation_unknown", &format!("the obligation `{}` is not known", obligation.id));
-            if obligation.assignments.is_empty() {
-                return unknown();
+        let levels = match obligations::levels(obligations) {
+            Ok(levels) => levels,
+            Err(UnknownObligation(id)) => {
+                return refused("obligation_unknown", &format!("the obligation `{id}` is not known"));
             }
-            for assignment in &obligation.assignments {
-                let Ok(level) = assignment.value.trim().parse::<u64>() else { return unknown() };
-                match assignment.category.as_deref() {
-                    Some(urn::MINIMUM_AUTHENTICATION_LEVEL) => needed = level.max(needed),
-                    Some(urn::MINIMUM_AUTHENTICATION_LEVEL_ORG) => {
-                        needed_of_service_owner = Some(level.max(needed_of_service_owner.unwrap_or(0)));
-                    }
-                    _ => return unknown(),
-                }
-            }
-        }
+        };
         // Of a service owner the lower of the two is enough.
-        if let Some(other) = needed_of_service_owner
-            && self.subject_type == "service_owner"
-        {
-            needed = needed.min(other);
-        }
+        let needed = match levels.of_service_owner {
+            Some(other) if self.subject_type == "service_owner" => levels.minimum.min(other),
+            _ => levels.minimum,
+        };
         let refused = |reason, text: &str| refused_with(reason, text, "required_authentication_level", json!(needed));
         match self.authentication_level {
             _ if needed == 0 => permitted(),
@@ -253,7 +242,7 @@ fn refused_with(reason: &str, text: &str, name: &str, value: Value) -> Value {
     json!({ "decision": false, "context": { "reason": reason, "reason_admin": { "en": text }, name: value } })
 }
 
-fn attribute(id: &str, value: &str) -> RequestAttribute {
+pub(super) fn attribute(id: &str, value: &str) -> RequestAttribute {
     let value = RequestValue { data_type: DataType::String.uri().to_owned(), text: value.to_owned() };
     RequestAttribute { id: id.to_owned(), values: vec![value], ..RequestAttribute::default() }
 }

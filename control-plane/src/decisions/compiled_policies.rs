@@ -7,6 +7,8 @@ use policies::id::{ActionId, ResourceId};
 use policies::xacml::ast::{Policy, PolicyElement, Target};
 use policies::xacml::{self, CompiledPolicy, ResourcePolicy, Semantics};
 
+use crate::resources::model::built_in::BuiltInResource;
+
 /// Most XML whose policies are kept, in bytes; when it is exceeded all are dropped and compiled anew as they are needed.
 const KEPT_XML_BYTES_MAX: usize = 64 << 20;
 
@@ -22,7 +24,11 @@ pub(crate) struct DecidingPolicy {
 
 /// The policies that were compiled.
 #[derive(Debug, Default)]
-pub(crate) struct CompiledPolicies(Mutex<Kept>);
+pub(crate) struct CompiledPolicies {
+    /// Those of what the control plane itself protects, compiled at the start.
+    built_in: BTreeMap<&'static str, CompiledPolicy>,
+    kept: Mutex<Kept>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -39,9 +45,26 @@ struct KeptPolicy {
 }
 
 impl CompiledPolicies {
+    /// Compiles what the program brings along.
+    pub(crate) fn open() -> anyhow::Result<Self> {
+        let mut built_in = BTreeMap::new();
+        for resource in BuiltInResource::ALL {
+            let id = ResourceId::parse(resource.id())?;
+            let policy = compile(&id, Semantics::Altinn, resource.xml());
+            let policy = policy.ok_or_else(|| anyhow::anyhow!("the policy of `{id}` cannot be read"))?;
+            built_in.insert(resource.id(), policy.compiled);
+        }
+        Ok(Self { built_in, kept: Mutex::default() })
+    }
+
+    /// The policy of a resource that the control plane itself protects.
+    pub(super) fn built_in(&self, resource: &str) -> Option<&CompiledPolicy> {
+        self.built_in.get(resource)
+    }
+
     /// Whether this version of the resource's policy was compiled before.
     pub(super) fn knows(&self, resource: &ResourceId, version: i64) -> bool {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.by_resource.get(resource).is_some_and(|known| known.version == version)
     }
 
@@ -54,11 +77,11 @@ impl CompiledPolicies {
         xml: Option<&str>,
     ) -> Option<Arc<DecidingPolicy>> {
         let Some(xml) = xml else {
-            let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             return kept.by_resource.get(resource).filter(|known| known.version == version)?.policy.clone();
         };
         let policy = compile(resource, semantics, xml).map(Arc::new);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.keep(resource, KeptPolicy { version, xml_bytes: xml.len(), policy: policy.clone() });
         policy
     }

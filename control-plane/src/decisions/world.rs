@@ -32,6 +32,11 @@ pub(super) fn of(facts: &Facts, names: &Names, compiled: &CompiledPolicies) -> W
         }
         world.policies.insert(resource.id.to_string(), policy.compiled.clone());
     }
+    for resource in &names.resources {
+        if let Some(policy) = compiled.built_in(resource) {
+            world.policies.insert(resource.clone(), policy.clone());
+        }
+    }
     for party in &facts.parties {
         world.parties.push(context::Party {
             id: party.id.to_string(),

@@ -26,6 +26,19 @@ pub(crate) async fn find(connection: &mut Connection, id: PartyId) -> Result<Opt
     row.map(party).transpose()
 }
 
+pub(crate) async fn find_organization(
+    connection: &mut Connection,
+    organization: OrganizationNumber,
+) -> Result<Option<Party>, sqlx::Error> {
+    let found = named(connection, &BTreeSet::new(), &BTreeSet::from([organization]), &BTreeSet::new()).await?;
+    Ok(found.into_iter().next())
+}
+
+pub(crate) async fn find_uuid(connection: &mut Connection, uuid: PartyUuid) -> Result<Option<Party>, sqlx::Error> {
+    let found = named(connection, &BTreeSet::new(), &BTreeSet::new(), &BTreeSet::from([uuid])).await?;
+    Ok(found.into_iter().next())
+}
+
 /// The parties with one of these numbers, organisation numbers or uuids.
 pub(crate) async fn named(
     connection: &mut Connection,
@@ -79,22 +92,6 @@ pub(crate) async fn is_registered(
         .fetch_one(connection)
         .await
         .map(is_true)
-}
-
-pub(crate) async fn has_key_role(
-    connection: &mut Connection,
-    user_id: i64,
-    organization: OrganizationNumber,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM role_assignment WHERE user_id = $1 AND organization = $2) \
-         THEN 1 ELSE 0 END",
-    )
-    .bind(user_id)
-    .bind(organization.to_string())
-    .fetch_one(connection)
-    .await
-    .map(is_true)
 }
 
 /// Whether one of the party's numbers is another party's, or the party would become another organisation.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::get::{IdInPath, partys_own};
 use super::store;
-use crate::caller::PartyAdministrator;
+use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -17,14 +17,14 @@ use crate::{resources, system_users, systems};
 
 pub(super) async fn handler(
     State(state): State<AppState>,
-    caller: PartyAdministrator,
+    caller: PartyAccess<AccessManagementWrite>,
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<bool>, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let request = partys_own(connection, &caller, request_id).await?;
-    let (request, user, delegation) = request.accept(caller.user_id, now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    let (request, user, delegation) = request.accept(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
     systems::store::find(connection, &request.system)
         .await?
         .filter(|system| !system.is_deleted)
@@ -40,7 +40,8 @@ pub(super) async fn handler(
     }
     store::update_decision(connection, &request).await?;
     system_users::store::insert(connection, &user, &[delegation]).await?;
-    let log = json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.user_id });
+    let log =
+        json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.user_id() });
     change.commit(now, "request_approved", log).await?;
     Ok(Json(true))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::model::{RequestId, SystemUserRequest};
 use super::{current, store};
-use crate::caller::{PartyAdministrator, RequestRead, Vendor};
+use crate::caller::{AccessManagementRead, PartyAccess, RequestRead, Vendor};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -53,7 +53,7 @@ pub(super) async fn for_vendor_by_reference(
 
 pub(super) async fn for_party(
     State(state): State<AppState>,
-    caller: PartyAdministrator,
+    caller: PartyAccess<AccessManagementRead>,
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
@@ -89,9 +89,9 @@ pub(super) async fn vendors_own_of_any_kind<A>(
 }
 
 /// The request for a standard system user, if the party in the path is the one that is asked.
-pub(super) async fn partys_own(
+pub(super) async fn partys_own<O>(
     connection: &mut Connection,
-    caller: &PartyAdministrator,
+    caller: &PartyAccess<O>,
     id: RequestId,
 ) -> Result<SystemUserRequest, Problem> {
     let request = current::find(connection, id)

@@ -6,22 +6,23 @@ use serde_json::json;
 
 use super::get::{IdInPath, partys_own};
 use super::store;
-use crate::caller::PartyAdministrator;
+use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
 pub(super) async fn handler(
     State(state): State<AppState>,
-    caller: PartyAdministrator,
+    caller: PartyAccess<AccessManagementWrite>,
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<bool>, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
     let request = partys_own(change.connection(), &caller, request_id).await?;
-    let request = request.reject(caller.user_id, now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    let request = request.reject(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
     store::update_decision(change.connection(), &request).await?;
-    let log = json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.user_id });
+    let log =
+        json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.user_id() });
     change.commit(now, "request_rejected", log).await?;
     Ok(Json(true))
 }

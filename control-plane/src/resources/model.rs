@@ -1,4 +1,7 @@
-//! A provider's resources and routes, and the part of its snapshot that follows from them.
+//! A provider's resources and routes, and the part of its snapshot that follows from them. What the control plane itself
+//! protects is in [`built_in`].
+
+pub(crate) mod built_in;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -10,6 +10,7 @@ use policies::id::{ProviderId, ResourceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::model::built_in::BuiltInResource;
 use super::model::{AccessListId, AccessListMode};
 use super::store;
 use crate::caller::ResourceOwner;
@@ -59,7 +60,8 @@ pub(super) async fn handler(
     };
     let mut change = state.store.change().await?;
     let existing = store::find(change.connection(), &id).await?;
-    if existing.as_ref().is_some_and(|resource| resource.provider != owner.provider) {
+    let is_others = existing.as_ref().is_some_and(|resource| resource.provider != owner.provider);
+    if is_others || BuiltInResource::is_id(&id) {
         return Err(codes::RESOURCE_OTHER_PROVIDER.into());
     }
     check_access_lists(change.connection(), &owner.provider, body.access_lists.as_ref()).await?;

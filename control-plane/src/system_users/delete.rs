@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::model::SystemUserKind;
 use super::store;
-use crate::caller::PartyAdministrator;
+use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -22,7 +22,7 @@ pub(super) struct InPath {
 
 pub(super) async fn handler(
     State(state): State<AppState>,
-    caller: PartyAdministrator,
+    caller: PartyAccess<AccessManagementWrite>,
     PathOf(InPath { system_user_id }): PathOf<InPath>,
 ) -> Result<(StatusCode, Json<u8>), Problem> {
     let now = state.clock.now();
@@ -36,7 +36,7 @@ pub(super) async fn handler(
         return Err(codes::SYSTEM_USER_NOT_STANDARD.into());
     }
     store::mark_withdrawn(change.connection(), &user).await?;
-    let log = json!({ "systemUser": user.id, "party": user.owner, "by": caller.user_id });
+    let log = json!({ "systemUser": user.id, "party": user.owner, "by": caller.user_id() });
     change.commit(now, "system_user_withdrawn", log).await?;
     Ok((StatusCode::ACCEPTED, Json(1)))
 }

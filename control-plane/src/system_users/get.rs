@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::store;
-use crate::caller::PartyAdministrator;
+use crate::caller::{PartyAccess, SystemUserOverviewRead};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -20,7 +20,7 @@ pub(super) struct InPath {
 
 pub(super) async fn handler(
     State(state): State<AppState>,
-    caller: PartyAdministrator,
+    caller: PartyAccess<SystemUserOverviewRead>,
     PathOf(InPath { system_user_id }): PathOf<InPath>,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;

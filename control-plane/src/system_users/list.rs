@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::model::SystemUserKind;
 use super::store;
-use crate::caller::PartyAdministrator;
+use crate::caller::{AccessManagementRead, PartyAccess};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::systems;
 
 pub(super) async fn handler(
     State(state): State<AppState>,
-    caller: PartyAdministrator,
+    caller: PartyAccess<AccessManagementRead>,
 ) -> Result<Json<Vec<Value>>, Problem> {
     let mut connection = state.store.read().await?;
     let users = store::live_of_owner(&mut connection, caller.organization(), SystemUserKind::Standard).await?;

@@ -78,6 +78,11 @@ impl User {
         }))
     }
 
+    pub(crate) fn scope(mut self, scope: &str) -> Self {
+        self.0["scope"] = json!(scope);
+        self
+    }
+
     pub(crate) fn level(mut self, level: u8) -> Self {
         self.0["urn:altinn:authlevel"] = json!(level);
         self
