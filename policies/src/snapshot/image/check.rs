@@ -104,6 +104,7 @@ impl Loading {
             rights: Vec::new(),
             programs: Vec::new(),
             words_per_set: bits.div_ceil(64),
+            clients: u32::MAX..=0,
         };
         Ok(Self { image, keys: Vec::new(), routes: Vec::new(), pass: 0, position: 0 })
     }
@@ -277,6 +278,7 @@ impl Loading {
     /// Each system user has its owner's row, and ascending ones after it.
     fn check_rows(&mut self, range: Range<usize>) -> Result<(), ImageError> {
         let wrong = |problem| ImageError::new("rows", problem);
+        let (mut least, mut greatest) = self.image.clients.clone().into_inner();
         for index in range {
             let rows = self.image.rows(SystemUserIndex(index)).ok_or(wrong("offsets fall"))?;
             let (owner, clients) = rows.parties.split_first().ok_or(wrong("a system user without its owner"))?;
@@ -285,7 +287,13 @@ impl Loading {
             {
                 return Err(wrong("parties not in ascending order"));
             }
+            if let [first, ..] = clients
+                && let [.., last] = clients
+            {
+                (least, greatest) = (least.min(first.get()), greatest.max(last.get()));
+            }
         }
+        self.image.clients = least..=greatest;
         Ok(())
     }
 

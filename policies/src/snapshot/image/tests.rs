@@ -145,13 +145,18 @@ fn numbers_are_found_wherever_they_are() {
         all.sort_unstable();
         all.dedup();
         let ascending: Vec<U32> = all.iter().map(|number| U32::new(*number)).collect();
-        for (at, number) in all.iter().enumerate() {
-            assert_eq!(position(&ascending, *number), Some(at));
-            for other in [number - 1, number + 1] {
-                assert_eq!(position(&ascending, other), all.binary_search(&other).ok());
+        for range in [300_000_000..=900_000_000, 0..=u32::MAX] {
+            for (at, number) in all.iter().enumerate() {
+                assert_eq!(position(&ascending, *number, &range), Some(at));
+                for other in [number - 1, number + 1] {
+                    assert_eq!(position(&ascending, other, &range), all.binary_search(&other).ok());
+                }
             }
+            for outside in [0, 299_999_999, 900_000_001, u32::MAX] {
+                assert_eq!(position(&ascending, outside, &range), None);
+            }
+            assert_eq!(position(&[], 1, &range), None);
         }
-        assert_eq!((position(&ascending, 0), position(&ascending, u32::MAX), position(&[], 1)), (None, None, None));
     }
 }
 
