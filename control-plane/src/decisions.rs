@@ -28,22 +28,23 @@ mod same_as_gateways;
 mod story;
 mod world;
 
-use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::{get, post};
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
 pub(crate) use compiled_policies::CompiledPolicies;
 
-pub(crate) fn routes() -> Router<AppState> {
-    let authzen = Router::new()
-        .route("/access/v1/evaluation", post(evaluation::handler))
-        .route("/access/v1/evaluations", post(evaluations::handler))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    let authzen = OpenApiRouter::new()
+        .routes(routes!(evaluation::handler))
+        .routes(routes!(evaluations::handler))
         .layer(from_fn(authzen::echo_request_id));
-    Router::new()
-        .route("/authorization/api/v1/authorize", post(authorize::handler))
-        .route("/authorization/api/v1/decision", post(decision::handler))
-        .route("/.well-known/authzen-configuration", get(authzen_configuration::handler))
+    OpenApiRouter::new()
+        .routes(routes!(authorize::handler))
+        .routes(routes!(decision::handler))
+        .routes(routes!(authzen_configuration::handler))
         .merge(authzen)
 }

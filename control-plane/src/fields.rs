@@ -1,6 +1,7 @@
 //! Free texts in bodies: not empty, bounded, without control characters.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::problem::{Problem, codes};
 
@@ -8,7 +9,7 @@ use crate::problem::{Problem, codes};
 pub(crate) const NAME_CHARS_MAX: usize = 255;
 
 /// A text in the three written languages.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct LocalizedText {
     pub(crate) nb: String,
     pub(crate) nn: String,

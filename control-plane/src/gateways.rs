@@ -11,8 +11,8 @@ mod poll_reports;
 mod revoke_credential;
 pub(crate) mod store;
 
-use axum::Router;
-use axum::routing::{delete, get};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
@@ -21,12 +21,9 @@ pub(crate) use held_polls::HELD_POLLS_MAX;
 pub(crate) use held_polls::HeldPolls;
 pub(crate) use poll_reports::{PollReport, PollReports};
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route(
-            "/portvakt/v1/providers/{provider}/gateway-credentials",
-            get(list_credentials::handler).post(create_credential::handler),
-        )
-        .route("/portvakt/v1/providers/{provider}/gateway-credentials/{id}", delete(revoke_credential::handler))
-        .route("/portvakt/v1/providers/{provider}/gateways", get(list::handler))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list_credentials::handler, create_credential::handler))
+        .routes(routes!(revoke_credential::handler))
+        .routes(routes!(list::handler))
 }

@@ -1,23 +1,34 @@
 //! `/healthz`: the process answers. `/readyz`: it can do its work; what it could not publish is listed.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::openapi::{self, own};
 use crate::state::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
 }
 
+/// The process answers.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "getHealth", tag = openapi::SERVICE,
+    responses((status = 200, body = Object)),
+)]
 async fn healthz() -> Json<Value> {
     Json(json!({ "status": "alive" }))
 }
 
-/// Ready when the database can be read and every provider's snapshot has been looked at once. A snapshot that could not
-/// be published leaves the last one in force, so it is shown and makes nothing unready.
+/// Whether it can do its work; what could not be published is listed.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "getReadiness", tag = openapi::SERVICE,
+    responses((status = 200, body = own::Readiness), (status = 503, description = "Not ready", body = own::Readiness)),
+)]
 async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     let revision = state.store.revision().await.ok();
     let is_built = state.publications.follow_built().borrow().is_some();

@@ -20,6 +20,7 @@ mod gateways;
 mod health;
 mod issuers;
 mod json;
+mod openapi;
 mod parameters;
 mod parties;
 mod problem;
@@ -41,13 +42,25 @@ mod worked_example;
 use std::path::Path;
 
 use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use serve::{Running, start};
 pub use state::{AppState, Clock, Ids, SystemClock, SystemIds};
 
 /// Every operation of the control plane.
 pub fn app(state: AppState) -> Router {
-    let operations = Router::new()
+    let (limited, feed) = (Router::from(limited_operations()), Router::from(snapshots::feed_routes()));
+    service::with_manners(service::with_time_limit(limited).merge(feed).merge(openapi::page()), state)
+}
+
+/// Every operation, with its description.
+fn operations() -> OpenApiRouter<AppState> {
+    limited_operations().merge(snapshots::feed_routes())
+}
+
+/// Every operation that has to end within the time limit.
+fn limited_operations() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .merge(parties::routes())
         .merge(resources::routes())
         .merge(systems::routes())
@@ -56,8 +69,8 @@ pub fn app(state: AppState) -> Router {
         .merge(gateways::routes())
         .merge(decisions::routes())
         .merge(snapshots::routes())
-        .merge(health::routes());
-    service::with_manners(service::with_time_limit(operations).merge(snapshots::feed_routes()), state)
+        .merge(openapi::routes())
+        .merge(health::routes())
 }
 
 /// The public half of the key that signs snapshots (PEM); the key is made if there is none.

@@ -8,13 +8,13 @@ pub(crate) mod model;
 mod role_catalogue;
 pub(crate) mod store;
 
-use axum::Router;
-use axum::routing::put;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
 pub(crate) use model::{Party, PartyId};
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/portvakt/v1/parties", put(import::handler))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(import::handler))
 }

@@ -12,21 +12,17 @@ mod reject;
 mod store;
 mod withdraw;
 
-use axum::Router;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    const BASE: &str = "/authentication/api/v1/systemuser/request";
-    Router::new()
-        .route(&format!("{BASE}/vendor"), post(create::handler))
-        .route(&format!("{BASE}/vendor/{{request_id}}"), get(get::for_vendor).delete(withdraw::handler))
-        .route(
-            &format!("{BASE}/vendor/byexternalref/{{system_id}}/{{organization}}/{{external_ref}}"),
-            get(get::for_vendor_by_reference),
-        )
-        .route(&format!("{BASE}/{{party}}/{{request_id}}"), get(get::for_party))
-        .route(&format!("{BASE}/{{party}}/{{request_id}}/approve"), post(approve::handler))
-        .route(&format!("{BASE}/{{party}}/{{request_id}}/reject"), post(reject::handler))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create::handler))
+        .routes(routes!(get::for_vendor, withdraw::handler))
+        .routes(routes!(get::for_vendor_by_reference))
+        .routes(routes!(get::for_party))
+        .routes(routes!(approve::handler))
+        .routes(routes!(reject::handler))
 }

@@ -16,26 +16,17 @@ mod put_resource;
 mod put_routes;
 pub(crate) mod store;
 
-use axum::Router;
-use axum::routing::{get, put};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/portvakt/v1/providers/{provider}", put(put_provider::handler))
-        .route("/portvakt/v1/providers/{provider}/resources/{resource}", put(put_resource::handler))
-        .route(
-            "/portvakt/v1/providers/{provider}/resources/{resource}/policy",
-            get(get_policy::handler).put(put_policy::handler),
-        )
-        .route(
-            "/portvakt/v1/providers/{provider}/resources/{resource}/policy/versions",
-            get(list_policy_versions::handler),
-        )
-        .route(
-            "/portvakt/v1/providers/{provider}/access-lists/{list}",
-            get(get_access_list::handler).put(put_access_list::handler).delete(delete_access_list::handler),
-        )
-        .route("/portvakt/v1/providers/{provider}/routes", put(put_routes::handler))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(put_provider::handler))
+        .routes(routes!(put_resource::handler))
+        .routes(routes!(get_policy::handler, put_policy::handler))
+        .routes(routes!(list_policy_versions::handler))
+        .routes(routes!(get_access_list::handler, put_access_list::handler, delete_access_list::handler))
+        .routes(routes!(put_routes::handler))
 }

@@ -16,8 +16,8 @@ mod publish;
 mod signing_key;
 mod store;
 
-use axum::Router;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
@@ -26,13 +26,11 @@ pub(crate) use publish::{keep_published, restore, restore_epoch};
 pub(crate) use signing_key::SigningKey;
 
 /// Everything but the feed.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/portvakt/v1/snapshot-keys", get(keys::handler))
-        .route("/portvakt/v1/providers/{provider}/explain", post(explain::handler))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(keys::handler)).routes(routes!(explain::handler))
 }
 
 /// The feed, apart because its answers are held.
-pub(crate) fn feed_routes() -> Router<AppState> {
-    Router::new().route("/snapshots/{provider}", get(feed::handler))
+pub(crate) fn feed_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(feed::handler))
 }

@@ -10,14 +10,14 @@ mod lookup;
 pub(crate) mod model;
 pub(crate) mod store;
 
-use axum::Router;
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/authentication/api/v1/systemuser/byExternalId", get(lookup::handler))
-        .route("/authentication/api/v1/systemuser/{party}", get(list::handler))
-        .route("/authentication/api/v1/systemuser/{party}/{system_user_id}", get(get::handler).delete(delete::handler))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(lookup::handler))
+        .routes(routes!(list::handler))
+        .routes(routes!(get::handler, delete::handler))
 }

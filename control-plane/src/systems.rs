@@ -9,13 +9,11 @@ pub(crate) mod model;
 mod register;
 pub(crate) mod store;
 
-use axum::Router;
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/authentication/api/v1/systemregister/vendor", get(list::handler).post(register::handler))
-        .route("/authentication/api/v1/systemregister/vendor/{system_id}", get(get::handler))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list::handler, register::handler)).routes(routes!(get::handler))
 }

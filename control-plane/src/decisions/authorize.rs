@@ -8,9 +8,17 @@ use super::judge;
 use super::question::{Format, Question};
 use crate::caller::Authorizer;
 use crate::json::{body_bytes, require_json};
+use crate::openapi;
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// XACML, JSON profile, for service owners. What is wrong with a request is one Indeterminate.
+#[utoipa::path(
+    post, path = "/authorization/api/v1/authorize", operation_id = "authorize", tag = openapi::DECISIONS,
+    security(("maskinporten" = ["altinn:authorization/authorize"])),
+    request_body = Object,
+    responses((status = 200, description = "The profile's answer", body = Object)),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     _caller: Authorizer,

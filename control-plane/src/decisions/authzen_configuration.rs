@@ -4,8 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use crate::openapi::{self, own};
 use crate::state::AppState;
 
+/// Where the decision endpoints are (AuthZEN 1.0).
+#[utoipa::path(
+    get, path = "/.well-known/authzen-configuration", operation_id = "getAuthzenConfiguration", tag = openapi::DECISIONS,
+    responses((status = 200, body = own::AuthzenConfiguration)),
+)]
 pub(super) async fn handler(State(state): State<AppState>) -> Json<Value> {
     let base = state.settings.public_url.as_str().trim_end_matches('/');
     Json(json!({

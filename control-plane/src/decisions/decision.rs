@@ -10,9 +10,17 @@ use super::judge;
 use super::question::{Format, Question};
 use crate::caller::Platform;
 use crate::json::body_bytes;
+use crate::openapi;
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// XACML, JSON profile or XML, for the platform.
+#[utoipa::path(
+    post, path = "/authorization/api/v1/decision", operation_id = "decide", tag = openapi::DECISIONS,
+    security(("maskinporten" = ["portvakt:decisions"])),
+    request_body(content((Object = "application/json"), (String = "application/xml"))),
+    responses((status = 200, description = "In the form of the request", body = Object)),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     _caller: Platform,

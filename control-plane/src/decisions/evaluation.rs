@@ -10,10 +10,18 @@ use serde_json::{Map, Value};
 use super::authzen::{AuthzenJson, Evaluation};
 use super::{judge, world};
 use crate::caller::Authorizer;
+use crate::openapi::{self, own};
 use crate::problem::Problem;
 use crate::service::beside;
 use crate::state::AppState;
 
+/// AuthZEN 1.0: one question, one decision.
+#[utoipa::path(
+    post, path = "/access/v1/evaluation", operation_id = "evaluate", tag = openapi::DECISIONS,
+    security(("maskinporten" = ["altinn:authorization/authorize"])),
+    request_body = Object,
+    responses((status = 200, body = own::EvaluationAnswer)),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     _caller: Authorizer,

@@ -7,12 +7,20 @@ use serde_json::{Map, Value, json};
 use super::authzen::{AuthzenJson, Evaluation, Malformed};
 use super::evaluation::{evaluate, evaluate_one};
 use crate::caller::Authorizer;
+use crate::openapi::{self, own};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
 /// Most evaluations of one call.
 const EVALUATIONS_MAX: usize = 256;
 
+/// AuthZEN 1.0: several questions, a decision each. Without `evaluations` it is one evaluation.
+#[utoipa::path(
+    post, path = "/access/v1/evaluations", operation_id = "evaluateSeveral", tag = openapi::DECISIONS,
+    security(("maskinporten" = ["altinn:authorization/authorize"])),
+    request_body = Object,
+    responses((status = 200, body = own::EvaluationsAnswer)),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     _caller: Authorizer,

@@ -9,11 +9,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policies::id::ProviderId;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::store::{self, Credential};
 use crate::caller::{Operator, sha256_hex};
 use crate::fields::text;
 use crate::json::OwnJson;
+use crate::openapi::{self, own};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::resources;
@@ -21,12 +23,20 @@ use crate::state::AppState;
 
 const CREDENTIAL_NAME_CHARS_MAX: usize = 64;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateGatewayCredential)]
 pub(super) struct Body {
     name: String,
 }
 
+/// A new gateway credential. It is shown this once.
+#[utoipa::path(
+    post, path = "/portvakt/v1/providers/{provider}/gateway-credentials", operation_id = "createGatewayCredential", tag = openapi::GATEWAYS,
+    security(("maskinporten" = ["portvakt:operator"])),
+    request_body = Body,
+    responses((status = 201, body = own::CreatedCredential), (status = 404, description = "`provider_unknown`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     operator: Operator,

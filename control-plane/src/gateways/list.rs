@@ -6,11 +6,18 @@ use policies::id::ProviderId;
 use serde_json::{Value, json};
 
 use crate::caller::Operator;
+use crate::openapi::{self, own};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::resources;
 use crate::state::AppState;
 
+/// What each worker of each gateway enforces, as of its last poll.
+#[utoipa::path(
+    get, path = "/portvakt/v1/providers/{provider}/gateways", operation_id = "listGateways", tag = openapi::GATEWAYS,
+    security(("maskinporten" = ["portvakt:operator"])),
+    responses((status = 200, body = Vec<own::Worker>), (status = 404, description = "`provider_unknown`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     _operator: Operator,

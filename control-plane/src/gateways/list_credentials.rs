@@ -6,11 +6,18 @@ use policies::id::ProviderId;
 
 use super::store::{self, ListedCredential};
 use crate::caller::Operator;
+use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::resources;
 use crate::state::AppState;
 
+/// The provider's gateway credentials, revoked ones too, without their secrets.
+#[utoipa::path(
+    get, path = "/portvakt/v1/providers/{provider}/gateway-credentials", operation_id = "listGatewayCredentials", tag = openapi::GATEWAYS,
+    security(("maskinporten" = ["portvakt:operator"])),
+    responses((status = 200, body = Vec<ListedCredential>), (status = 404, description = "`provider_unknown`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     _operator: Operator,

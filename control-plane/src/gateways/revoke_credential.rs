@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::store;
 use crate::caller::Operator;
+use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::resources;
@@ -22,6 +23,12 @@ pub(super) struct CredentialInPath {
     id: Uuid,
 }
 
+/// Ends a gateway credential; again is the same.
+#[utoipa::path(
+    delete, path = "/portvakt/v1/providers/{provider}/gateway-credentials/{id}", operation_id = "revokeGatewayCredential", tag = openapi::GATEWAYS,
+    security(("maskinporten" = ["portvakt:operator"])),
+    responses((status = 204), (status = 404, description = "`provider_unknown`, `credential_unknown`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     operator: Operator,

@@ -3,6 +3,7 @@
 use policies::Timestamp;
 use policies::id::ProviderId;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::store::{Connection, decoded};
@@ -15,12 +16,16 @@ pub(crate) struct Credential {
 }
 
 /// A credential as operators see it: never its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = GatewayCredential)]
 pub(super) struct ListedCredential {
+    #[schema(value_type = String, format = "uuid")]
     id: Uuid,
     name: String,
+    #[schema(value_type = String, format = "date-time")]
     created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = "date-time", required)]
     revoked_at: Option<Timestamp>,
 }
 

@@ -10,18 +10,21 @@ use axum::extract::State;
 use policies::id::{OrganizationNumber, PartyUuid};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::model::{Party, PartyId, Role, RoleAssignment};
 use super::store;
 use crate::caller::Operator;
 use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::OwnJson;
+use crate::openapi::{self, own};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::store::Connection;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ImportParties)]
 pub(super) struct Body {
     #[serde(default)]
     parties: Vec<PartyBody>,
@@ -29,24 +32,39 @@ pub(super) struct Body {
     role_assignments: Vec<RoleAssignmentBody>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ImportedParty)]
 struct PartyBody {
+    #[schema(value_type = u32)]
     party_id: PartyId,
+    #[schema(value_type = String, format = "uuid")]
     party_uuid: PartyUuid,
+    #[schema(value_type = String, example = "310247049")]
     organization_number: OrganizationNumber,
     name: String,
+    #[schema(value_type = Option<String>)]
     main_unit: Option<OrganizationNumber>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ImportedRoleAssignment)]
 struct RoleAssignmentBody {
     user_id: u32,
+    #[schema(value_type = String, example = "310247049")]
     organization_number: OrganizationNumber,
+    #[schema(value_type = String, example = "daglig-leder")]
     role: Role,
 }
 
+/// Parties and role assignments, all or none. Role assignments of every organisation that is named are replaced.
+#[utoipa::path(
+    put, path = "/portvakt/v1/parties", operation_id = "importParties", tag = openapi::PARTIES,
+    security(("maskinporten" = ["portvakt:operator"])),
+    request_body = Body,
+    responses((status = 200, body = own::ImportedParties), (status = 409, description = "`party_conflict` or `main_unit_nested`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     operator: Operator,

@@ -35,7 +35,6 @@ macro_rules! problem_codes {
         $(pub(crate) const $name: ProblemCode =
             ProblemCode { code: $code, status: StatusCode::$status, title: $title };)+
 
-        #[cfg(test)]
         pub(crate) const ALL: &[ProblemCode] = &[$($name),+];
     };
 }

@@ -10,11 +10,18 @@ use serde_json::json;
 use super::get::{IdInPath, partys_own};
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
+use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::{resources, system_users, systems};
 
+/// The customer agrees: the system user exists, and gateways have it with the next snapshot.
+#[utoipa::path(
+    post, path = "/authentication/api/v1/systemuser/request/{party}/{request_id}/approve", operation_id = "approveRequest", tag = openapi::REQUESTS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses((status = 200, description = "`true`", body = bool), (status = 404, description = "`AUTH-00010`"), (status = 409, description = "`AUTH-00013`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: PartyAccess<AccessManagementWrite>,

@@ -18,6 +18,7 @@ use super::{current, store};
 use crate::caller::{RequestWrite, Vendor};
 use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::AltinnJson;
+use crate::openapi::{self, altinn};
 use crate::problem::{Problem, codes};
 use crate::right::{AccessPackageBody, ResourceRight, RightBody};
 use crate::state::AppState;
@@ -44,6 +45,17 @@ pub(super) struct Body {
     redirect_url: Option<String>,
 }
 
+/// A vendor asks a customer for a system user. Asking again gives the request that is there already.
+#[utoipa::path(
+    post, path = "/authentication/api/v1/systemuser/request/vendor", operation_id = "createRequest", tag = openapi::REQUESTS,
+    security(("maskinporten" = ["altinn:authentication/systemuser.request.write"])),
+    request_body = altinn::CreateRequestSystemUser,
+    responses(
+        (status = 201, description = "`Location` is the request", body = altinn::RequestSystemResponse),
+        (status = 200, description = "It was there already", body = altinn::RequestSystemResponse),
+        (status = 404, description = "`AUTH-00011`"),
+    ),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RequestWrite>,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::model::{RequestId, SystemUserRequest};
 use super::{current, store};
 use crate::caller::{AccessManagementRead, PartyAccess, RequestRead, Vendor};
+use crate::openapi::{self, altinn};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -28,6 +29,12 @@ pub(super) struct ReferenceInPath {
     external_ref: String,
 }
 
+/// One of the vendor's requests.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemuser/request/vendor/{request_id}", operation_id = "getVendorRequest", tag = openapi::REQUESTS,
+    security(("maskinporten" = ["altinn:authentication/systemuser.request.read"])),
+    responses((status = 200, body = altinn::RequestSystemResponse), (status = 404, description = "`AUTH-00010`")),
+)]
 pub(super) async fn for_vendor(
     State(state): State<AppState>,
     caller: Vendor<RequestRead>,
@@ -38,6 +45,12 @@ pub(super) async fn for_vendor(
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
+/// One of the vendor's requests, by system, customer and reference.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemuser/request/vendor/byexternalref/{system_id}/{organization}/{external_ref}", operation_id = "getVendorRequestByReference", tag = openapi::REQUESTS,
+    security(("maskinporten" = ["altinn:authentication/systemuser.request.read"])),
+    responses((status = 200, body = altinn::RequestSystemResponse), (status = 404, description = "`AUTH-00010`")),
+)]
 pub(super) async fn for_vendor_by_reference(
     State(state): State<AppState>,
     caller: Vendor<RequestRead>,
@@ -51,6 +64,12 @@ pub(super) async fn for_vendor_by_reference(
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
+/// A request, to the organisation that is asked.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemuser/request/{party}/{request_id}", operation_id = "getPartyRequest", tag = openapi::REQUESTS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses((status = 200, body = altinn::RequestSystemResponse), (status = 404, description = "`AUTH-00010`")),
+)]
 pub(super) async fn for_party(
     State(state): State<AppState>,
     caller: PartyAccess<AccessManagementRead>,

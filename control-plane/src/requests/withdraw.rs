@@ -9,10 +9,17 @@ use super::get::{IdInPath, vendors_own_of_any_kind};
 use super::model::Status;
 use super::store;
 use crate::caller::{RequestWrite, Vendor};
+use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
+/// The vendor takes back a request that was not accepted.
+#[utoipa::path(
+    delete, path = "/authentication/api/v1/systemuser/request/vendor/{request_id}", operation_id = "withdrawRequest", tag = openapi::REQUESTS,
+    security(("maskinporten" = ["altinn:authentication/systemuser.request.write"])),
+    responses((status = 202), (status = 404, description = "`AUTH-00010`"), (status = 409, description = "`AUTH-00013`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RequestWrite>,

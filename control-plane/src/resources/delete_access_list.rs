@@ -7,10 +7,17 @@ use serde_json::json;
 use super::put_access_list::ListInPath;
 use super::store;
 use crate::caller::ResourceOwner;
+use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
+/// Deletes an access list that no resource names.
+#[utoipa::path(
+    delete, path = "/portvakt/v1/providers/{provider}/access-lists/{list}", operation_id = "deleteAccessList", tag = openapi::PROVIDERS,
+    security(("maskinporten" = ["portvakt:resources.write"])),
+    responses((status = 204), (status = 404, description = "`provider_unknown`, `access_list_unknown`"), (status = 409, description = "`access_list_in_use`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,

@@ -7,10 +7,17 @@ use serde_json::{Value, json};
 use super::put_access_list::{ListInPath, MemberJson};
 use super::store;
 use crate::caller::ResourceOwner;
+use crate::openapi::{self, own};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
+/// Who is on the list, and which resources name it.
+#[utoipa::path(
+    get, path = "/portvakt/v1/providers/{provider}/access-lists/{list}", operation_id = "getAccessList", tag = openapi::PROVIDERS,
+    security(("maskinporten" = ["portvakt:resources.write"])),
+    responses((status = 200, body = own::AccessList), (status = 404, description = "`provider_unknown`, `access_list_unknown`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,

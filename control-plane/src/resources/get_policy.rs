@@ -8,11 +8,19 @@ use policies::id::ResourceId;
 use super::put_resource::ResourceInPath;
 use super::store;
 use crate::caller::ResourceOwner;
+use crate::openapi;
 use crate::parameters::{PathOf, Query};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::store::Connection;
 
+/// The policy's XML as it was stored.
+#[utoipa::path(
+    get, path = "/portvakt/v1/providers/{provider}/resources/{resource}/policy", operation_id = "getPolicy", tag = openapi::PROVIDERS,
+    security(("maskinporten" = ["portvakt:resources.write"])),
+    params(("version" = Option<u64>, Query, description = "The one in force by default")),
+    responses((status = 200, description = "`ETag` is the version", body = String, content_type = "application/xml"), (status = 404, description = "`provider_unknown`, `resource_unknown`, `policy_unknown`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,

@@ -7,11 +7,13 @@ use axum::extract::State;
 use policies::id::{ActionId, OrganizationNumber};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::model::AccessListId;
 use super::store;
 use crate::caller::ResourceOwner;
 use crate::json::OwnJson;
+use crate::openapi::{self, own};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -21,19 +23,23 @@ const MEMBERS_MAX: usize = 20_000;
 /// Most actions of one member.
 const ACTIONS_MAX: usize = 64;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PutAccessList)]
 pub(super) struct Body {
     members: Vec<MemberJson>,
 }
 
 /// A member, as it arrives and leaves.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PutAccessListMember)]
 pub(super) struct MemberJson {
+    #[schema(value_type = String, example = "310247049")]
     pub(super) organization_number: OrganizationNumber,
     /// Absent: all actions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
     pub(super) actions: Option<BTreeSet<ActionId>>,
 }
 
@@ -42,6 +48,13 @@ pub(super) struct ListInPath {
     pub(super) list: AccessListId,
 }
 
+/// An access list: who is on it, the whole list at once.
+#[utoipa::path(
+    put, path = "/portvakt/v1/providers/{provider}/access-lists/{list}", operation_id = "putAccessList", tag = openapi::PROVIDERS,
+    security(("maskinporten" = ["portvakt:resources.write"])),
+    request_body = Body,
+    responses((status = 200, body = own::StoredAccessList), (status = 404, description = "`provider_unknown`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,

@@ -17,6 +17,7 @@ use super::store;
 use crate::access_packages;
 use crate::caller::ResourceOwner;
 use crate::json::{body_bytes, media_type};
+use crate::openapi::{self, own};
 use crate::parameters::{PathOf, Query};
 use crate::problem::{Problem, codes};
 use crate::service::beside;
@@ -43,6 +44,14 @@ impl FromRequest<AppState> for Xml {
     }
 }
 
+/// The resource's XACML policy. Each is kept as a version; what the linter finds refuses nothing.
+#[utoipa::path(
+    put, path = "/portvakt/v1/providers/{provider}/resources/{resource}/policy", operation_id = "putPolicy", tag = openapi::PROVIDERS,
+    security(("maskinporten" = ["portvakt:resources.write"])),
+    params(("semantics" = Option<String>, Query, description = "`altinn` (the default) or `standard`")),
+    request_body(content = String, content_type = "application/xml"),
+    responses((status = 200, body = own::StoredPolicy), (status = 404, description = "`provider_unknown`, `resource_unknown`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,

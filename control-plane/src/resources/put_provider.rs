@@ -8,22 +8,33 @@ use axum::http::StatusCode;
 use policies::id::{OrganizationNumber, ProviderId};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::store;
 use crate::caller::Operator;
 use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::OwnJson;
+use crate::openapi::{self, own};
 use crate::parameters::PathOf;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PutProvider)]
 pub(super) struct Body {
+    #[schema(value_type = String, example = "310247049")]
     organization_number: OrganizationNumber,
     name: String,
 }
 
+/// Registers an API provider, or changes its organisation or name.
+#[utoipa::path(
+    put, path = "/portvakt/v1/providers/{provider}", operation_id = "putProvider", tag = openapi::PROVIDERS,
+    security(("maskinporten" = ["portvakt:operator"])),
+    request_body = Body,
+    responses((status = 201, body = own::Provider), (status = 200, description = "It was there already", body = own::Provider)),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     operator: Operator,

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use policies::id::{ProviderId, ResourceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::model::built_in::BuiltInResource;
 use super::model::{AccessListId, AccessListMode};
@@ -16,6 +17,7 @@ use super::store;
 use crate::caller::ResourceOwner;
 use crate::fields::{LocalizedText, NAME_CHARS_MAX, text};
 use crate::json::OwnJson;
+use crate::openapi::{self, own};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -24,18 +26,22 @@ use crate::store::Connection;
 /// Most access lists of one resource.
 const ACCESS_LISTS_MAX: usize = 32;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = PutResource)]
 pub(super) struct Body {
     title: TitleBody,
     delegable: bool,
     /// Absent: as they are, so that nobody opens a resource by not knowing of them.
+    #[schema(value_type = Option<Vec<String>>)]
     access_lists: Option<BTreeSet<AccessListId>>,
+    #[schema(value_type = Option<String>, example = "disabled")]
     access_list_mode: Option<AccessListMode>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ResourceTitle)]
 struct TitleBody {
     nb: String,
     nn: String,
@@ -47,6 +53,18 @@ pub(super) struct ResourceInPath {
     pub(super) resource: ResourceId,
 }
 
+/// A resource: its title, whether rights on it can be delegated, its access lists.
+#[utoipa::path(
+    put, path = "/portvakt/v1/providers/{provider}/resources/{resource}", operation_id = "putResource", tag = openapi::PROVIDERS,
+    security(("maskinporten" = ["portvakt:resources.write"])),
+    request_body = Body,
+    responses(
+        (status = 201, body = own::Resource),
+        (status = 200, description = "It was there already", body = own::Resource),
+        (status = 404, description = "`provider_unknown`"),
+        (status = 409, description = "`resource_other_provider`"),
+    ),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,

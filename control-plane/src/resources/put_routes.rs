@@ -5,20 +5,31 @@ use axum::extract::State;
 use policies::snapshot::{CompileErrors, RouteDocument};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::model::UnreadablePolicy;
 use super::store;
 use crate::caller::ResourceOwner;
 use crate::json::OwnJson;
+use crate::openapi::{self, own};
 use crate::problem::{Problem, ProblemCode, codes};
 use crate::state::AppState;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PutRoutes)]
 pub(super) struct Body {
+    #[schema(value_type = Vec<Object>)]
     routes: Vec<RouteDocument>,
 }
 
+/// Which call needs which right: the provider's routes, the whole list at once.
+#[utoipa::path(
+    put, path = "/portvakt/v1/providers/{provider}/routes", operation_id = "putRoutes", tag = openapi::PROVIDERS,
+    security(("maskinporten" = ["portvakt:resources.write"])),
+    request_body = Body,
+    responses((status = 200, body = own::StoredRoutes), (status = 404, description = "`provider_unknown`"), (status = 409, description = "`policy_unreadable`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,

@@ -11,21 +11,28 @@ use policies::id::{ActionId, OrganizationNumber, ResourceId, SystemUserId};
 use policies::right::Right;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::caller::ResourceOwner;
 use crate::json::OwnJson;
+use crate::openapi::{self, own};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
 /// Highest authentication level.
 const LEVEL_MAX: u8 = 4;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = Explain)]
 pub(super) struct Body {
+    #[schema(value_type = String, format = "uuid")]
     system_user: SystemUserId,
+    #[schema(value_type = String, example = "310247049")]
     party: OrganizationNumber,
+    #[schema(value_type = String)]
     resource: ResourceId,
+    #[schema(value_type = String)]
     action: ActionId,
     #[serde(default = "level_of_maskinporten")]
     authentication_level: u8,
@@ -35,6 +42,13 @@ fn level_of_maskinporten() -> u8 {
     3
 }
 
+/// Why gateways permit or refuse it now, in the language of `Accept-Language` (nb, nn, en).
+#[utoipa::path(
+    post, path = "/portvakt/v1/providers/{provider}/explain", operation_id = "explain", tag = openapi::DECISIONS,
+    security(("maskinporten" = ["portvakt:resources.write"])),
+    request_body = Body,
+    responses((status = 200, body = own::Explanation), (status = 404, description = "`provider_unknown`"), (status = 503, description = "`snapshot_unpublished`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     owner: ResourceOwner,

@@ -16,6 +16,7 @@ use super::publications::Published;
 use crate::caller::Gateway;
 use crate::fields::is_text;
 use crate::gateways::PollReport;
+use crate::openapi;
 use crate::parameters::Query;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -26,6 +27,26 @@ const RETRY_AFTER_S: u32 = 10;
 const WORKER_NAME_CHARS_MAX: usize = 64;
 const MEDIA_TYPE: &str = "application/vnd.portvakt.snapshot";
 
+/// The feed: waits for a snapshot that the gateway does not have.
+#[utoipa::path(
+    get, path = "/snapshots/{provider}", operation_id = "pollSnapshot", tag = openapi::GATEWAYS,
+    security(("gateway" = [])),
+    params(
+        ("gateway" = Option<String>, Query, description = "The gateway's name; its credential's by default"),
+        ("worker" = Option<String>, Query, description = "The worker's name"),
+        ("applied" = Option<String>, Query, description = "What is in force there: epoch, `.`, version"),
+        ("refused" = Option<u64>, Query, description = "Snapshots refused since it started"),
+        ("If-None-Match" = Option<String>, Header, description = "What the gateway has"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: seconds to hold the poll, 60 at most"),
+    ),
+    responses(
+        (status = 200, description = "Sealed pieces; `ETag` is the version", body = Vec<u8>, content_type = "application/vnd.portvakt.snapshot"),
+        (status = 304, description = "Nothing newer came"),
+        (status = 404, description = "`provider_unknown`"),
+        (status = 429, description = "`too_many_polls`"),
+        (status = 503, description = "`snapshot_unpublished`, `stopping`"),
+    ),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     gateway: Gateway,

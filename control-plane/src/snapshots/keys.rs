@@ -4,8 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use crate::openapi::{self, own};
 use crate::state::AppState;
 
+/// The public keys that gateways pin.
+#[utoipa::path(
+    get, path = "/portvakt/v1/snapshot-keys", operation_id = "listSnapshotKeys", tag = openapi::GATEWAYS,
+    responses((status = 200, body = own::SnapshotKeys)),
+)]
 pub(super) async fn handler(State(state): State<AppState>) -> Json<Value> {
     let key = state.publications.signing_key();
     Json(json!({ "keys": [{ "keyId": key.key_id_hex(), "pem": key.public_pem() }] }))

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::model::SystemUserKind;
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
+use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -20,6 +21,12 @@ pub(super) struct InPath {
     system_user_id: SystemUserId,
 }
 
+/// The owner withdraws a system user. Its tokens stop working at every gateway with the next snapshot.
+#[utoipa::path(
+    delete, path = "/authentication/api/v1/systemuser/{party}/{system_user_id}", operation_id = "deleteSystemUser", tag = openapi::SYSTEM_USERS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses((status = 202, description = "`1`", body = u8), (status = 404, description = "`AUTH-00015`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: PartyAccess<AccessManagementWrite>,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::store;
 use crate::caller::{PartyAccess, SystemUserOverviewRead};
+use crate::openapi::{self, altinn};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -18,6 +19,12 @@ pub(super) struct InPath {
     system_user_id: SystemUserId,
 }
 
+/// One of the party's system users, with rights and packages.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemuser/{party}/{system_user_id}", operation_id = "getSystemUser", tag = openapi::SYSTEM_USERS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses((status = 200, body = altinn::SystemUserInternal), (status = 404, description = "`AUTH-00015`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: PartyAccess<SystemUserOverviewRead>,

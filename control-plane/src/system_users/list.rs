@@ -7,10 +7,17 @@ use serde_json::Value;
 use super::model::SystemUserKind;
 use super::store;
 use crate::caller::{AccessManagementRead, PartyAccess};
+use crate::openapi::{self, altinn};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::systems;
 
+/// The party's own system users.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemuser/{party}", operation_id = "listSystemUsers", tag = openapi::SYSTEM_USERS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses((status = 200, body = Vec<altinn::SystemUserInternal>)),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: PartyAccess<AccessManagementRead>,

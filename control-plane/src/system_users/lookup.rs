@@ -9,11 +9,24 @@ use serde_json::json;
 
 use super::store;
 use crate::caller::Maskinporten;
+use crate::openapi::{self, altinn};
 use crate::parameters::Query;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::systems;
 
+/// Which system user may this client use for this organisation? Asked by Maskinporten.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemuser/byExternalId", operation_id = "getByExternalId", tag = openapi::LOOK_UP,
+    security(("maskinporten" = ["altinn:maskinporten/systemuser.read"])),
+    params(
+        ("clientId" = String, Query, description = "The Maskinporten client"),
+        ("systemProviderOrgNo" = String, Query, description = "The system's vendor"),
+        ("systemUserOwnerOrgNo" = String, Query, description = "The system user's owner"),
+        ("externalRef" = Option<String>, Query, description = "The owner's number by default"),
+    ),
+    responses((status = 200, body = altinn::SystemUserExternal), (status = 404, description = "`AUTH-00015`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     _caller: Maskinporten,

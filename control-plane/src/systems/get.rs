@@ -7,10 +7,17 @@ use serde_json::Value;
 
 use super::store;
 use crate::caller::{RegisterWrite, Vendor};
+use crate::openapi::{self, altinn};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
+/// One system, to its vendor.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemregister/vendor/{system_id}", operation_id = "getVendorSystem", tag = openapi::SYSTEMS,
+    security(("maskinporten" = ["altinn:authentication/systemregister.write"])),
+    responses((status = 200, body = altinn::RegisteredSystemResponse), (status = 404, description = "`AUTH-00011`")),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RegisterWrite>,

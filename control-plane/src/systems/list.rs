@@ -7,9 +7,16 @@ use serde_json::Value;
 use super::model::System;
 use super::store;
 use crate::caller::{RegisterWrite, Vendor};
+use crate::openapi::{self, altinn};
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// The vendor's own systems.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemregister/vendor", operation_id = "listVendorSystems", tag = openapi::SYSTEMS,
+    security(("maskinporten" = ["altinn:authentication/systemregister.write"])),
+    responses((status = 200, body = Vec<altinn::RegisteredSystem>)),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RegisterWrite>,

@@ -15,6 +15,7 @@ use crate::access_packages;
 use crate::caller::{RegisterWrite, Vendor};
 use crate::fields::{LocalizedText, NAME_CHARS_MAX, is_text};
 use crate::json::AltinnJson;
+use crate::openapi::{self, altinn};
 use crate::problem::{Invalid, InvalidCode, Problem, codes};
 use crate::resources;
 use crate::right::{AccessPackageBody, ResourceRight, RightBody};
@@ -63,6 +64,13 @@ struct TextBody {
     en: Option<String>,
 }
 
+/// A vendor registers a system. Everything wrong with the body is reported at once.
+#[utoipa::path(
+    post, path = "/authentication/api/v1/systemregister/vendor", operation_id = "registerSystem", tag = openapi::SYSTEMS,
+    security(("maskinporten" = ["altinn:authentication/systemregister.write"])),
+    request_body = altinn::RegisterSystemRequest,
+    responses((status = 200, description = "The internal id", body = String)),
+)]
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RegisterWrite>,

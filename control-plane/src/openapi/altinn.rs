@@ -1,0 +1,208 @@
+//! Schemas of Altinn's forms, as they are documented there. Nothing is built of these types: what comes in is read in any
+//! letter case ([`crate::json::AltinnJson`]), and what goes out is compared with them in [`crate::openapi`].
+
+#![expect(dead_code, reason = "only their schemas are used")]
+
+use utoipa::ToSchema;
+
+use crate::fields::LocalizedText;
+
+/// An attribute and its value.
+#[derive(ToSchema)]
+pub(crate) struct AttributePair {
+    #[schema(example = "urn:altinn:resource")]
+    id: String,
+    #[schema(example = "vat")]
+    value: String,
+}
+
+/// A right on a resource: one action, or every action that the resource's policy has.
+#[derive(ToSchema)]
+pub(crate) struct Right {
+    #[schema(nullable = false)]
+    action: Option<String>,
+    /// Exactly one `urn:altinn:resource`.
+    resource: Vec<AttributePair>,
+}
+
+/// An access package.
+#[derive(ToSchema)]
+#[schema(as = AccessPackage)]
+pub(crate) struct Package {
+    #[schema(example = "urn:altinn:accesspackage:regnskap-okonomi-rapport")]
+    urn: String,
+}
+
+/// A vendor as it is registered.
+#[derive(ToSchema)]
+pub(crate) struct VendorInfo {
+    #[schema(nullable = false, example = "iso6523-actorid-upis")]
+    authority: Option<String>,
+    #[schema(rename = "ID", example = "0192:310247030")]
+    id: String,
+}
+
+/// A system, as it is registered.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RegisterSystemRequest {
+    /// The vendor's organisation number, `_`, a name without blanks.
+    #[schema(example = "310247030_smartcloud")]
+    id: String,
+    vendor: VendorInfo,
+    name: LocalizedText,
+    #[schema(nullable = false)]
+    description: Option<LocalizedText>,
+    #[schema(nullable = false)]
+    rights: Option<Vec<Right>>,
+    #[schema(nullable = false)]
+    access_packages: Option<Vec<Package>>,
+    /// GUIDs or Maskinporten names; unique over all live systems.
+    #[schema(nullable = false)]
+    client_id: Option<Vec<String>>,
+    /// Absolute https URLs.
+    #[schema(nullable = false)]
+    allowed_redirect_urls: Option<Vec<String>>,
+    #[schema(nullable = false)]
+    is_visible: Option<bool>,
+}
+
+/// A registered system, to its vendor.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RegisteredSystemResponse {
+    id: String,
+    vendor: VendorInfo,
+    name: LocalizedText,
+    description: LocalizedText,
+    rights: Vec<Right>,
+    access_packages: Vec<Package>,
+    is_deleted: bool,
+    client_id: Vec<String>,
+    is_visible: bool,
+    allowed_redirect_urls: Vec<String>,
+}
+
+/// A registered system, in lists and to end users.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RegisteredSystem {
+    system_id: String,
+    system_vendor_org_number: String,
+    system_vendor_org_name: String,
+    name: LocalizedText,
+    description: LocalizedText,
+    rights: Vec<Right>,
+    access_packages: Vec<Package>,
+    is_visible: bool,
+}
+
+/// What a vendor asks a customer for. Rights, packages, or both.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct CreateRequestSystemUser {
+    /// The system's name in bokmål by default.
+    #[schema(nullable = false)]
+    integration_title: Option<String>,
+    /// The vendor's own reference; the customer's organisation number by default.
+    #[schema(nullable = false)]
+    external_ref: Option<String>,
+    system_id: String,
+    party_org_no: String,
+    #[schema(nullable = false)]
+    rights: Option<Vec<Right>>,
+    #[schema(nullable = false)]
+    access_packages: Option<Vec<Package>>,
+    /// One of the system's, with any query.
+    #[schema(nullable = false)]
+    redirect_url: Option<String>,
+}
+
+/// A request, and where it stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RequestSystemResponse {
+    #[schema(format = "uuid")]
+    id: String,
+    integration_title: String,
+    external_ref: String,
+    system_id: String,
+    party_org_no: String,
+    rights: Vec<Right>,
+    access_packages: Vec<Package>,
+    status: RequestStatus,
+    #[schema(required)]
+    redirect_url: Option<String>,
+    /// Where the customer decides.
+    confirm_url: String,
+    escalated: bool,
+    #[schema(format = "date-time")]
+    created: String,
+    timed_out: bool,
+}
+
+/// Where a request stands.
+#[derive(ToSchema)]
+pub(crate) enum RequestStatus {
+    New,
+    Accepted,
+    Rejected,
+    Denied,
+    Timedout,
+}
+
+/// A system user, as vendors and Maskinporten see it.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", as = SystemUserExternalDTO)]
+pub(crate) struct SystemUserExternal {
+    #[schema(format = "uuid")]
+    id: String,
+    integration_title: String,
+    system_id: String,
+    /// The system's id.
+    product_name: String,
+    reportee_org_no: String,
+    #[schema(format = "date-time")]
+    created: String,
+    is_deleted: bool,
+    supplier_name: String,
+    supplier_orgno: String,
+    external_ref: String,
+    user_type: UserType,
+}
+
+/// A system user, as its owner's people see it.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", as = SystemUserInternalDTO)]
+pub(crate) struct SystemUserInternal {
+    #[schema(format = "uuid")]
+    id: String,
+    integration_title: String,
+    system_id: String,
+    product_name: String,
+    reportee_org_no: String,
+    #[schema(format = "date-time")]
+    created: String,
+    is_deleted: bool,
+    supplier_name: String,
+    supplier_orgno: String,
+    external_ref: String,
+    user_type: UserType,
+    #[schema(format = "uuid")]
+    system_internal_id: String,
+    party_id: String,
+    #[schema(rename = "partyUuId", format = "uuid")]
+    party_uuid: String,
+    access_packages: Vec<Package>,
+    /// Only of one system user, not in lists.
+    #[schema(nullable = false)]
+    rights: Option<Vec<Right>>,
+}
+
+/// For the owner itself, or for its clients.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum UserType {
+    Standard,
+    Agent,
+}
