@@ -1,7 +1,7 @@
 //! JSON bodies, read strictly enough to be safe and loosely enough for Altinn's existing clients.
 //!
 //! [`AltinnJson`]: member names in any letter case, strings trimmed, `null` like absent, unknown members ignored; two
-//! members whose names differ only in case are refused. [`OwnJson`]: our own namespace, exact names, nothing unknown.
+//! members whose names differ only in case are refused. [`AltinnJsonList`]: the same for a bare array. [`OwnJson`]: our own namespace, exact names, nothing unknown.
 //! [`PlainJson`]: exact names, for whoever reads the members one by one. All refuse other media types, members that are
 //! there twice and bodies over the limit set in [`crate::service`]; depth is bounded by `serde_json`.
 
@@ -21,6 +21,10 @@ use crate::problem::{Problem, codes};
 #[derive(Debug)]
 pub(crate) struct AltinnJson<T>(pub(crate) T);
 
+/// A body of one of Altinn's operations that is a bare array.
+#[derive(Debug)]
+pub(crate) struct AltinnJsonList<T>(pub(crate) Vec<T>);
+
 /// A body of one of our own operations. `T` refuses unknown fields.
 #[derive(Debug)]
 pub(crate) struct OwnJson<T>(pub(crate) T);
@@ -33,8 +37,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for AltinnJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = json_bytes(request, state).await?;
+        let bytes = json_bytes(request, state, OBJECT).await?;
         let Unambiguous::<true>(value) = serde_json::from_slice(&bytes).map_err(invalid)?;
+        serde_json::from_value(value).map(Self).map_err(invalid)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for AltinnJsonList<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = json_bytes(request, state, ARRAY).await?;
+        let Unambiguous::<true>(value) = serde_json::from_slice(&bytes).map_err(invalid)?;
+        // `serde` would read an array as the members of an object in order.
+        if value.as_array().is_some_and(|entries| !entries.iter().all(Value::is_object)) {
+            return Err(Problem::new(codes::JSON_INVALID).detail("expected an array of objects"));
+        }
         serde_json::from_value(value).map(Self).map_err(invalid)
     }
 }
@@ -43,7 +61,7 @@ impl<S: Send + Sync> FromRequest<S> for PlainJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = json_bytes(request, state).await?;
+        let bytes = json_bytes(request, state, OBJECT).await?;
         match serde_json::from_slice(&bytes).map_err(invalid)? {
             Unambiguous::<false>(Value::Object(object)) => Ok(Self(object)),
             Unambiguous(_) => Err(Problem::new(codes::JSON_INVALID).detail("expected an object")),
@@ -55,7 +73,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OwnJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = json_bytes(request, state).await?;
+        let bytes = json_bytes(request, state, OBJECT).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(invalid)
     }
 }
@@ -85,12 +103,17 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     if is_json { Ok(()) } else { Err(Problem::new(codes::MEDIA_TYPE).detail("expected `application/json`")) }
 }
 
-async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+/// What a body begins with, and what it is called.
+const OBJECT: (u8, &str) = (b'{', "an object");
+const ARRAY: (u8, &str) = (b'[', "an array");
+
+async fn json_bytes<S: Send + Sync>(request: Request, state: &S, form: (u8, &str)) -> Result<Bytes, Problem> {
     require_json(request.headers())?;
     let bytes = body_bytes(request, state).await?;
     // `serde` would read an array as the members of an object in order.
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Problem::new(codes::JSON_INVALID).detail("expected an object"));
+    let (first, name) = form;
+    if bytes.trim_ascii_start().first() != Some(&first) {
+        return Err(Problem::new(codes::JSON_INVALID).detail(format!("expected {name}")));
     }
     Ok(bytes)
 }
@@ -221,6 +244,19 @@ mod tests {
         }
         assert_eq!(read("application/json", vec![0xff, 0xfe]).await, Err(StatusCode::BAD_REQUEST));
         assert_eq!(read("text/plain", r#"{"systemId":"a"}"#).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+
+    #[tokio::test]
+    async fn lists_are_read_alike() {
+        let read = async |body: &'static str| {
+            let request = Request::put("/").header("content-type", "application/json").body(body.into()).unwrap();
+            AltinnJsonList::<Sample>::from_request(request, &()).await.map(|AltinnJsonList(list)| list)
+        };
+        let sample = Sample { system_id: "a".into(), rights: None };
+        assert_eq!(read(r#" [{"SYSTEMID":" a "}]"#).await.unwrap(), [sample]);
+        for wrong in ["{}", "", "[", "[[\"a\"]]", "[null]", "[7]", r#"[{"systemId":"a","SystemId":"b"}]"#] {
+            assert!(read(wrong).await.is_err(), "{wrong}");
+        }
     }
 
     #[tokio::test]

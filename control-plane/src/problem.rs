@@ -28,6 +28,7 @@ struct Inner {
     members: Map<String, Value>,
     challenge: Option<String>,
     retry_after_s: Option<u32>,
+    plain_text: Option<String>,
     cause: Option<anyhow::Error>,
 }
 
@@ -54,6 +55,7 @@ impl Problem {
             members: Map::new(),
             challenge: None,
             retry_after_s: None,
+            plain_text: None,
             cause: None,
         }))
     }
@@ -87,6 +89,12 @@ impl Problem {
     /// Adds a `WWW-Authenticate` challenge (RFC 6750 section 3).
     pub(crate) fn challenge(mut self, challenge: impl Into<String>) -> Self {
         self.0.challenge = Some(challenge.into());
+        self
+    }
+
+    /// Answers in plain text, as Altinn does in a few places that its clients show or compare.
+    pub(crate) fn plain_text(mut self, text: impl Into<String>) -> Self {
+        self.0.plain_text = Some(text.into());
         self
     }
 
@@ -133,10 +141,13 @@ pub(crate) fn render(mut response: Response, trace_id: &str) -> Response {
     if let Some(cause) = &inner.cause {
         tracing::error!(trace.id = trace_id, problem.code = inner.code.code, "call failed: {cause:#}");
     }
-    let body = Body::from(body(inner, trace_id).to_string());
-    *response.body_mut() = body;
+    let (media_type, text) = match &inner.plain_text {
+        Some(text) => ("text/plain; charset=utf-8", text.clone()),
+        None => ("application/problem+json", body(inner, trace_id).to_string()),
+    };
+    *response.body_mut() = Body::from(text);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     if let Some(challenge) = inner.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }

@@ -350,6 +350,17 @@ impl TestState {
         self.call(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
+    /// A body with a token and headers of the caller's choice.
+    pub(crate) async fn put_with(&self, path: &str, token: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request = Request::put(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.call(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
     /// A call with a body of some media type; an empty token sends none.
     pub(crate) async fn send(&self, method: &str, path: &str, token: &str, body: Option<(&str, String)>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
@@ -405,6 +416,11 @@ impl Answer {
     pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.json);
         self.json
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.bytes.to_vec()).unwrap()
     }
 
     #[track_caller]

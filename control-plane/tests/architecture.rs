@@ -12,7 +12,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("resources", &[]),
     ("systems", &["resources"]),
     ("system_users", &["parties", "systems"]),
-    ("requests", &["parties", "resources", "system_users", "systems"]),
+    ("requests", &["parties", "system_users", "systems"]),
     ("gateways", &["resources"]),
     ("decisions", &["parties", "resources", "system_users"]),
     ("snapshots", &["gateways", "issuers", "parties", "resources", "systems"]),

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use policies::id::OrganizationNumber;
+use policies::id::{MaskinportenClientId, OrganizationNumber};
 
 use super::bearer::{require_scope, verified_token};
 use crate::problem::{Problem, codes};
@@ -46,6 +46,7 @@ impl VendorAccess for RequestRead {
 #[derive(Debug)]
 pub(crate) struct Vendor<A> {
     organization: OrganizationNumber,
+    client_id: Option<MaskinportenClientId>,
     is_register_admin: bool,
     access: PhantomData<A>,
 }
@@ -53,6 +54,11 @@ pub(crate) struct Vendor<A> {
 impl<A> Vendor<A> {
     pub(crate) fn organization(&self) -> OrganizationNumber {
         self.organization
+    }
+
+    /// The OAuth client that the token was issued to.
+    pub(crate) fn client_id(&self) -> Option<&MaskinportenClientId> {
+        self.client_id.as_ref()
     }
 
     /// The vendor's own, or any vendor's for the register's administrators.
@@ -71,6 +77,7 @@ impl<A: VendorAccess> FromRequestParts<AppState> for Vendor<A> {
             .consumer()
             .ok_or_else(|| Problem::new(codes::VENDOR_UNRESOLVED).challenge("Bearer error=\"invalid_token\""))?;
         let is_register_admin = A::SCOPES.contains(&REGISTER_ADMIN) && token.has_scope(REGISTER_ADMIN);
-        Ok(Self { organization, is_register_admin, access: PhantomData })
+        let client_id = token.client_id().cloned();
+        Ok(Self { organization, client_id, is_register_admin, access: PhantomData })
     }
 }

@@ -97,6 +97,41 @@ pub(crate) struct RegisteredSystem {
     is_visible: bool,
 }
 
+/// A change that was made.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SystemRegisterUpdateResult {
+    succeeded: bool,
+}
+
+/// A line of a system's change log.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SystemChangeLog {
+    #[schema(format = "uuid")]
+    system_internal_id: String,
+    changed_by_org_number: String,
+    change_type: SystemChangeType,
+    /// What was sent, in the form that is stored; null for a deletion.
+    changed_data: serde_json::Value,
+    /// The OAuth client that did it.
+    #[schema(required)]
+    client_id: Option<String>,
+    #[schema(format = "date-time")]
+    created: String,
+}
+
+/// What was done to a system.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum SystemChangeType {
+    Create,
+    Update,
+    RightsUpdate,
+    AccessPackageUpdate,
+    Delete,
+}
+
 /// What a vendor asks a customer for. Rights, packages, or both.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]

@@ -96,9 +96,15 @@ problem_codes! {
     MEDIA_TYPE = "media_type_unsupported", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not what this operation takes.";
     BODY_TOO_LARGE = "body_too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed.";
     BODY_UNREADABLE = "body_unreadable", BAD_REQUEST, "The body could not be read.";
+    PRECONDITION_FAILED = "precondition_failed", PRECONDITION_FAILED, "It has changed since it was read.";
     FIELD_INVALID = "field_invalid", BAD_REQUEST, "A field of the body is not what it should be.";
 
     EVALUATION_INVALID = "evaluation_invalid", BAD_REQUEST, "The body is no access evaluation request.";
+
+    // Ours, answered in Altinn's plain text.
+    SYSTEM_EXISTS = "system_exists", CONFLICT, "There is a system with this id.";
+    SYSTEM_UNKNOWN = "system_unknown", NOT_FOUND, "There is no such system of this vendor.";
+    SYSTEM_DELETED = "system_deleted", BAD_REQUEST, "The system is deleted.";
 
     // Ours: parties, resources, gateways.
     PARTY_UNKNOWN = "party_unknown", BAD_REQUEST, "The organisation is not in the register of parties.";
@@ -138,10 +144,12 @@ invalid_codes! {
     PACKAGE_INVALID = "AUTH.VLD-00008", "One or all the accesspackage(s) is not found in altinn's access packages or is not delegable";
     RESOURCE_FORMAT = "AUTH.VLD-00009", "One or more resource id is in wrong format. The valid format is urn:altinn:resource";
     DUPLICATE_CLIENT_IDS = "AUTH.VLD-00011", "Request contains duplicate client ids";
+    SYSTEM_ID_MISMATCH = "AUTH.VLD-00012", "The system ID in the request body does not match the system ID in the URL";
     SYSTEM_ID_BLANKS = "AUTH.VLD-00013", "System ID cannot have spaces in id (leading, trailing or in between the id)";
     RESOURCE_TYPE_NOT_DELEGABLE = "AUTH.VLD-00017", "One or more resources specified in rights is of resource type which is not delegable.";
     CLIENT_PACKAGE_VISIBLE = "AUTH.VLD-00018", "Access packages meant for system user for client relations can't be used in combination with the flag isVisible: true";
     CLIENT_ID_FORMAT = "client_id_invalid", "A client id is neither a GUID nor a Maskinporten name of at most 255 characters";
+    TOO_MANY_ENTRIES = "too_many_entries", "A list has more entries than a system may have";
     NAME_INCOMPLETE = "name_incomplete", "Name and description need a text in each of nb, nn and en";
 }
 

@@ -10,11 +10,12 @@ use serde_json::json;
 use super::get::{IdInPath, partys_own};
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
+use crate::delegation_check::require_delegable;
 use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
-use crate::{resources, system_users, systems};
+use crate::{requested, system_users, systems};
 
 /// The customer agrees: the system user exists, and gateways have it with the next snapshot.
 #[utoipa::path(
@@ -32,19 +33,16 @@ pub(super) async fn handler(
     let connection = change.connection();
     let request = partys_own(connection, &caller, request_id).await?;
     let (request, user, delegation) = request.accept(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
-    systems::store::find(connection, &request.system)
+    let system = systems::store::find(connection, &request.system)
         .await?
         .filter(|system| !system.is_deleted)
         .ok_or(codes::SYSTEM_NOT_FOUND)?;
     if system_users::store::find_live(connection, user.owner, &user.system, &user.external_ref).await?.is_some() {
         return Err(codes::SYSTEM_USER_EXISTS.into());
     }
-    for right in &delegation.rights {
-        let resource = resources::store::find(connection, &right.resource).await?;
-        if !resource.is_some_and(|resource| resource.delegable) {
-            return Err(Problem::new(codes::RESOURCE_NOT_DELEGABLE).member("right", json!(right)));
-        }
-    }
+    let (rights, packages) = (&delegation.rights, &delegation.access_packages);
+    requested::require_offered(&system, rights, packages)?;
+    require_delegable(&state, connection, caller.user, &caller.party, rights, packages).await?;
     store::update_decision(connection, &request).await?;
     system_users::store::insert(connection, &user, &[delegation]).await?;
     let log =
@@ -140,5 +138,18 @@ mod tests {
         let request =
             test.get(&story::request_of_hansen(&test.request_id().await), &test.administrator_of_hansen()).await;
         assert_eq!(request.expect(200)["status"], "New");
+    }
+
+    #[tokio::test]
+    async fn what_the_system_may_no_longer_ask_for_is_not_approved() {
+        for (part, code) in [("rights", "AUTH-00001"), ("accesspackages", "AUTH-00063")] {
+            let test = TestState::with_request().await;
+            let path = format!("{}/310247030_smartcloud/{part}", story::SYSTEMS);
+            test.put(&path, &test.vendor(), &json!([])).await.expect(200);
+            let approve = format!("{}/approve", story::request_of_hansen(&test.request_id().await));
+            let hansen = test.administrator_of_hansen();
+            test.send("POST", &approve, &hansen, None).await.expect_code(400, code);
+            assert_eq!(test.get(&story::system_users_of_hansen(), &hansen).await.expect(200), json!([]));
+        }
     }
 }

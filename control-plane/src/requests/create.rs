@@ -2,14 +2,12 @@
 //!
 //! Asking again for the same system, customer and reference gives the request that is already there.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use policies::Timestamp;
-use policies::id::{AccessPackage, OrganizationNumber, SystemId};
+use policies::id::{OrganizationNumber, SystemId};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -20,12 +18,12 @@ use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::AltinnJson;
 use crate::openapi::{self, altinn};
 use crate::problem::{Problem, codes};
-use crate::right::{AccessPackageBody, ResourceRight, RightBody};
+use crate::right::{AccessPackageBody, RightBody};
 use crate::state::AppState;
 use crate::store::Connection;
 use crate::system_users::model::SystemUserKind;
-use crate::systems::model::{RedirectUrl, System};
-use crate::{access_packages, parties, resources, system_users, systems};
+use crate::systems::model::System;
+use crate::{parties, requested, system_users, systems};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Body {
@@ -92,10 +90,10 @@ pub(super) async fn handler(
             .redirect_url
             .as_deref()
             .filter(|url| !url.is_empty())
-            .map(|url| allowed_redirect_url(&system, url))
+            .map(|url| requested::redirect_url(&system, url))
             .transpose()?,
-        rights: requested_rights(connection, &system, &body.rights).await?,
-        access_packages: requested_packages(&system, &body.access_packages)?,
+        rights: requested::rights(connection, &system, &body.rights).await?,
+        access_packages: requested::standard_packages(&system, &body.access_packages)?,
         created_at: now,
         decision: None,
         system: system.id,
@@ -168,70 +166,6 @@ fn require_kind(existing: &SystemUserRequest, kind: SystemUserKind, now: Timesta
         Status::New | Status::Timedout => codes::REFERENCE_PENDING,
     };
     Err(Problem::new(code).detail(format!("a request for a system user of type {}", existing.kind.code())))
-}
-
-fn allowed_redirect_url(system: &System, text: &str) -> Result<String, Problem> {
-    if system.redirect_urls.is_empty() {
-        return Err(codes::NO_REDIRECT_URLS.into());
-    }
-    let url = RedirectUrl::parse(text).map_err(|_| codes::REDIRECT_URL_INVALID)?;
-    if !system.redirect_urls.iter().any(|allowed| allowed.allows(&url)) {
-        return Err(codes::REDIRECT_URL_INVALID.into());
-    }
-    Ok(url.as_str().to_owned())
-}
-
-/// Rights that the system is registered with, on resources that have a policy with the action. Repetitions fall together.
-async fn requested_rights(
-    connection: &mut Connection,
-    system: &System,
-    bodies: &[RightBody],
-) -> Result<Vec<ResourceRight>, Problem> {
-    let mut rights = Vec::with_capacity(bodies.len());
-    let mut seen = BTreeSet::new();
-    for body in bodies {
-        let right = ResourceRight::try_from(body).map_err(|_| codes::RIGHTS_NOT_DELEGABLE)?;
-        let refused = || Problem::new(codes::RIGHTS_NOT_DELEGABLE).member("right", json!(right));
-        if !system.rights.iter().any(|registered| registered.covers(&right)) {
-            return Err(refused().detail("the system is not registered with this right"));
-        }
-        let resource = resources::store::find(connection, &right.resource).await?.ok_or_else(refused)?;
-        if !resource.delegable {
-            return Err(refused().detail("the resource is not delegable"));
-        }
-        let actions = resource.actions().map_err(|error| {
-            refused().detail(format!("the resource's stored policy is not accepted any more, line {}", error.line))
-        })?;
-        let is_known = match &right.action {
-            Some(action) => actions.contains(action),
-            None => !actions.is_empty(),
-        };
-        if !is_known {
-            return Err(refused().detail("the resource's policy has no such action"));
-        }
-        if seen.insert(right.clone()) {
-            rights.push(right);
-        }
-    }
-    Ok(rights)
-}
-
-/// Packages that the system is registered with and that a standard system user can hold.
-fn requested_packages(system: &System, bodies: &[AccessPackageBody]) -> Result<Vec<AccessPackage>, Problem> {
-    let mut packages = Vec::with_capacity(bodies.len());
-    for body in bodies {
-        let package = AccessPackage::try_from(body).map_err(|_| codes::PACKAGE_NOT_IN_SYSTEM)?;
-        if !system.access_packages.contains(&package) {
-            return Err(Problem::new(codes::PACKAGE_NOT_IN_SYSTEM).detail(package.to_string()));
-        }
-        if !access_packages::kind(&package).is_some_and(|kind| kind.is_assignable) {
-            return Err(Problem::new(codes::PACKAGE_NOT_ASSIGNABLE).detail(package.to_string()));
-        }
-        if !packages.contains(&package) {
-            packages.push(package);
-        }
-    }
-    Ok(packages)
 }
 
 #[cfg(test)]

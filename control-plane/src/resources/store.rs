@@ -2,7 +2,7 @@
 
 mod access_lists;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policies::Timestamp;
 use policies::id::{OrganizationNumber, ProviderId, ResourceId};
@@ -87,6 +87,21 @@ pub(crate) async fn find(connection: &mut Connection, id: &ResourceId) -> Result
             .fetch_optional(connection)
             .await?;
     row.map(resource).transpose()
+}
+
+/// Whether each of these resources can be delegated; those that there are.
+pub(crate) async fn delegability(
+    connection: &mut Connection,
+    ids: &BTreeSet<ResourceId>,
+) -> Result<BTreeMap<ResourceId, bool>, sqlx::Error> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT id, CAST(CASE WHEN delegable = 1 THEN 1 ELSE 0 END AS BIGINT) FROM resource \
+         WHERE id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(json!(ids).to_string())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|(id, delegable)| Ok((decoded(ResourceId::parse(&id))?, delegable == 1))).collect()
 }
 
 /// What is to be known of these resources to decide about them, without their policies.

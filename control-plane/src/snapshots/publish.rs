@@ -293,6 +293,7 @@ async fn publish(state: &AppState, provider: &mut Provider, seen: &Seen, revisio
         },
     };
     let Some(rows) = seen.changed.as_ref().filter(|_| !provider.line.needs_base(state)) else {
+        publish_without_system_users(state, provider, &settings).await?;
         return Ok(have_base_built(state, provider, revision));
     };
     let states = states(rows, &settings, &seen.sub_units, state.clock.now())?;
@@ -311,6 +312,20 @@ async fn publish(state: &AppState, provider: &mut Provider, seen: &Seen, revisio
             Ok(have_base_built(state, provider, revision))
         }
     }
+}
+
+/// So many system users have changed that they wait for a base: what systems have become does not. That a system has
+/// ended, or another client, is enforced at once.
+async fn publish_without_system_users(
+    state: &AppState,
+    provider: &mut Provider,
+    settings: &Arc<SnapshotSettings>,
+) -> anyhow::Result<()> {
+    // The delta says the revision up to which system users are known: after a restart the others are looked at again.
+    if let Some(synced) = provider.line.synced.filter(|_| !provider.line.needs_base(state)) {
+        let _needs_base = provider.line.publish_delta(state, settings, &BTreeMap::new(), synced).await?;
+    }
+    Ok(())
 }
 
 /// While the rest has to wait, system users change: what is withdrawn does not wait.

@@ -1,14 +1,16 @@
-//! `GET /systemregister/vendor/{systemId}`: one system, to its vendor.
+//! `GET /systemregister/vendor/{systemId}`: one system, deleted or not, to its vendor.
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
 use policies::id::SystemId;
-use serde_json::Value;
 
-use super::store;
+use super::own;
 use crate::caller::{RegisterWrite, Vendor};
 use crate::openapi::{self, altinn};
 use crate::parameters::PathOf;
+use crate::preconditions::entity_tag;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
@@ -22,13 +24,11 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RegisterWrite>,
     PathOf(id): PathOf<SystemId>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let mut connection = state.store.read().await?;
-    let system = store::find(&mut connection, &id).await?.ok_or(codes::SYSTEM_NOT_FOUND)?;
-    if !caller.may_act_for(system.vendor) {
-        return Err(codes::VENDOR_NOT_OWNER.into());
-    }
-    Ok(Json(system.whole_json()))
+    let system = own(&mut connection, &caller, &id, || codes::SYSTEM_NOT_FOUND.into()).await?;
+    let shown = system.whole_json();
+    Ok(([(header::ETAG, entity_tag(&shown))], Json(shown)))
 }
 
 #[cfg(test)]

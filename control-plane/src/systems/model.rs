@@ -1,4 +1,4 @@
-//! A registered system, and its JSON forms.
+//! A registered system, what was done to it, and their JSON forms.
 
 use policies::Timestamp;
 use policies::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId};
@@ -27,7 +27,58 @@ pub(crate) struct System {
     pub(crate) created_at: Timestamp,
 }
 
+/// All that a vendor may change of a system.
+#[derive(Debug)]
+pub(crate) struct SystemContent {
+    pub(crate) name: LocalizedText,
+    pub(crate) description: LocalizedText,
+    pub(crate) rights: Vec<ResourceRight>,
+    pub(crate) access_packages: Vec<AccessPackage>,
+    pub(crate) client_ids: Vec<MaskinportenClientId>,
+    pub(crate) redirect_urls: Vec<RedirectUrl>,
+    pub(crate) is_visible: bool,
+}
+
 impl System {
+    pub(crate) fn new(
+        id: SystemId,
+        internal_id: Uuid,
+        vendor: OrganizationNumber,
+        content: SystemContent,
+        created_at: Timestamp,
+    ) -> Self {
+        let SystemContent { name, description, rights, access_packages, client_ids, redirect_urls, is_visible } =
+            content;
+        Self {
+            id,
+            internal_id,
+            vendor,
+            name,
+            description,
+            rights,
+            access_packages,
+            client_ids,
+            redirect_urls,
+            is_visible,
+            is_deleted: false,
+            created_at,
+        }
+    }
+
+    /// The same live system with other content.
+    pub(crate) fn replace(self, content: SystemContent) -> Self {
+        Self::new(self.id, self.internal_id, self.vendor, content, self.created_at)
+    }
+
+    /// Altinn's `RegisterSystemRequest`: what the vendor sent, in the form that is stored.
+    pub(crate) fn registration_json(&self) -> Value {
+        let mut json = self.whole_json();
+        if let Some(members) = json.as_object_mut() {
+            members.remove("isDeleted");
+        }
+        json
+    }
+
     /// Altinn's `RegisteredSystemResponse`: all of it, for the vendor.
     pub(crate) fn whole_json(&self) -> Value {
         json!({
@@ -55,6 +106,64 @@ impl System {
             "rights": self.rights,
             "accessPackages": access_packages_json(&self.access_packages),
             "isVisible": self.is_visible,
+        })
+    }
+}
+
+/// What was done to a system, in Altinn's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangeKind {
+    Create,
+    Update,
+    RightsUpdate,
+    AccessPackageUpdate,
+    Delete,
+}
+
+const CHANGE_KINDS: [(ChangeKind, &str); 5] = [
+    (ChangeKind::Create, "create"),
+    (ChangeKind::Update, "update"),
+    (ChangeKind::RightsUpdate, "rightsupdate"),
+    (ChangeKind::AccessPackageUpdate, "accesspackageupdate"),
+    (ChangeKind::Delete, "delete"),
+];
+
+/// No change is called so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a change of a system")]
+pub(crate) struct ChangeKindError;
+
+impl ChangeKind {
+    pub(crate) fn name(self) -> &'static str {
+        CHANGE_KINDS.iter().find(|(kind, _)| *kind == self).map_or("unknown", |(_, name)| name)
+    }
+
+    pub(crate) fn parse(name: &str) -> Result<Self, ChangeKindError> {
+        CHANGE_KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind).ok_or(ChangeKindError)
+    }
+}
+
+/// One line of a system's change log.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SystemChange {
+    pub(crate) kind: ChangeKind,
+    pub(crate) organization: OrganizationNumber,
+    pub(crate) client_id: Option<MaskinportenClientId>,
+    pub(crate) at: Timestamp,
+    /// What was sent, in the form that is stored; null for a deletion.
+    pub(crate) data: Value,
+}
+
+impl SystemChange {
+    /// Altinn's `SystemChangeLog`.
+    pub(crate) fn json(&self, system: &System) -> Value {
+        json!({
+            "systemInternalId": system.internal_id,
+            "changedByOrgNumber": self.organization,
+            "changeType": self.kind.name(),
+            "changedData": self.data,
+            "clientId": self.client_id,
+            "created": self.at,
         })
     }
 }

@@ -1,68 +1,21 @@
 //! `POST /systemregister/vendor`: a vendor registers a system. Everything wrong with the body is reported at once.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::State;
-use policies::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId};
-use serde::Deserialize;
+use policies::id::{OrganizationNumber, SystemId};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::model::{RedirectUrl, System};
-use super::store;
-use crate::access_packages;
+use super::model::{ChangeKind, System};
+use super::registration::{Body, SYSTEM_ID, Wrong};
+use super::{change_log, store};
 use crate::caller::{RegisterWrite, Vendor};
-use crate::fields::{LocalizedText, NAME_CHARS_MAX, is_text};
 use crate::json::AltinnJson;
 use crate::openapi::{self, altinn};
-use crate::problem::{Invalid, InvalidCode, Problem, codes};
-use crate::resources;
-use crate::right::{AccessPackageBody, ResourceRight, RightBody};
+use crate::problem::{Invalid, Problem, codes};
 use crate::state::AppState;
-use crate::store::Connection;
 
 const VENDOR: &str = "/registersystemrequest/vendor/id";
-const SYSTEM_ID: &str = "/registersystemrequest/systemid";
-const NAME: &str = "/registersystemrequest/name";
-const REDIRECT_URLS: &str = "/registersystemrequest/allowedredirecturls";
-const CLIENT_ID: &str = "/registersystemrequest/clientid";
-const ACCESS_PACKAGES: &str = "/registersystemrequest/accesspackages";
-const RESOURCE: &str = "/registersystemrequest/rights/resource";
-
-const DESCRIPTION_CHARS_MAX: usize = 2000;
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Body {
-    #[serde(default)]
-    id: String,
-    vendor: Option<VendorBody>,
-    name: Option<TextBody>,
-    description: Option<TextBody>,
-    #[serde(default)]
-    rights: Vec<RightBody>,
-    #[serde(default, rename = "accesspackages")]
-    access_packages: Vec<AccessPackageBody>,
-    #[serde(default, rename = "clientid")]
-    client_ids: Vec<String>,
-    #[serde(default, rename = "allowedredirecturls")]
-    redirect_urls: Vec<String>,
-    #[serde(default, rename = "isvisible")]
-    is_visible: bool,
-}
-
-#[derive(Debug, Deserialize)]
-struct VendorBody {
-    #[serde(default)]
-    id: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct TextBody {
-    nb: Option<String>,
-    nn: Option<String>,
-    en: Option<String>,
-}
 
 /// A vendor registers a system. Everything wrong with the body is reported at once.
 #[utoipa::path(
@@ -76,9 +29,7 @@ pub(super) async fn handler(
     caller: Vendor<RegisterWrite>,
     AltinnJson(body): AltinnJson<Body>,
 ) -> Result<Json<Uuid>, Problem> {
-    let vendor = body.vendor.as_ref().map_or("", |vendor| vendor.id.as_str());
-    let vendor = OrganizationNumber::from_iso6523(vendor)
-        .map_err(|_| Problem::validation(vec![Invalid::at(codes::VENDOR_NUMBER, VENDOR)]))?;
+    let vendor = body.vendor().map_err(|_| Problem::validation(vec![Invalid::at(codes::VENDOR_NUMBER, VENDOR)]))?;
     if !caller.may_act_for(vendor) {
         return Err(codes::VENDOR_NOT_OWNER.into());
     }
@@ -87,58 +38,28 @@ pub(super) async fn handler(
     let mut change = state.store.change().await?;
 
     let mut wrong = Wrong::default();
-    let id = system_id(&body.id, vendor, &mut wrong);
-    let rights = rights(change.connection(), &body.rights, &mut wrong).await?;
-    let system = System {
-        name: localized(body.name.unwrap_or_default(), NAME_CHARS_MAX, &mut wrong),
-        description: match body.description {
-            Some(description) => localized(description, DESCRIPTION_CHARS_MAX, &mut wrong),
-            None => LocalizedText::default(),
-        },
-        rights,
-        access_packages: access_packages(&body.access_packages, body.is_visible, &mut wrong),
-        client_ids: client_ids(change.connection(), &body.client_ids, &mut wrong).await?,
-        redirect_urls: redirect_urls(&body.redirect_urls, &mut wrong),
-        internal_id,
-        vendor,
-        is_visible: body.is_visible,
-        is_deleted: false,
-        created_at: now,
-        id: match id {
-            Some(id) if wrong.is_empty() => id,
-            _ => return Err(wrong.into()),
-        },
-    };
-    if store::find(change.connection(), &system.id).await?.is_some() {
-        return Err(Problem::validation(vec![Invalid::at(codes::SYSTEM_ID_EXISTS, SYSTEM_ID)]));
+    let id = system_id(body.id(), vendor, &mut wrong);
+    if let Some(id) = &id
+        && store::find(change.connection(), id).await?.is_some()
+    {
+        wrong.add(codes::SYSTEM_ID_EXISTS, SYSTEM_ID);
     }
-    store::insert(change.connection(), &system).await?;
+    let content = body.check(change.connection(), None, &mut wrong).await?;
+    let id = match id {
+        Some(id) if wrong.is_empty() => id,
+        _ => return Err(wrong.into()),
+    };
+    let system = System::new(id, internal_id, vendor, content, now);
+    let exists = || Problem::new(codes::SYSTEM_EXISTS).plain_text(format!("The System already exist: {}", system.id));
+    store::insert(change.connection(), &system).await.map_err(|error| match &error {
+        sqlx::Error::Database(refused) if refused.is_unique_violation() => exists(),
+        _ => error.into(),
+    })?;
+    let data = system.registration_json();
+    change_log::append(change.connection(), &system.id, &caller, ChangeKind::Create, data, now).await?;
     let log = json!({ "system": system.id, "by": caller.organization() });
     change.commit(now, "system_registered", log).await?;
     Ok(Json(internal_id))
-}
-
-/// What is wrong so far; each code once.
-#[derive(Debug, Default)]
-struct Wrong(Vec<Invalid>);
-
-impl Wrong {
-    fn add(&mut self, code: InvalidCode, path: &'static str) {
-        let invalid = Invalid::at(code, path);
-        if !self.0.contains(&invalid) {
-            self.0.push(invalid);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl From<Wrong> for Problem {
-    fn from(wrong: Wrong) -> Self {
-        Self::validation(wrong.0)
-    }
 }
 
 fn system_id(text: &str, vendor: OrganizationNumber, wrong: &mut Wrong) -> Option<SystemId> {
@@ -151,95 +72,6 @@ fn system_id(text: &str, vendor: OrganizationNumber, wrong: &mut Wrong) -> Optio
         wrong.add(codes::SYSTEM_ID_FORMAT, SYSTEM_ID);
     }
     id
-}
-
-/// A text in each of the three languages.
-fn localized(TextBody { nb, nn, en }: TextBody, chars_max: usize, wrong: &mut Wrong) -> LocalizedText {
-    let [nb, nn, en] = [nb, nn, en].map(Option::unwrap_or_default);
-    if ![&nb, &nn, &en].into_iter().all(|text| is_text(text, chars_max)) {
-        wrong.add(codes::NAME_INCOMPLETE, NAME);
-    }
-    LocalizedText { nb, nn, en }
-}
-
-async fn rights(
-    connection: &mut Connection,
-    bodies: &[RightBody],
-    wrong: &mut Wrong,
-) -> Result<Vec<ResourceRight>, sqlx::Error> {
-    let mut rights = Vec::with_capacity(bodies.len());
-    let mut seen = BTreeSet::new();
-    for body in bodies {
-        let Ok(right) = ResourceRight::try_from(body) else {
-            wrong.add(codes::RESOURCE_FORMAT, RESOURCE);
-            continue;
-        };
-        match resources::store::find(connection, &right.resource).await? {
-            None => wrong.add(codes::RESOURCE_NOT_FOUND, RESOURCE),
-            Some(resource) if !resource.delegable => wrong.add(codes::RESOURCE_TYPE_NOT_DELEGABLE, RESOURCE),
-            Some(_) => {}
-        }
-        if !seen.insert(right.clone()) {
-            wrong.add(codes::DUPLICATE_RIGHTS, RESOURCE);
-        }
-        rights.push(right);
-    }
-    Ok(rights)
-}
-
-fn access_packages(bodies: &[AccessPackageBody], is_visible: bool, wrong: &mut Wrong) -> Vec<AccessPackage> {
-    let mut packages = Vec::with_capacity(bodies.len());
-    let mut seen = BTreeSet::new();
-    for body in bodies {
-        let package = AccessPackage::try_from(body).ok();
-        let kind = package.as_ref().and_then(access_packages::kind);
-        let (Some(package), Some(kind)) = (package, kind.filter(|kind| kind.is_delegable || kind.is_assignable)) else {
-            wrong.add(codes::PACKAGE_INVALID, ACCESS_PACKAGES);
-            continue;
-        };
-        if is_visible && !kind.is_assignable {
-            wrong.add(codes::CLIENT_PACKAGE_VISIBLE, ACCESS_PACKAGES);
-        }
-        if !seen.insert(package.clone()) {
-            wrong.add(codes::DUPLICATE_PACKAGES, ACCESS_PACKAGES);
-        }
-        packages.push(package);
-    }
-    packages
-}
-
-async fn client_ids(
-    connection: &mut Connection,
-    texts: &[String],
-    wrong: &mut Wrong,
-) -> Result<Vec<MaskinportenClientId>, sqlx::Error> {
-    let mut client_ids = Vec::with_capacity(texts.len());
-    let mut seen = BTreeSet::new();
-    for text in texts {
-        let Ok(client_id) = MaskinportenClientId::parse(text) else {
-            wrong.add(codes::CLIENT_ID_FORMAT, CLIENT_ID);
-            continue;
-        };
-        if store::client_is_taken(connection, &client_id).await? {
-            wrong.add(codes::CLIENT_ID_EXISTS, CLIENT_ID);
-        }
-        if !seen.insert(client_id.clone()) {
-            wrong.add(codes::DUPLICATE_CLIENT_IDS, CLIENT_ID);
-        }
-        client_ids.push(client_id);
-    }
-    Ok(client_ids)
-}
-
-fn redirect_urls(texts: &[String], wrong: &mut Wrong) -> Vec<RedirectUrl> {
-    let mut urls = Vec::with_capacity(texts.len());
-    for text in texts {
-        match RedirectUrl::parse(text) {
-            Ok(url) => urls.push(url),
-            Err(_) => wrong.add(codes::REDIRECT_URL_FORMAT, REDIRECT_URLS),
-        }
-    }
-    urls
 }
 
 #[cfg(test)]
@@ -284,7 +116,7 @@ mod tests {
     async fn the_same_system_twice_is_refused() {
         let test = TestState::with_resources().await;
         test.post(PATH, &test.vendor(), &story::system()).await.expect(200);
-        test.post(PATH, &test.vendor(), &story::system()).await.expect_invalid(&["AUTH.VLD-00004"]);
+        test.post(PATH, &test.vendor(), &story::system()).await.expect_invalid(&["AUTH.VLD-00002", "AUTH.VLD-00004"]);
         registered_with(&test, "clientId", json!([])).await.expect_invalid(&["AUTH.VLD-00002"]);
     }
 

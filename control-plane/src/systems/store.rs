@@ -1,4 +1,6 @@
-//! The register's tables.
+//! The register's tables. That of the change log is in [`changes`].
+
+mod changes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +32,8 @@ struct SystemRow {
     created_at: i64,
     deleted_at: Option<i64>,
 }
+
+pub(super) use changes::{append_change, changes};
 
 /// The system, deleted or not.
 pub(crate) async fn find(connection: &mut Connection, id: &SystemId) -> Result<Option<System>, sqlx::Error> {
@@ -97,28 +101,22 @@ pub(crate) async fn live_of_client(
     connection: &mut Connection,
     client_id: &MaskinportenClientId,
 ) -> Result<Option<System>, sqlx::Error> {
-    let id: Option<String> = sqlx::query_scalar("SELECT system FROM system_client WHERE lower(client_id) = $1")
-        .bind(client_id.folded())
-        .fetch_optional(&mut *connection)
-        .await?;
-    match id {
-        Some(id) => Ok(find(connection, &decoded(SystemId::parse(&id))?).await?.filter(|system| !system.is_deleted)),
+    match system_of_client(connection, client_id).await? {
+        Some(id) => Ok(find(connection, &id).await?.filter(|system| !system.is_deleted)),
         None => Ok(None),
     }
 }
 
-/// Whether a live system has this client id.
-pub(super) async fn client_is_taken(
+/// The live system that has this client id.
+pub(super) async fn system_of_client(
     connection: &mut Connection,
     client_id: &MaskinportenClientId,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM system_client WHERE lower(client_id) = $1) THEN 1 ELSE 0 END",
-    )
-    .bind(client_id.folded())
-    .fetch_one(connection)
-    .await
-    .map(is_true)
+) -> Result<Option<SystemId>, sqlx::Error> {
+    let id: Option<String> = sqlx::query_scalar("SELECT system FROM system_client WHERE lower(client_id) = $1")
+        .bind(client_id.folded())
+        .fetch_optional(connection)
+        .await?;
+    id.map(|id| decoded(SystemId::parse(&id))).transpose()
 }
 
 pub(super) async fn insert(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
@@ -143,6 +141,48 @@ pub(super) async fn insert(connection: &mut Connection, system: &System) -> Resu
     .bind(system.created_at.unix_millis())
     .execute(&mut *connection)
     .await?;
+    insert_clients(connection, system).await
+}
+
+/// Stores all that may change of a live system.
+pub(super) async fn update(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE system SET name_nb = $1, name_nn = $2, name_en = $3, description_nb = $4, description_nn = $5, \
+         description_en = $6, rights = $7, access_packages = $8, redirect_urls = $9, is_visible = $10 WHERE id = $11",
+    )
+    .bind(&system.name.nb)
+    .bind(&system.name.nn)
+    .bind(&system.name.en)
+    .bind(&system.description.nb)
+    .bind(&system.description.nn)
+    .bind(&system.description.en)
+    .bind(stored::rights_text(&system.rights))
+    .bind(stored::packages_text(&system.access_packages))
+    .bind(json!(system.redirect_urls).to_string())
+    .bind(i64::from(system.is_visible))
+    .bind(system.id.as_str())
+    .execute(&mut *connection)
+    .await?;
+    delete_clients(connection, &system.id).await?;
+    insert_clients(connection, system).await
+}
+
+/// Ends the system, and by triggers what hangs on it. Its client ids are free.
+pub(super) async fn delete(connection: &mut Connection, id: &SystemId, now: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system SET deleted_at = $1 WHERE id = $2")
+        .bind(now.unix_millis())
+        .bind(id.as_str())
+        .execute(&mut *connection)
+        .await?;
+    delete_clients(connection, id).await
+}
+
+async fn delete_clients(connection: &mut Connection, id: &SystemId) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM system_client WHERE system = $1").bind(id.as_str()).execute(connection).await?;
+    Ok(())
+}
+
+async fn insert_clients(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
     for (position, client_id) in (0_i64..).zip(&system.client_ids) {
         sqlx::query("INSERT INTO system_client (client_id, system, position) VALUES ($1, $2, $3)")
             .bind(client_id.as_str())

@@ -42,6 +42,68 @@ async fn approval_permits_and_withdrawal_denies() {
     assert_eq!(denial.reason, DenialReason::SystemUserWithdrawn);
 }
 
+fn refused(test: &TestState, fetched: Fetched, token: &str) -> Option<DenialReason> {
+    match decide(test, fetched, token) {
+        Decision::Permit(_) => None,
+        Decision::Denial(denial) => Some(denial.reason),
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_systems_system_users_are_refused_with_the_revision_of_the_deletion() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let id = test.approve().await;
+    let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
+    let approved = test.fetch(&gateway, None).await;
+    assert_eq!(refused(&test, approved.clone(), &token), None);
+
+    let before = test.state.store.revision().await.unwrap().as_u64();
+    test.delete(&format!("{}/310247030_smartcloud", story::SYSTEMS), &test.vendor()).await.expect(200);
+    let deleted = test.fetch(&gateway, Some(&approved.etag)).await;
+    assert_eq!(deleted.version().version, approved.version().version + 1);
+    assert_eq!(deleted.clone().open(&test).manifest().unwrap().revision, before + 1);
+    assert_eq!(refused(&test, deleted, &token), Some(DenialReason::SystemUserWithdrawn));
+
+    // The client id is free: with another system it does not bring the system users back.
+    let mut other = story::system();
+    other["id"] = serde_json::json!("310247030_other");
+    test.post(story::SYSTEMS, &test.vendor(), &other).await.expect(200);
+    test.built().await;
+    assert_eq!(refused(&test, test.fetch(&gateway, None).await, &token), Some(DenialReason::SystemUserWithdrawn));
+}
+
+#[tokio::test]
+async fn a_systems_other_client_ids_are_in_the_next_delta() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let id = test.approve().await;
+    let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
+    let path = format!("{}/310247030_smartcloud", story::SYSTEMS);
+    let with_clients = async |clients: serde_json::Value| {
+        let known = test.fetch(&gateway, None).await;
+        let mut system = story::system();
+        system["clientId"] = clients;
+        test.put(&path, &test.vendor(), &system).await.expect(200);
+        test.fetch(&gateway, Some(&known.etag)).await
+    };
+    let without = with_clients(serde_json::json!(["other"])).await;
+    assert_eq!(refused(&test, without, &token), Some(DenialReason::ClientMismatch));
+    let with = with_clients(serde_json::json!(["other", story::CLIENT_ID.to_uppercase()])).await;
+    assert_eq!(refused(&test, with, &token), None);
+}
+
+#[tokio::test]
+async fn what_a_system_may_no_longer_ask_for_its_system_users_keep() {
+    let test = TestState::with_request().await;
+    let gateway = test.gateway().await;
+    let id = test.approve().await;
+    let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
+    let path = format!("{}/310247030_smartcloud", story::SYSTEMS);
+    test.put(&format!("{path}/rights"), &test.vendor(), &serde_json::json!([])).await.expect(200);
+    assert_eq!(refused(&test, test.fetch(&gateway, None).await, &token), None);
+}
+
 #[tokio::test]
 async fn what_changes_no_image_publishes_nothing() {
     let test = TestState::with_request().await;
