@@ -36,6 +36,9 @@ pub struct Config {
     /// Organisations that may ask `byExternalId`: Maskinporten itself.
     #[serde(default)]
     pub lookup_organizations: Vec<OrganizationNumber>,
+    /// Parties to begin with: imported at a start that finds none.
+    #[serde(default)]
+    pub parties_file: Option<PathBuf>,
     /// Seconds between two looks at the issuers' keys.
     #[serde(default = "default_key_refresh_s")]
     pub key_refresh_s: u64,

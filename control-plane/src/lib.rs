@@ -24,6 +24,7 @@ mod json;
 mod openapi;
 mod parameters;
 mod parties;
+mod party_imports;
 mod preconditions;
 mod problem;
 mod requested;
@@ -47,7 +48,7 @@ use std::path::Path;
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use serve::{Running, start};
+pub use serve::{Running, import_parties, start};
 pub use state::{AppState, Clock, Ids, SystemClock, SystemIds};
 
 /// Every operation of the control plane.
@@ -64,7 +65,7 @@ fn operations() -> OpenApiRouter<AppState> {
 /// Every operation that has to end within the time limit.
 fn limited_operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .merge(parties::routes())
+        .merge(party_imports::routes())
         .merge(resources::routes())
         .merge(systems::routes())
         .merge(system_users::routes())

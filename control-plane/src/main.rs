@@ -31,6 +31,15 @@ enum Command {
         #[arg(long)]
         address_file: Option<PathBuf>,
     },
+    /// Import parties from a file, while no control plane uses the database.
+    ImportParties {
+        /// The configuration (TOML); `PORTVAKT_*` in the environment overrides it.
+        #[arg(long)]
+        config: PathBuf,
+        /// Bodies of `PUT /portvakt/v1/parties`, one after another.
+        #[arg(long)]
+        file: PathBuf,
+    },
     /// Print the public key that gateways pin (PEM); makes the key if there is none.
     PublicKey {
         /// The configuration (TOML); `PORTVAKT_*` in the environment overrides it.
@@ -61,6 +70,13 @@ fn run(command: Command) -> anyhow::Result<()> {
             let config = Config::read(&config)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(serve(config, address_file.as_deref()))
+        }
+        Command::ImportParties { config, file } => {
+            let config = Config::read(&config)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let importing = control_plane::import_parties(config, &file, Arc::new(SystemClock), Arc::new(SystemIds));
+            let bodies = runtime.block_on(importing)?;
+            writeln!(std::io::stdout(), "{bodies} imported").context("cannot print the result")
         }
         Command::PublicKey { config } => {
             let file = Config::read(&config)?.signing_key_file();

@@ -104,6 +104,18 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The same failure where no caller waits for an answer.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        let Inner { code, detail, cause, .. } = *self.0;
+        let text = format!("{}: {} {}", code.code, code.title, detail.unwrap_or_default());
+        match cause {
+            Some(cause) => cause.context(text.trim_end().to_owned()),
+            None => anyhow::anyhow!("{}", text.trim_end()),
+        }
+    }
+}
+
 impl From<ProblemCode> for Problem {
     fn from(code: ProblemCode) -> Self {
         Self::new(code)

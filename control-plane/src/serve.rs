@@ -4,6 +4,7 @@ mod connections;
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::decisions::CompiledPolicies;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::{self, Issuers};
+use crate::party_imports;
 use crate::snapshots::{self, Publications, SigningKey};
 use crate::state::{AppState, Clock, Ids, Settings};
 use crate::store::Store;
@@ -45,7 +47,11 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
     let claim = Store::claim(&config.database)?;
     let (stop, stopping) = watch::channel(false);
     let key_refresh = Duration::from_secs(config.key_refresh_s);
+    let parties_file = config.parties_file.clone();
     let state = open(config, address, clock, ids, stopping.clone()).await?;
+    if let Some(file) = parties_file {
+        party_imports::file::import_first(&state, &file).await?;
+    }
 
     let helpers = vec![
         tokio::spawn(snapshots::keep_published(state.clone())),
@@ -53,6 +59,22 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
     ];
     let server = tokio::spawn(connections::serve(listener, crate::app(state.clone()), Limits::DEFAULT, stopping));
     Ok(Running { address, stop, server, helpers, store: state.store, _claim: claim })
+}
+
+/// Imports a file of parties where no control plane runs; gives the number of bodies in it.
+pub async fn import_parties(
+    config: Config,
+    file: &Path,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+) -> anyhow::Result<usize> {
+    let _claim = Store::claim(&config.database)?;
+    let (_stop, stopping) = watch::channel(false);
+    let address = config.listen;
+    let state = open(config, address, clock, ids, stopping).await?;
+    let bodies = party_imports::file::import(&state, file).await;
+    state.store.close().await;
+    bodies
 }
 
 /// The state that the configuration describes, with the snapshots that were published before.
@@ -118,7 +140,7 @@ mod tests {
     use super::*;
     use crate::state::{SystemClock, SystemIds};
 
-    fn config(folder: &std::path::Path) -> Config {
+    fn config(folder: &Path) -> Config {
         Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             public_url: None,
@@ -126,13 +148,14 @@ mod tests {
             signing_key: None,
             operators: Vec::new(),
             lookup_organizations: Vec::new(),
+            parties_file: None,
             key_refresh_s: 300,
             snapshot_validity_s: 86_400,
             issuers: Vec::new(),
         }
     }
 
-    async fn started(folder: &std::path::Path) -> anyhow::Result<Running> {
+    async fn started(folder: &Path) -> anyhow::Result<Running> {
         start(config(folder), Arc::new(SystemClock), Arc::new(SystemIds)).await
     }
 

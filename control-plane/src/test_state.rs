@@ -138,6 +138,7 @@ impl TestState {
             signing_key: None,
             operators: vec!["310247006".parse().unwrap()],
             lookup_organizations: vec!["310247014".parse().unwrap()],
+            parties_file: None,
             key_refresh_s: 300,
             snapshot_validity_s: 86_400,
             issuers: vec![

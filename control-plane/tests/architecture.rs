@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("parties", &[]),
+    ("party_imports", &["parties"]),
     ("issuers", &[]),
     ("resources", &[]),
     ("systems", &["resources"]),

@@ -41,7 +41,29 @@ pub(crate) struct ValidationError {
 #[schema(rename_all = "camelCase")]
 pub(crate) struct ImportedParties {
     parties: u64,
+    persons: u64,
     role_assignments: u64,
+    relations: u64,
+}
+
+/// How far a stream of events has been taken.
+#[derive(ToSchema)]
+pub(crate) struct EventPosition {
+    #[schema(example = "register")]
+    stream: String,
+    position: u64,
+}
+
+/// What became of a batch of events.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct TakenEvents {
+    #[schema(example = "register")]
+    stream: String,
+    position: u64,
+    applied: u64,
+    /// Taken before.
+    passed_over: u64,
 }
 
 /// An API provider.

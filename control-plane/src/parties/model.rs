@@ -48,6 +48,107 @@ pub(crate) struct Party {
     pub(crate) name: String,
     /// The organisation that this one is a sub unit of.
     pub(crate) main_unit: Option<OrganizationNumber>,
+    pub(crate) form: Option<OrganizationForm>,
+    /// No longer in the Register of Legal Entities: it holds nothing and nobody holds anything for it.
+    pub(crate) is_struck_off: bool,
+}
+
+/// A form of organisation in the codes of the Register of Legal Entities: `AS`, `ENK`, `ESEK`, `BRL`, `NUF`, …
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub(crate) struct OrganizationForm(
+    // Invariant: two to four capital letters.
+    String,
+);
+
+/// The code is not one that a form of organisation can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a form of organisation is two to four capital letters")]
+pub(crate) struct OrganizationFormError;
+
+impl OrganizationForm {
+    pub(crate) fn parse(text: &str) -> Result<Self, OrganizationFormError> {
+        let is_form = (2..=4).contains(&text.chars().count()) && text.chars().all(char::is_uppercase);
+        if is_form { Ok(Self(text.to_owned())) } else { Err(OrganizationFormError) }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for OrganizationForm {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Somebody who can hold roles, as far as we need to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) uuid: PartyUuid,
+    pub(crate) id: PartyId,
+    /// What tokens carry.
+    pub(crate) user_id: i64,
+    pub(crate) name: String,
+}
+
+/// What an organisation can be to another, in the words of the Register of Legal Entities: those from which access
+/// packages follow ([`super::relation_catalogue`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RelationRole {
+    BestyrendeReder,
+    Bostyrer,
+    DeltakerDeltAnsvar,
+    DeltakerFulltAnsvar,
+    Forretningsforer,
+    Komplementar,
+    KontaktpersonNuf,
+    NorskRepresentant,
+    Regnskapsforer,
+    Revisor,
+}
+
+pub(super) const RELATION_ROLES: [(RelationRole, &str); 10] = [
+    (RelationRole::BestyrendeReder, "bestyrende-reder"),
+    (RelationRole::Bostyrer, "bostyrer"),
+    (RelationRole::DeltakerDeltAnsvar, "deltaker-delt-ansvar"),
+    (RelationRole::DeltakerFulltAnsvar, "deltaker-fullt-ansvar"),
+    (RelationRole::Forretningsforer, "forretningsforer"),
+    (RelationRole::Komplementar, "komplementar"),
+    (RelationRole::KontaktpersonNuf, "kontaktperson-nuf"),
+    (RelationRole::NorskRepresentant, "norsk-representant"),
+    (RelationRole::Regnskapsforer, "regnskapsforer"),
+    (RelationRole::Revisor, "revisor"),
+];
+
+impl RelationRole {
+    pub(crate) fn code(self) -> &'static str {
+        RELATION_ROLES.iter().find(|(role, _)| *role == self).map_or("", |(_, code)| code)
+    }
+}
+
+impl Serialize for RelationRole {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl FromStr for RelationRole {
+    type Err = RoleError;
+
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        let known = RELATION_ROLES.iter().find(|(_, code)| *code == text);
+        known.map(|(role, _)| *role).ok_or_else(|| RoleError::of(text))
+    }
+}
+
+/// `provider` is `role` of `client`: its accountant, its auditor, …
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Relation {
+    pub(crate) client: OrganizationNumber,
+    pub(crate) role: RelationRole,
+    pub(crate) provider: OrganizationNumber,
 }
 
 /// What a person is at an organisation, in the words of the Register of Business Enterprises. These are its key roles;
@@ -86,21 +187,17 @@ impl Role {
 #[error("`{0}` is not a known role")]
 pub(crate) struct RoleError(String);
 
+impl RoleError {
+    fn of(text: &str) -> Self {
+        Self(text.chars().take(64).collect())
+    }
+}
+
 impl FromStr for Role {
     type Err = RoleError;
 
     fn from_str(text: &str) -> Result<Self, RoleError> {
-        ROLES
-            .iter()
-            .find(|(_, code)| *code == text)
-            .map(|(role, _)| *role)
-            .ok_or_else(|| RoleError(text.chars().take(64).collect()))
-    }
-}
-
-impl<'de> Deserialize<'de> for Role {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        ROLES.iter().find(|(_, code)| *code == text).map(|(role, _)| *role).ok_or_else(|| RoleError::of(text))
     }
 }
 

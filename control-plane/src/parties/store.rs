@@ -1,11 +1,15 @@
-//! The tables of parties and role assignments. Only key roles are stored, see [`super::model::Role`].
+//! The tables of parties and role assignments. Only key roles are stored, see [`super::model::Role`]; what organisations are
+//! to each other is in [`relations`].
+
+pub(crate) mod relations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use policies::Timestamp;
 use policies::id::{OrganizationNumber, PartyUuid};
 use serde_json::json;
 
-use super::model::{Party, PartyId, RoleAssignment};
+use super::model::{OrganizationForm, Party, PartyId, Person, RoleAssignment};
 use crate::store::{Connection, decoded, is_true};
 
 #[derive(sqlx::FromRow)]
@@ -15,14 +19,17 @@ struct PartyRow {
     organization: String,
     name: String,
     main_unit: Option<String>,
+    form: Option<String>,
+    struck_off_at: Option<i64>,
 }
 
 pub(crate) async fn find(connection: &mut Connection, id: PartyId) -> Result<Option<Party>, sqlx::Error> {
-    let row: Option<PartyRow> =
-        sqlx::query_as("SELECT uuid, party_id, organization, name, main_unit FROM party WHERE party_id = $1")
-            .bind(id.as_i64())
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<PartyRow> = sqlx::query_as(
+        "SELECT uuid, party_id, organization, name, main_unit, form, struck_off_at FROM party WHERE party_id = $1",
+    )
+    .bind(id.as_i64())
+    .fetch_optional(connection)
+    .await?;
     row.map(party).transpose()
 }
 
@@ -47,7 +54,7 @@ pub(crate) async fn named(
     uuids: &BTreeSet<PartyUuid>,
 ) -> Result<Vec<Party>, sqlx::Error> {
     let rows: Vec<PartyRow> = sqlx::query_as(
-        "SELECT uuid, party_id, organization, name, main_unit FROM party \
+        "SELECT uuid, party_id, organization, name, main_unit, form, struck_off_at FROM party \
          WHERE party_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) OR organization IN (SELECT value FROM json_each($2)) \
          OR uuid IN (SELECT value FROM json_each($3))",
     )
@@ -83,11 +90,20 @@ pub(crate) async fn roles(
         .collect()
 }
 
+/// Whether anybody is in the register.
+pub(crate) async fn has_some(connection: &mut Connection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT CASE WHEN EXISTS (SELECT 1 FROM party) THEN 1 ELSE 0 END")
+        .fetch_one(connection)
+        .await
+        .map(is_true)
+}
+
+/// Whether the organisation is in the register, and was not struck off.
 pub(crate) async fn is_registered(
     connection: &mut Connection,
     organization: OrganizationNumber,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT CASE WHEN EXISTS (SELECT 1 FROM party WHERE organization = $1) THEN 1 ELSE 0 END")
+    sqlx::query_scalar("SELECT CASE WHEN EXISTS (SELECT 1 FROM party WHERE organization = $1 AND struck_off_at IS NULL) THEN 1 ELSE 0 END")
         .bind(organization.to_string())
         .fetch_one(connection)
         .await
@@ -95,10 +111,11 @@ pub(crate) async fn is_registered(
 }
 
 /// Whether one of the party's numbers is another party's, or the party would become another organisation.
-pub(super) async fn conflicts(connection: &mut Connection, party: &Party) -> Result<bool, sqlx::Error> {
+pub(crate) async fn conflicts(connection: &mut Connection, party: &Party) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM party \
          WHERE (uuid = $1 OR party_id = $2 OR organization = $3) AND NOT (uuid = $1 AND organization = $3)) \
+         OR EXISTS (SELECT 1 FROM person WHERE uuid = $1 OR party_id = $2) \
          THEN 1 ELSE 0 END",
     )
     .bind(party.uuid.to_string())
@@ -109,22 +126,24 @@ pub(super) async fn conflicts(connection: &mut Connection, party: &Party) -> Res
     .map(is_true)
 }
 
-/// The party without its main unit, which [`set_main_unit`] stores.
-pub(super) async fn upsert(connection: &mut Connection, party: &Party) -> Result<(), sqlx::Error> {
+/// The party without its main unit, which [`set_main_unit`] stores. It is in the register (again).
+pub(crate) async fn upsert(connection: &mut Connection, party: &Party) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO party (uuid, party_id, organization, name) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (uuid) DO UPDATE SET party_id = excluded.party_id, name = excluded.name, main_unit = NULL",
+        "INSERT INTO party (uuid, party_id, organization, name, form) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (uuid) DO UPDATE SET party_id = excluded.party_id, name = excluded.name, form = excluded.form, \
+         main_unit = NULL, struck_off_at = NULL",
     )
     .bind(party.uuid.to_string())
     .bind(party.id.as_i64())
     .bind(party.organization.to_string())
     .bind(&party.name)
+    .bind(party.form.as_ref().map(OrganizationForm::as_str))
     .execute(connection)
     .await?;
     Ok(())
 }
 
-pub(super) async fn set_main_unit(
+pub(crate) async fn set_main_unit(
     connection: &mut Connection,
     organization: OrganizationNumber,
     main_unit: OrganizationNumber,
@@ -138,7 +157,7 @@ pub(super) async fn set_main_unit(
 }
 
 /// An organisation whose main unit has a main unit.
-pub(super) async fn nested_sub_unit(connection: &mut Connection) -> Result<Option<String>, sqlx::Error> {
+pub(crate) async fn nested_sub_unit(connection: &mut Connection) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT unit.organization FROM party AS unit JOIN party AS main ON main.organization = unit.main_unit \
          WHERE main.main_unit IS NOT NULL ORDER BY unit.organization LIMIT 1",
@@ -165,7 +184,7 @@ pub(crate) async fn sub_units(
 }
 
 /// Takes every role at the organisation away.
-pub(super) async fn unassign_all(
+pub(crate) async fn unassign_all(
     connection: &mut Connection,
     organization: OrganizationNumber,
 ) -> Result<(), sqlx::Error> {
@@ -176,7 +195,7 @@ pub(super) async fn unassign_all(
     Ok(())
 }
 
-pub(super) async fn assign(connection: &mut Connection, assignment: &RoleAssignment) -> Result<(), sqlx::Error> {
+pub(crate) async fn assign(connection: &mut Connection, assignment: &RoleAssignment) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO role_assignment (user_id, organization, role) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
         .bind(assignment.user_id)
         .bind(assignment.organization.to_string())
@@ -186,6 +205,66 @@ pub(super) async fn assign(connection: &mut Connection, assignment: &RoleAssignm
     Ok(())
 }
 
+pub(crate) async fn unassign(connection: &mut Connection, assignment: &RoleAssignment) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM role_assignment WHERE user_id = $1 AND organization = $2 AND role = $3")
+        .bind(assignment.user_id)
+        .bind(assignment.organization.to_string())
+        .bind(assignment.role.code())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Marks an organisation that has left the register. Its roles and relations are the caller's to end.
+pub(crate) async fn strike_off(
+    connection: &mut Connection,
+    organization: OrganizationNumber,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE party SET struck_off_at = $1 WHERE organization = $2 AND struck_off_at IS NULL")
+        .bind(now.unix_millis())
+        .bind(organization.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Whether one of the person's numbers is another party's.
+pub(crate) async fn person_conflicts(connection: &mut Connection, person: &Person) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM party WHERE uuid = $1 OR party_id = $2) \
+         OR EXISTS (SELECT 1 FROM person WHERE (party_id = $2 OR user_id = $3) AND uuid <> $1) THEN 1 ELSE 0 END",
+    )
+    .bind(person.uuid.to_string())
+    .bind(person.id.as_i64())
+    .bind(person.user_id)
+    .fetch_one(connection)
+    .await
+    .map(is_true)
+}
+
+pub(crate) async fn upsert_person(connection: &mut Connection, person: &Person) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO person (uuid, party_id, user_id, name) VALUES ($1, $2, $3, $4) ON CONFLICT (uuid) DO UPDATE SET \
+         party_id = excluded.party_id, user_id = excluded.user_id, name = excluded.name",
+    )
+    .bind(person.uuid.to_string())
+    .bind(person.id.as_i64())
+    .bind(person.user_id)
+    .bind(&person.name)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The user id of a person.
+pub(crate) async fn user_id(connection: &mut Connection, person: PartyUuid) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar("SELECT user_id FROM person WHERE uuid = $1")
+        .bind(person.to_string())
+        .fetch_optional(connection)
+        .await
+}
+
 fn party(row: PartyRow) -> Result<Party, sqlx::Error> {
     Ok(Party {
         id: decoded(PartyId::try_from(row.party_id))?,
@@ -193,5 +272,7 @@ fn party(row: PartyRow) -> Result<Party, sqlx::Error> {
         organization: decoded(OrganizationNumber::parse(&row.organization))?,
         name: row.name,
         main_unit: row.main_unit.map(|main_unit| decoded(OrganizationNumber::parse(&main_unit))).transpose()?,
+        form: row.form.map(|form| decoded(OrganizationForm::parse(&form))).transpose()?,
+        is_struck_off: row.struck_off_at.is_some(),
     })
 }

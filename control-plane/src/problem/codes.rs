@@ -109,6 +109,9 @@ problem_codes! {
     // Ours: parties, resources, gateways.
     PARTY_UNKNOWN = "party_unknown", BAD_REQUEST, "The organisation is not in the register of parties.";
     PARTY_CONFLICT = "party_conflict", CONFLICT, "The number already belongs to another party.";
+    EVENT_GAP = "event_gap", CONFLICT, "Events between the last one that was taken and these are missing.";
+    EVENTS_UNORDERED = "events_unordered", BAD_REQUEST, "The events' sequence numbers do not follow each other.";
+    RELATION_TO_ITSELF = "relation_to_itself", BAD_REQUEST, "An organisation has no relation to itself.";
     MAIN_UNIT_OF_ITSELF = "main_unit_of_itself", BAD_REQUEST, "An organisation is not its own main unit.";
     MAIN_UNIT_NESTED = "main_unit_nested", CONFLICT, "A main unit is nobody's sub unit.";
     PROVIDER_UNKNOWN = "provider_unknown", NOT_FOUND, "There is no such API provider.";

@@ -1,26 +1,25 @@
-//! `PUT /portvakt/v1/parties`: parties and role assignments, all or none.
+//! `PUT /portvakt/v1/parties`: parties, people, role assignments and relations, all or none.
 //!
-//! Parties are added or brought up to date, main unit included: without `mainUnit` a party is nobody's sub unit. Of each organisation that the body names, in `parties` or in
-//! `roleAssignments`, the role assignments are replaced: who is not in the body has no role there any more.
+//! Parties are added or brought up to date, main unit and form included: without `mainUnit` a party is nobody's sub unit. Of
+//! each organisation in `parties` or `roleAssignments` the role assignments are replaced, of each in `parties` or as `client`
+//! in `relations` the relations as a client: what is not in the body is no more.
 
 use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use policies::id::{OrganizationNumber, PartyUuid};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::model::{Party, PartyId, Role, RoleAssignment};
-use super::store;
+use super::body::{PartyBody, PersonBody, RelationBody, RoleAssignmentBody};
+use super::import::{self, Import};
 use crate::caller::Operator;
-use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::OwnJson;
 use crate::openapi::{self, own};
+use crate::parties::model::Role;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
-use crate::store::Connection;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -29,36 +28,14 @@ pub(super) struct Body {
     #[serde(default)]
     parties: Vec<PartyBody>,
     #[serde(default)]
+    persons: Vec<PersonBody>,
+    #[serde(default)]
     role_assignments: Vec<RoleAssignmentBody>,
+    #[serde(default)]
+    relations: Vec<RelationBody>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = ImportedParty)]
-struct PartyBody {
-    #[schema(value_type = u32)]
-    party_id: PartyId,
-    #[schema(value_type = String, format = "uuid")]
-    party_uuid: PartyUuid,
-    #[schema(value_type = String, example = "310247049")]
-    organization_number: OrganizationNumber,
-    name: String,
-    #[schema(value_type = Option<String>)]
-    main_unit: Option<OrganizationNumber>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = ImportedRoleAssignment)]
-struct RoleAssignmentBody {
-    user_id: u32,
-    #[schema(value_type = String, example = "310247049")]
-    organization_number: OrganizationNumber,
-    #[schema(value_type = String, example = "daglig-leder")]
-    role: Role,
-}
-
-/// Parties and role assignments, all or none. Role assignments of every organisation that is named are replaced.
+/// Parties, people, roles and relations, all or none. Those of every organisation that is named are replaced.
 #[utoipa::path(
     put, path = "/portvakt/v1/parties", operation_id = "importParties", tag = openapi::PARTIES,
     security(("maskinporten" = ["portvakt:operator"])),
@@ -70,67 +47,51 @@ pub(super) async fn handler(
     operator: Operator,
     OwnJson(body): OwnJson<Body>,
 ) -> Result<Json<Value>, Problem> {
-    let counts = json!({ "parties": body.parties.len(), "roleAssignments": body.role_assignments.len() });
-    let of_parties = body.parties.iter().map(|party| party.organization_number);
-    let of_roles = body.role_assignments.iter().map(|assignment| assignment.organization_number);
-    let named: BTreeSet<_> = of_parties.chain(of_roles).collect();
-    let mut change = state.store.change().await?;
-    let mut sub_units = Vec::new();
-    for party in body.parties {
-        let party = Party {
-            id: party.party_id,
-            uuid: party.party_uuid,
-            organization: party.organization_number,
-            name: text("name", &party.name, NAME_CHARS_MAX)?,
-            main_unit: party.main_unit,
-        };
-        if store::conflicts(change.connection(), &party).await? {
-            let which = format!("party {}, organisation {}", party.id, party.organization);
-            return Err(Problem::new(codes::PARTY_CONFLICT).detail(which));
-        }
-        store::upsert(change.connection(), &party).await?;
-        sub_units.extend(party.main_unit.map(|main_unit| (party.organization, main_unit)));
-    }
-    // Only now: a main unit may come after its sub units.
-    for (organization, main_unit) in sub_units {
-        put_main_unit(change.connection(), organization, main_unit).await?;
-    }
-    if let Some(organization) = store::nested_sub_unit(change.connection()).await? {
-        let detail = format!("the main unit of {organization} is a sub unit itself");
-        return Err(Problem::new(codes::MAIN_UNIT_NESTED).detail(detail));
-    }
-    for organization in named {
-        store::unassign_all(change.connection(), organization).await?;
-    }
-    for assignment in body.role_assignments {
-        let organization = assignment.organization_number;
-        if assignment.user_id == 0 {
-            return Err(Problem::new(codes::FIELD_INVALID).detail("`userId` is 0"));
-        }
-        if !store::is_registered(change.connection(), organization).await? {
-            return Err(Problem::new(codes::PARTY_UNKNOWN).detail(organization.to_string()));
-        }
-        let user_id = i64::from(assignment.user_id);
-        store::assign(change.connection(), &RoleAssignment { user_id, organization, role: assignment.role }).await?;
-    }
-    let log = json!({ "by": operator.organization, "counts": counts });
-    change.commit(state.clock.now(), "parties_imported", log).await?;
-    Ok(Json(counts))
+    store_body(&state, body, json!(operator.organization)).await.map(Json)
 }
 
-async fn put_main_unit(
-    connection: &mut Connection,
-    organization: OrganizationNumber,
-    main_unit: OrganizationNumber,
-) -> Result<(), Problem> {
-    if organization == main_unit {
-        return Err(Problem::new(codes::MAIN_UNIT_OF_ITSELF).detail(organization.to_string()));
+/// Stores a whole body; gives how much was in it.
+pub(super) async fn store_body(state: &AppState, body: Body, by: Value) -> Result<Value, Problem> {
+    let counts = json!({
+        "parties": body.parties.len(), "persons": body.persons.len(),
+        "roleAssignments": body.role_assignments.len(), "relations": body.relations.len(),
+    });
+    let named: BTreeSet<_> = body.parties.iter().map(|party| party.organization_number).collect();
+    let with_roles: BTreeSet<_> =
+        body.role_assignments.iter().map(|body| body.organization_number).chain(named.iter().copied()).collect();
+    let with_relations: BTreeSet<_> =
+        body.relations.iter().map(|body| body.client).chain(named.iter().copied()).collect();
+    let now = state.clock.now();
+    let mut change = state.store.change().await?;
+    let connection = change.connection();
+    let mut import = Import::new(&*state.ids);
+    for party in body.parties {
+        import.party(connection, party).await?;
     }
-    if !store::is_registered(connection, main_unit).await? {
-        return Err(Problem::new(codes::PARTY_UNKNOWN).detail(format!("main unit {main_unit}")));
+    for person in body.persons {
+        import.person(connection, person).await?;
     }
-    store::set_main_unit(connection, organization, main_unit).await?;
-    Ok(())
+    for organization in with_roles {
+        import.unassign_all(connection, organization).await?;
+    }
+    for body in &body.role_assignments {
+        let role: Role = body.role.parse().map_err(unknown)?;
+        import.assign(connection, body, role).await?;
+    }
+    let mut relations = BTreeSet::new();
+    for body in &body.relations {
+        let relation =
+            import::relation(body).ok_or_else(|| unknown(format!("`{}` is no known relation", body.role)))?;
+        relations.insert(relation);
+    }
+    import.replace_relations(connection, &with_relations, relations).await?;
+    let fallen = import.finish(connection, now).await?;
+    change.commit(now, "parties_imported", json!({ "by": by, "counts": counts, "fallen": fallen })).await?;
+    Ok(counts)
+}
+
+fn unknown(error: impl ToString) -> Problem {
+    Problem::new(codes::JSON_INVALID).detail(error.to_string())
 }
 
 #[cfg(test)]
@@ -155,7 +116,7 @@ mod tests {
         });
         for _ in 0..2 {
             let answer = test.put(PATH, &test.operator(), &body).await.expect(200);
-            assert_eq!(answer, json!({ "parties": 2, "roleAssignments": 1 }));
+            assert_eq!(answer, json!({ "parties": 2, "persons": 0, "roleAssignments": 1, "relations": 0 }));
         }
         test.put(PATH, &test.operator(), &json!({ "parties": [party(3, 1, "310247049")] })).await.expect(200);
         test.put(PATH, &test.operator(), &json!({})).await.expect(200);
