@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+use axum::http::HeaderName;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
 use policies::id::OrganizationNumber;
@@ -30,6 +31,18 @@ pub struct Config {
     /// The key that signs snapshots (PEM, PKCS #8); beside the database by default, made at first start.
     #[serde(default)]
     pub signing_key: Option<PathBuf>,
+    /// Where to serve metrics; nowhere without it.
+    #[serde(default)]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Calls a second that one address may make in the long run; 0 is no limit.
+    #[serde(default = "default_rate_limit_per_s")]
+    pub rate_limit_per_s: u32,
+    /// Calls that one address may make at once.
+    #[serde(default = "default_rate_limit_burst")]
+    pub rate_limit_burst: u32,
+    /// The header in which a proxy in front says whom it forwards for.
+    #[serde(default)]
+    pub client_address_header: Option<String>,
     /// Organisations that operate the control plane.
     #[serde(default)]
     pub operators: Vec<OrganizationNumber>,
@@ -115,7 +128,16 @@ impl Config {
         }
     }
 
+    /// Which header says who calls.
+    pub(crate) fn client_address_header(&self) -> anyhow::Result<Option<HeaderName>> {
+        let name = self.client_address_header.as_deref();
+        name.map(|name| name.parse().with_context(|| format!("`client_address_header` is no header name: `{name}`")))
+            .transpose()
+    }
+
     fn check(&self) -> anyhow::Result<()> {
+        self.client_address_header()?;
+        ensure!(self.rate_limit_burst > 0, "`rate_limit_burst` must be at least 1");
         ensure!(KEY_REFRESH_S.contains(&self.key_refresh_s), "`key_refresh_s` must be in {KEY_REFRESH_S:?} seconds");
         ensure!(
             SNAPSHOT_VALIDITY_S.contains(&self.snapshot_validity_s),
@@ -146,6 +168,14 @@ fn web_url(key: &str, text: &str) -> anyhow::Result<Url> {
         url.set_path(&format!("{}/", url.path()));
     }
     Ok(url)
+}
+
+fn default_rate_limit_per_s() -> u32 {
+    300
+}
+
+fn default_rate_limit_burst() -> u32 {
+    600
 }
 
 fn default_key_refresh_s() -> u64 {
@@ -185,6 +215,8 @@ mod tests {
             ("databse = \"x\"", "databse"),
             ("operators = [\"310247007\"]", "check digit"),
             ("key_refresh_s = 1", "key_refresh_s"),
+            ("rate_limit_burst = 0", "rate_limit_burst"),
+            ("client_address_header = \"a b\"", "client_address_header"),
             ("snapshot_validity_s = 1", "snapshot_validity_s"),
             ("public_url = \"ftp://x\"", "public_url"),
             ("[[issuers]]\nissuer = \"https://a/\"\nkind = \"oidc\"\njwks_uri = \"https://a/jwk\"", "oidc"),

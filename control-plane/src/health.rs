@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-
+use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -30,12 +30,14 @@ async fn healthz() -> Json<Value> {
     responses((status = 200, body = own::Readiness), (status = 503, description = "Not ready", body = own::Readiness)),
 )]
 async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
-    let revision = state.store.revision().await.ok();
+    let is_writable = state.store.is_writable().await;
+    let is_followed = state.publications.is_followed(Instant::now());
     let is_built = state.publications.follow_built().borrow().is_some();
-    let is_ready = revision.is_some() && is_built && !*state.stopping.borrow();
+    let is_ready = is_writable && is_built && is_followed && !*state.stopping.borrow();
     let body = json!({
         "status": if is_ready { "ready" } else { "not ready" },
-        "database": revision.is_some(),
+        "database": is_writable,
+        "publisher": is_followed,
         "snapshotsBuilt": is_built,
         "publishFailures": state.publications.failures(),
     });

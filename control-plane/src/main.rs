@@ -94,7 +94,7 @@ async fn serve(config: Config, address_file: Option<&Path>) -> anyhow::Result<()
     if let Some(file) = address_file {
         write_whole(file, &base_url).with_context(|| format!("cannot write `{}`", file.display()))?;
     }
-    tracing::info!(url = base_url, "listening");
+    tracing::info!(url = base_url, metrics = running.metrics_url(), "listening");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -19,6 +19,8 @@ use crate::decisions::CompiledPolicies;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::{self, Issuers};
 use crate::party_imports;
+use crate::metrics::{self, Metrics};
+use crate::rate_limit::RateLimit;
 use crate::snapshots::{self, Publications, SigningKey};
 use crate::state::{AppState, Clock, Ids, Settings};
 use crate::store::Store;
@@ -30,6 +32,7 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
@@ -44,6 +47,10 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
+    let metrics_listener = match config.metrics_listen {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?),
+        None => None,
+    };
     let claim = Store::claim(&config.database)?;
     let (stop, stopping) = watch::channel(false);
     let key_refresh = Duration::from_secs(config.key_refresh_s);
@@ -53,12 +60,21 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
         party_imports::file::import_first(&state, &file).await?;
     }
 
-    let helpers = vec![
+    let mut helpers = vec![
         tokio::spawn(snapshots::keep_published(state.clone())),
         tokio::spawn(issuers::keep_fresh(state.clone(), key_refresh)),
     ];
+    let metrics_address = match metrics_listener {
+        Some(listener) => {
+            let address = listener.local_addr()?;
+            let app = metrics::app(state.clone());
+            helpers.push(tokio::spawn(connections::serve(listener, app, Limits::METRICS, stopping.clone())));
+            Some(address)
+        }
+        None => None,
+    };
     let server = tokio::spawn(connections::serve(listener, crate::app(state.clone()), Limits::DEFAULT, stopping));
-    Ok(Running { address, stop, server, helpers, store: state.store, _claim: claim })
+    Ok(Running { address, metrics_address, stop, server, helpers, store: state.store, _claim: claim })
 }
 
 /// Imports a file of parties where no control plane runs; gives the number of bodies in it.
@@ -88,6 +104,7 @@ pub(crate) async fn open(
     let signing_key = SigningKey::open(&config.signing_key_file(), &*ids)?;
     let store = Store::open(&config.database).await?;
     let epoch = snapshots::restore_epoch(&store, &*ids).await?;
+    let rate_limit = RateLimit::new(config.rate_limit_per_s, config.rate_limit_burst, config.client_address_header()?);
     let settings = Settings {
         public_url: config.public_url(address)?,
         operators: config.operators.into_iter().collect(),
@@ -100,6 +117,8 @@ pub(crate) async fn open(
         compiled_policies: Arc::new(CompiledPolicies::open()?),
         poll_reports: Arc::new(PollReports::default()),
         held_polls: Arc::new(HeldPolls::default()),
+        metrics: Arc::new(Metrics::new()?),
+        rate_limit: Arc::new(rate_limit),
         settings: Arc::new(settings),
         store,
         clock,
@@ -114,6 +133,11 @@ impl Running {
     /// Where it listens, for example `http://127.0.0.1:8080`.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where metrics are, for example `http://127.0.0.1:9464/metrics`.
+    pub fn metrics_url(&self) -> Option<String> {
+        self.metrics_address.map(|address| format!("http://{address}/metrics"))
     }
 
     /// Stops: held polls are answered, calls under way are finished, the database is closed.
@@ -146,6 +170,10 @@ mod tests {
             public_url: None,
             database: folder.join("portvakt.db"),
             signing_key: None,
+            metrics_listen: Some("127.0.0.1:0".parse().unwrap()),
+            rate_limit_per_s: 0,
+            rate_limit_burst: 1,
+            client_address_header: None,
             operators: Vec::new(),
             lookup_organizations: Vec::new(),
             parties_file: None,
@@ -166,6 +194,8 @@ mod tests {
         let url = format!("{}/healthz", running.base_url());
         let client = reqwest::Client::new();
         assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
+        let metrics = client.get(running.metrics_url().unwrap()).send().await.unwrap().text().await.unwrap();
+        assert!(metrics.contains("route=\"/healthz\",status=\"200\"} 1"), "{metrics}");
         running.stop().await.unwrap();
         assert!(client.get(&url).send().await.is_err());
         started(folder.path()).await.unwrap().stop().await.unwrap();

@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use crate::problem::{self, Problem, codes};
+use crate::rate_limit;
 use crate::state::AppState;
 
 /// Largest body that is read.
@@ -43,6 +44,7 @@ pub(crate) fn with_manners(routes: Router<AppState>, state: AppState) -> Router 
     routes
         .fallback(async || Problem::new(codes::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::new(codes::METHOD_NOT_ALLOWED))
+        .layer(from_fn_with_state(state.clone(), rate_limit::limited))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(state.clone(), trace))
@@ -65,6 +67,7 @@ async fn trace(State(state): State<AppState>, matched: Option<MatchedPath>, requ
     if let Ok(value) = HeaderValue::from_str(&trace_id) {
         response.headers_mut().insert("traceresponse", value);
     }
+    state.metrics.answered(method.as_str(), &route, response.status().as_u16(), started.elapsed());
     tracing::info!(
         trace.id = trace_id,
         http.method = %method,

@@ -12,6 +12,8 @@ use uuid::Uuid;
 use crate::decisions::CompiledPolicies;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::Issuers;
+use crate::metrics::Metrics;
+use crate::rate_limit::RateLimit;
 use crate::snapshots::Publications;
 use crate::store::Store;
 
@@ -68,6 +70,8 @@ pub struct AppState {
     pub(crate) compiled_policies: Arc<CompiledPolicies>,
     pub(crate) poll_reports: Arc<PollReports>,
     pub(crate) held_polls: Arc<HeldPolls>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rate_limit: Arc<RateLimit>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 

@@ -7,16 +7,20 @@ mod sqlite;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use policies::Timestamp;
 use serde_json::Value;
 use sqlx::{Any, AnyConnection, AnyPool};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Longest wait for a connection, which for writers is their queue.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS_MAX: u32 = 8;
+/// Longest wait of whoever only asks whether something could be written.
+const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What the slices' SQL runs on. Placeholders are `$1`…; the SQL is the common subset of SQLite and PostgreSQL, columns are
 /// read as `i64`, `String`, `Vec<u8>` or options of them. There is no boolean: see [`is_true`].
@@ -54,6 +58,17 @@ pub(crate) struct Store {
     readers: AnyPool,
     begin_change: &'static str,
     revision: watch::Sender<Revision>,
+    work: Arc<Mutex<Work>>,
+}
+
+/// What the one writer has done since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Work {
+    pub(crate) changes: u64,
+    /// Operations waited for it this long.
+    pub(crate) waited: Duration,
+    /// It was taken this long.
+    pub(crate) busy: Duration,
 }
 
 impl Store {
@@ -62,7 +77,7 @@ impl Store {
         sqlx::any::install_default_drivers();
         let (writer, readers) = sqlite::open(file).await?;
         let revision = watch::Sender::new(Revision(0));
-        let store = Self { writer, readers, begin_change: sqlite::BEGIN_CHANGE, revision };
+        let store = Self { writer, readers, begin_change: sqlite::BEGIN_CHANGE, revision, work: Arc::default() };
         let revision = store.revision().await?;
         store.revision.send_replace(revision);
         Ok(store)
@@ -81,8 +96,27 @@ impl Store {
 
     /// Begins an operation. Without [`Change::commit`] nothing of it remains.
     pub(crate) async fn change(&self) -> Result<Change, sqlx::Error> {
+        let asked = Instant::now();
         let transaction = self.writer.begin_with(self.begin_change).await?;
-        Ok(Change { transaction, revision: self.revision.clone() })
+        let begun = Instant::now();
+        with_work(&self.work, |work| work.waited += begun.duration_since(asked));
+        let timer = Timer { work: self.work.clone(), begun };
+        Ok(Change { transaction, revision: self.revision.clone(), _timer: timer })
+    }
+
+    /// Whether something can be written. Nothing is.
+    pub(crate) async fn is_writable(&self) -> bool {
+        let probe = async {
+            let mut change = self.change().await?;
+            let statement = "UPDATE setting SET value = value WHERE name = 'snapshot_epoch'";
+            sqlx::query(statement).execute(change.connection()).await
+        };
+        matches!(tokio::time::timeout(PROBE_TIME_MAX, probe).await, Ok(Ok(_)))
+    }
+
+    /// What the one writer has done.
+    pub(crate) fn work(&self) -> Work {
+        with_work(&self.work, |work| *work)
     }
 
     /// The revision as the database knows it.
@@ -115,6 +149,27 @@ pub(crate) async fn revision(connection: &mut Connection) -> Result<Revision, sq
 pub(crate) struct Change {
     transaction: Transaction,
     revision: watch::Sender<Revision>,
+    _timer: Timer,
+}
+
+/// Counts the time until it is dropped.
+#[derive(Debug)]
+struct Timer {
+    work: Arc<Mutex<Work>>,
+    begun: Instant,
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        with_work(&self.work, |work| {
+            work.changes += 1;
+            work.busy += self.begun.elapsed();
+        });
+    }
+}
+
+fn with_work<T>(work: &Mutex<Work>, change: impl FnOnce(&mut Work) -> T) -> T {
+    change(&mut work.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Change {

@@ -136,6 +136,10 @@ impl TestState {
             public_url: Some("http://portvakt.test".to_owned()),
             database: folder.path().join("portvakt.db"),
             signing_key: None,
+            metrics_listen: None,
+            rate_limit_per_s: 0,
+            rate_limit_burst: 1,
+            client_address_header: None,
             operators: vec!["310247006".parse().unwrap()],
             lookup_organizations: vec!["310247014".parse().unwrap()],
             parties_file: None,
@@ -151,6 +155,13 @@ impl TestState {
         let state = crate::serve::open(config, address, Arc::new(clock.clone()), ids.clone(), stopping).await.unwrap();
         let app = crate::app(state.clone());
         Self { clock, state, app, stop, folder, ids, jwks_uri: jwks_uri.to_owned() }
+    }
+
+    /// The same with a limit for calls.
+    pub(crate) fn with_rate_limit(mut self, limit: crate::rate_limit::RateLimit) -> Self {
+        self.state.rate_limit = Arc::new(limit);
+        self.app = crate::app(self.state.clone());
+        self
     }
 
     /// Another process on the same files. The old one is not stopped first, as after `kill -9`.

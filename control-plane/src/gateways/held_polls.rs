@@ -29,6 +29,11 @@ impl HeldPolls {
         Some(HeldPoll { polls: self.clone(), credential: credential.to_owned() })
     }
 
+    /// Polls held for all credentials together.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().values().sum()
+    }
+
     /// A poisoned lock holds whole counts all the same: each change is one addition or removal.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

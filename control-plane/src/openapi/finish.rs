@@ -74,6 +74,7 @@ fn finish_operation(path: &str, operation: &mut Map<String, Value>) {
         (!is_open, "403", "The caller is known and may not do this"),
         (takes_body, "413", "`body_too_large`"),
         (takes_body, "415", "`media_type_unsupported`"),
+        (true, "429", "`too_many_calls`; `Retry-After` says when to come again"),
         (true, "500", "`internal`"),
         (true, "503", "`database_busy`, `timed_out` or `stopping`; `Retry-After` says when to come again"),
     ];

@@ -245,7 +245,10 @@ pub(crate) struct EvaluationsAnswer {
 pub(crate) struct Readiness {
     #[schema(example = "ready")]
     status: String,
+    /// It can be written.
     database: bool,
+    /// The publisher goes round.
+    publisher: bool,
     snapshots_built: bool,
     /// By provider: what was not published, and why.
     #[schema(value_type = Object)]

@@ -129,6 +129,7 @@ problem_codes! {
     SNAPSHOT_UNPUBLISHED = "snapshot_unpublished", SERVICE_UNAVAILABLE, "No snapshot is published for this API provider yet.";
 
     // Ours: the service.
+    TOO_MANY_CALLS = "too_many_calls", TOO_MANY_REQUESTS, "Too many calls come from this address.";
     DATABASE_BUSY = "database_busy", SERVICE_UNAVAILABLE, "The database is busy.";
     STOPPING = "stopping", SERVICE_UNAVAILABLE, "The control plane is stopping.";
     TIMED_OUT = "timed_out", SERVICE_UNAVAILABLE, "The operation took too long. It may have been done all the same; look before you try again.";

@@ -2,16 +2,20 @@
 //!
 //! What a call does once it is read is limited in [`crate::service`].
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::rate_limit::PeerAddress;
 
 /// Wait after a connection could not be taken, for example because there are no file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -26,6 +30,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// For one scraper or two.
+    pub(super) const METRICS: Self = Self { connections_max: 32, header_time_max: Duration::from_secs(10) };
     pub(super) const DEFAULT: Self = Self { connections_max: 10_000, header_time_max: Duration::from_secs(10) };
 }
 
@@ -39,7 +45,7 @@ pub(super) async fn serve(listener: TcpListener, app: Router, limits: Limits, mu
             _sender_gone = stopping.wait_for(|stopping| *stopping) => break,
             taken = take(&listener, &slots) => taken,
         };
-        let (stream, slot) = match taken {
+        let (stream, peer, slot) = match taken {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::warn!("cannot take a connection: {error}");
@@ -52,7 +58,11 @@ pub(super) async fn serve(listener: TcpListener, app: Router, limits: Limits, mu
         }
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(limits.header_time_max);
-        let service = TowerToHyperService::new(app.clone());
+        let app = TowerToHyperService::new(app.clone());
+        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(PeerAddress(peer));
+            app.call(request)
+        });
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -66,10 +76,13 @@ pub(super) async fn serve(listener: TcpListener, app: Router, limits: Limits, mu
 }
 
 /// The next connection, once there is room for it.
-async fn take(listener: &TcpListener, slots: &Arc<Semaphore>) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn take(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, slot))
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer.ip(), slot))
 }
 
 #[cfg(test)]

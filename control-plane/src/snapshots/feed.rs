@@ -43,7 +43,7 @@ const MEDIA_TYPE: &str = "application/vnd.portvakt.snapshot";
         (status = 200, description = "Sealed pieces; `ETag` is the version", body = Vec<u8>, content_type = "application/vnd.portvakt.snapshot"),
         (status = 304, description = "Nothing newer came"),
         (status = 404, description = "`provider_unknown`"),
-        (status = 429, description = "`too_many_polls`"),
+        (status = 429, description = "`too_many_polls`, `too_many_calls`"),
         (status = 503, description = "`snapshot_unpublished`, `stopping`"),
     ),
 )]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use policies::id::ProviderId;
@@ -9,6 +10,7 @@ use policies::snapshot::{Manifest, SnapshotVersion};
 use policies::{PolicySet, Timestamp};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::line::Line;
 use super::signing_key::SigningKey;
@@ -16,6 +18,9 @@ use crate::store::Revision;
 
 /// How far ahead of us a gateway may claim to be; more is not believed.
 const VERSIONS_AHEAD_MAX: u64 = 1 << 32;
+
+/// Silence after which the publisher is said to be dead; a round of it takes seconds at most.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// What gateways are given: opened by the enforcing code and stored.
 #[derive(Debug, Clone)]
@@ -107,6 +112,18 @@ pub(crate) struct Publications {
     restored: Mutex<Vec<Line>>,
     /// The revision that was last built for all providers.
     built: watch::Sender<Option<Revision>>,
+    /// When the publisher last went round.
+    beat: Mutex<Option<Instant>>,
+}
+
+/// How much one provider's gateways are given.
+#[derive(Debug)]
+pub(crate) struct PublishedSize {
+    pub(crate) provider: ProviderId,
+    pub(crate) version: u64,
+    pub(crate) bytes: usize,
+    pub(crate) deltas: usize,
+    pub(crate) not_after: Timestamp,
 }
 
 impl Publications {
@@ -121,6 +138,7 @@ impl Publications {
             overtaken: Notify::new(),
             restored: Mutex::default(),
             built: watch::Sender::new(None),
+            beat: Mutex::default(),
         }
     }
 
@@ -221,6 +239,29 @@ impl Publications {
 
     pub(super) fn finish_build(&self, revision: Revision) {
         self.built.send_replace(Some(revision));
+    }
+
+    /// The publisher has gone round once more.
+    pub(super) fn beat(&self) {
+        *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the publisher goes round.
+    pub(crate) fn is_followed(&self, now: Instant) -> bool {
+        let beat = *self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        beat.is_some_and(|beat| now.duration_since(beat) < SILENCE_MAX)
+    }
+
+    /// What is published, in numbers.
+    pub(crate) fn sizes(&self) -> Vec<PublishedSize> {
+        let size = |published: Arc<Published>| PublishedSize {
+            provider: published.manifest.provider.clone(),
+            version: published.version().version,
+            bytes: published.base.len() + published.delta_bytes(),
+            deltas: published.deltas.len(),
+            not_after: published.manifest.not_after,
+        };
+        self.current().into_iter().map(size).collect()
     }
 
     /// Follows the revision that was last built; `None` before the first build.

@@ -78,7 +78,14 @@ pub(crate) async fn keep_published(state: AppState) {
         state.publications.take_restored().into_iter().map(Provider::of_line).collect();
     loop {
         revisions.mark_unchanged();
-        let built = match publish_all(&state, &mut providers).await {
+        let published = publish_all(&state, &mut providers).await;
+        let outcome = match &published {
+            Ok(Built::All(_)) => "done",
+            Ok(Built::Building) => "waiting",
+            Ok(Built::Some) | Err(_) => "failed",
+        };
+        state.metrics.job("publish", outcome);
+        let built = match published {
             Ok(Built::All(revision)) => {
                 failed_builds = 0;
                 state.publications.finish_build(revision);
@@ -98,6 +105,7 @@ pub(crate) async fn keep_published(state: AppState) {
                 None
             }
         };
+        state.publications.beat();
         let pause = (REPAIR * failed_builds.max(1)).min(RETRY_MAX);
         loop {
             tokio::select! {
@@ -105,7 +113,10 @@ pub(crate) async fn keep_published(state: AppState) {
                 () = state.stopped() => return,
                 changed = revisions.changed() => if changed.is_ok() { break },
                 () = state.publications.overtaken.notified() => break,
-                () = tokio::time::sleep(pause) => if is_due(&state, built).await { break },
+                () = tokio::time::sleep(pause) => {
+                    state.publications.beat();
+                    if is_due(&state, built).await { break }
+                }
             }
         }
     }
@@ -365,7 +376,9 @@ fn have_base_built(state: &AppState, provider: &mut Provider, revision: Revision
     if provider.building.is_none() {
         let (state, id) = (state.clone(), provider.line.provider().clone());
         provider.building = Some(tokio::spawn(async move {
+            let begun = tokio::time::Instant::now();
             let base = build::base(&state, &id, state.clock.now()).await;
+            state.metrics.built(&id, begun.elapsed());
             state.publications.overtaken.notify_one();
             base
         }));
