@@ -9,7 +9,6 @@ mod gateway;
 mod internal_or_platform;
 mod maskinporten;
 mod operator;
-#[cfg_attr(not(test), expect(dead_code, reason = "for operations to come"))]
 mod party_access;
 mod platform;
 mod resource_owner;

@@ -21,6 +21,7 @@
 //! an operation without words, an answer or a row in the README, and compare schemas with real answers ([`crate::openapi`]).
 
 pub(crate) mod altinn;
+pub(crate) mod clients;
 pub(crate) mod finish;
 pub(crate) mod own;
 #[cfg(test)]

@@ -76,6 +76,25 @@ pub(crate) fn standard_packages(system: &System, bodies: &[AccessPackageBody]) -
     Ok(packages)
 }
 
+/// Packages that the system is registered with and that can be passed on for clients.
+pub(crate) fn client_packages(system: &System, bodies: &[AccessPackageBody]) -> Result<Vec<AccessPackage>, Problem> {
+    let mut packages = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        let package = AccessPackage::try_from(body).map_err(|_| codes::PACKAGE_NOT_IN_SYSTEM)?;
+        require_package(system, &package)?;
+        if !access_packages::kind(&package).is_some_and(|kind| kind.is_delegable) {
+            return Err(Problem::new(codes::PACKAGE_NOT_FOR_CLIENTS).detail(package.to_string()));
+        }
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    if packages.is_empty() {
+        return Err(codes::NO_CLIENT_PACKAGES.into());
+    }
+    Ok(packages)
+}
+
 /// The system may still ask for all of it.
 pub(crate) fn require_offered(
     system: &System,

@@ -1,8 +1,10 @@
 //! Requests for system users: a vendor asks, the customer decides.
 //!
 //! [`model`] is the life of a request; [`approve`] is where a system user comes into being. A request is over when the
-//! vendor has withdrawn it, or the customer has withdrawn the system user that came of it ([`current`]).
+//! vendor has withdrawn it, or the customer has withdrawn the system user that came of it ([`current`]). Requests for agent
+//! system users have their own operations ([`agent`]).
 
+mod agent;
 mod approve;
 mod create;
 mod current;
@@ -25,4 +27,5 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(get::for_party))
         .routes(routes!(approve::handler))
         .routes(routes!(reject::handler))
+        .merge(agent::routes())
 }

@@ -1,6 +1,7 @@
 //! A control plane for tests: a database in a temporary folder, a clock set by hand, ids that count, issuers whose keys
 //! the test holds. Calls go through the router as they would through HTTP.
 
+pub(crate) mod agents;
 pub(crate) mod story;
 pub(crate) mod tokens;
 

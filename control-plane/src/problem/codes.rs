@@ -64,12 +64,16 @@ problem_codes! {
     REDIRECT_URL_INVALID = "AUTH-00021", BAD_REQUEST, "The RedirectUri was not found or not valid.";
     VENDOR_UNRESOLVED = "AUTH-00023", UNAUTHORIZED, "Can't resolve the Organisation Number for the Vendor from the Token.";
     NO_REDIRECT_URLS = "AUTH-00026", BAD_REQUEST, "No redirect uris are set for the system";
+    AGENT_REQUEST_NOT_FOUND = "AUTH-00030", NOT_FOUND, "The Id does not refer to an AgentRequest in our system.";
     SYSTEM_USER_NOT_STANDARD = "AUTH-00036", BAD_REQUEST, "The system user type of the provided system user GUID is not standard.";
     PARTY_REQUEST_MISMATCH = "AUTH-00041", FORBIDDEN, "Party does not match request's orgno";
     FORBIDDEN = "AUTH-00044", FORBIDDEN, "Forbidden";
+    PARTY_AGENT_REQUEST_MISMATCH = "AUTH-00042", FORBIDDEN, "Party does not match agent request's orgno";
+    NO_CLIENT_PACKAGES = "AUTH-00058", BAD_REQUEST, "No AccessPackages found, an Agent SystemUser must have at least one";
     NOTHING_REQUESTED = "AUTH-00059", BAD_REQUEST, "No AccessPackages or Single Rights found, a SystemUser must have at least one";
     PACKAGE_NOT_IN_SYSTEM = "AUTH-00063", BAD_REQUEST, "One or more accesspackage is not found in the referenced system in the System Register.";
     PACKAGE_NOT_ASSIGNABLE = "AUTH-00064", BAD_REQUEST, "One or more access packages cannot be delegated. Either they are intended for clients or they cannot be delegated further.";
+    PACKAGE_NOT_FOR_CLIENTS = "AUTH-00065", BAD_REQUEST, "One or more access packages cannot be delegated because they are not intended for client relationships";
     NOT_PARTY_ADMINISTRATOR = "AUTH-00066", FORBIDDEN, "The request requires logged in user to have accessmanager write.";
     RESOURCE_NOT_DELEGABLE = "AUTH-00070", FORBIDDEN, "DelegationCheck failed with error: The resource cannot be delegated to another user or entity.";
 

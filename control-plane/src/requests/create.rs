@@ -95,6 +95,7 @@ pub(super) async fn handler(
         rights: requested::rights(connection, &system, &body.rights).await?,
         access_packages: requested::standard_packages(&system, &body.access_packages)?,
         created_at: now,
+        is_escalated: false,
         decision: None,
         system: system.id,
     };
@@ -116,7 +117,11 @@ fn answer(state: &AppState, status: StatusCode, request: &SystemUserRequest, now
     (status, [(header::LOCATION, location)], Json(request.json(public_url, now)))
 }
 
-async fn own_system(connection: &mut Connection, caller: &Vendor<RequestWrite>, id: &str) -> Result<System, Problem> {
+pub(super) async fn own_system<A>(
+    connection: &mut Connection,
+    caller: &Vendor<A>,
+    id: &str,
+) -> Result<System, Problem> {
     let id = SystemId::parse(id).map_err(|_| codes::SYSTEM_NOT_FOUND)?;
     let system = systems::store::find(connection, &id)
         .await?
@@ -128,7 +133,7 @@ async fn own_system(connection: &mut Connection, caller: &Vendor<RequestWrite>, 
     Ok(system)
 }
 
-async fn registered_party(connection: &mut Connection, text: &str) -> Result<OrganizationNumber, Problem> {
+pub(super) async fn registered_party(connection: &mut Connection, text: &str) -> Result<OrganizationNumber, Problem> {
     let party = OrganizationNumber::parse(text)
         .map_err(|error| Problem::new(codes::PARTY_NOT_RESOLVED).detail(error.to_string()))?;
     if !parties::store::is_registered(connection, party).await? {
@@ -138,7 +143,7 @@ async fn registered_party(connection: &mut Connection, text: &str) -> Result<Org
 }
 
 /// The request that answers this one. One that is over or timed out is archived to make room.
-async fn reusable(
+pub(super) async fn reusable(
     connection: &mut Connection,
     party: OrganizationNumber,
     system: &SystemId,
@@ -156,7 +161,7 @@ async fn reusable(
 }
 
 /// One reference is one system user, of one kind: the other kind's request is in the way.
-fn require_kind(existing: &SystemUserRequest, kind: SystemUserKind, now: Timestamp) -> Result<(), Problem> {
+pub(super) fn require_kind(existing: &SystemUserRequest, kind: SystemUserKind, now: Timestamp) -> Result<(), Problem> {
     if existing.kind == kind {
         return Ok(());
     }

@@ -40,6 +40,8 @@ pub(crate) struct SystemUserRequest {
     pub(crate) rights: Vec<ResourceRight>,
     pub(crate) access_packages: Vec<AccessPackage>,
     pub(crate) created_at: Timestamp,
+    /// Somebody who may not decide has passed it on to those who may.
+    pub(crate) is_escalated: bool,
     pub(crate) decision: Option<CustomerDecision>,
 }
 
@@ -75,12 +77,17 @@ impl SystemUserRequest {
         }
     }
 
-    /// The customer agrees: the system user and what it is given.
+    /// The customer agrees: the system user and what it is given. An agent is given nothing until it has clients.
     pub(crate) fn accept(self, user_id: i64, now: Timestamp) -> Result<(Self, SystemUser, Delegation), NotNewError> {
         let accepted = self.decide(true, user_id, now)?;
+        let (own, for_clients) = match accepted.kind {
+            SystemUserKind::Standard => (accepted.access_packages.clone(), Vec::new()),
+            SystemUserKind::Agent => (Vec::new(), accepted.access_packages.clone()),
+        };
         let user = SystemUser {
             id: SystemUserId::from_uuid(accepted.id.0),
             kind: accepted.kind,
+            client_packages: for_clients,
             system: accepted.system.clone(),
             owner: accepted.party,
             external_ref: accepted.external_ref.clone(),
@@ -88,17 +95,21 @@ impl SystemUserRequest {
             created_at: now,
             withdrawn_at: None,
         };
-        let delegation = Delegation {
-            party: accepted.party,
-            rights: accepted.rights.clone(),
-            access_packages: accepted.access_packages.clone(),
-        };
+        let delegation = Delegation { party: accepted.party, rights: accepted.rights.clone(), access_packages: own };
         Ok((accepted, user, delegation))
     }
 
     /// The customer refuses.
     pub(crate) fn reject(self, user_id: i64, now: Timestamp) -> Result<Self, NotNewError> {
         self.decide(false, user_id, now)
+    }
+
+    /// Whoever may not decide passes it on to those who may.
+    pub(crate) fn escalate(self, now: Timestamp) -> Result<Self, NotNewError> {
+        match self.status(now) {
+            Status::New => Ok(Self { is_escalated: true, ..self }),
+            Status::Accepted | Status::Rejected | Status::Timedout => Err(NotNewError),
+        }
     }
 
     fn decide(self, is_accepted: bool, user_id: i64, now: Timestamp) -> Result<Self, NotNewError> {
@@ -108,14 +119,14 @@ impl SystemUserRequest {
         }
     }
 
-    /// Altinn's `RequestSystemResponse`.
+    /// Altinn's `RequestSystemResponse`, or `AgentRequestSystemResponse`, which has no rights.
     pub(crate) fn json(&self, public_url: &Url, now: Timestamp) -> Value {
         let status = self.status(now);
         let page = match self.kind {
             SystemUserKind::Standard => "request",
             SystemUserKind::Agent => "agentrequest",
         };
-        json!({
+        let mut json = json!({
             "id": self.id,
             "integrationTitle": self.integration_title,
             "externalRef": self.external_ref,
@@ -128,10 +139,14 @@ impl SystemUserRequest {
             "confirmUrl": format!(
                 "{public_url}accessmanagement/ui/systemuser/{page}?id={}&DONTCHOOSEREPORTEE=true", self.id
             ),
-            "escalated": false,
+            "escalated": self.is_escalated,
             "created": self.created_at,
             "timedOut": status == Status::Timedout,
-        })
+        });
+        if let (SystemUserKind::Agent, Some(members)) = (self.kind, json.as_object_mut()) {
+            members.remove("rights");
+        }
+        json
     }
 }
 
@@ -151,6 +166,7 @@ mod tests {
             rights: Vec::new(),
             access_packages: Vec::new(),
             created_at: Timestamp::from_unix_seconds(0),
+            is_escalated: false,
             decision: None,
         }
     }

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::model::{CustomerDecision, RequestId, SystemUserRequest};
 use crate::right::stored;
-use crate::store::{Connection, decoded};
+use crate::store::{Connection, decoded, is_true};
+use crate::system_users::model::SystemUserKind;
 
 #[derive(sqlx::FromRow)]
 struct RequestRow {
@@ -23,6 +24,7 @@ struct RequestRow {
     created_at: i64,
     decided_at: Option<i64>,
     decided_by: Option<i64>,
+    is_escalated: i64,
 }
 
 pub(super) async fn find(connection: &mut Connection, id: RequestId) -> Result<Option<SystemUserRequest>, sqlx::Error> {
@@ -92,6 +94,31 @@ pub(super) async fn update_decision(
     Ok(())
 }
 
+/// What the party has not decided yet, oldest first; timed out or not.
+pub(super) async fn undecided(
+    connection: &mut Connection,
+    party: OrganizationNumber,
+    kind: SystemUserKind,
+) -> Result<Vec<SystemUserRequest>, sqlx::Error> {
+    let rows: Vec<RequestRow> = sqlx::query_as(
+        "SELECT * FROM system_user_request WHERE party = $1 AND kind = $2 AND status = 'New' AND archived_at IS NULL \
+         ORDER BY created_at, id",
+    )
+    .bind(party.to_string())
+    .bind(kind.code())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(request).collect()
+}
+
+pub(super) async fn mark_escalated(connection: &mut Connection, id: RequestId) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_user_request SET is_escalated = 1 WHERE id = $1")
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn archive(connection: &mut Connection, id: RequestId, now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE system_user_request SET archived_at = $1 WHERE id = $2")
         .bind(now.unix_millis())
@@ -121,6 +148,7 @@ fn request(row: RequestRow) -> Result<SystemUserRequest, sqlx::Error> {
         rights: stored::rights(&row.rights)?,
         access_packages: stored::packages(&row.access_packages)?,
         created_at: Timestamp::from_unix_millis(row.created_at),
+        is_escalated: is_true(row.is_escalated),
         decision,
     })
 }

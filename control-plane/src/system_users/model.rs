@@ -54,6 +54,8 @@ impl FromStr for SystemUserKind {
 pub(crate) struct SystemUser {
     pub(crate) id: SystemUserId,
     pub(crate) kind: SystemUserKind,
+    /// What an agent holds for each of its clients; a standard one has none.
+    pub(crate) client_packages: Vec<AccessPackage>,
     pub(crate) system: SystemId,
     pub(crate) owner: OrganizationNumber,
     pub(crate) external_ref: String,
@@ -113,13 +115,19 @@ impl SystemUser {
     }
 
     fn internal<'a>(&'a self, system: &System, owner: &Party, delegations: &'a [Delegation]) -> InternalJson<'a> {
-        let packages = delegations.iter().flat_map(|delegation| access_packages_json(&delegation.access_packages));
+        let access_packages = match self.kind {
+            SystemUserKind::Standard => {
+                let held = delegations.iter().flat_map(|held| access_packages_json(&held.access_packages));
+                held.collect()
+            }
+            SystemUserKind::Agent => access_packages_json(&self.client_packages),
+        };
         InternalJson {
             external: self.external_json(system.vendor),
             system_internal_id: system.internal_id,
             party_id: owner.id.to_string(),
             party_uuid: owner.uuid,
-            access_packages: packages.collect(),
+            access_packages,
             rights: None,
         }
     }
@@ -168,6 +176,7 @@ mod tests {
         let live = SystemUser {
             id: SystemUserId::parse("f950ddae-06c3-4b57-b940-702417a90df0").unwrap(),
             kind: SystemUserKind::Standard,
+            client_packages: Vec::new(),
             system: SystemId::parse("310247030_smartcloud").unwrap(),
             owner: OrganizationNumber::parse("310247049").unwrap(),
             external_ref: "310247049".to_owned(),

@@ -7,13 +7,14 @@ use policies::id::{AccessPackage, ActionId, OrganizationNumber, ResourceId, Syst
 use serde_json::json;
 
 use super::model::{Delegation, SystemUser, SystemUserKind};
-use crate::right::ResourceRight;
+use crate::right::{ResourceRight, stored};
 use crate::store::{Connection, decoded, is_true};
 
 #[derive(sqlx::FromRow)]
 struct SystemUserRow {
     id: String,
     kind: String,
+    client_packages: String,
     system: String,
     owner: String,
     external_ref: String,
@@ -65,7 +66,7 @@ pub(crate) async fn find_live(
 }
 
 /// The owner's live system users of this kind, oldest first.
-pub(super) async fn live_of_owner(
+pub(crate) async fn live_of_owner(
     connection: &mut Connection,
     owner: OrganizationNumber,
     kind: SystemUserKind,
@@ -148,11 +149,12 @@ pub(crate) async fn insert(
     delegations: &[Delegation],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO system_user (id, kind, client_packages, system, owner, external_ref, integration_title, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(user.id.to_string())
     .bind(user.kind.code())
+    .bind(stored::packages_text(&user.client_packages))
     .bind(user.system.as_str())
     .bind(user.owner.to_string())
     .bind(&user.external_ref)
@@ -166,7 +168,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-pub(super) async fn mark_withdrawn(connection: &mut Connection, user: &SystemUser) -> Result<(), sqlx::Error> {
+pub(crate) async fn mark_withdrawn(connection: &mut Connection, user: &SystemUser) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE system_user SET withdrawn_at = $1 WHERE id = $2")
         .bind(user.withdrawn_at.map(Timestamp::unix_millis))
         .bind(user.id.to_string())
@@ -236,6 +238,7 @@ fn system_user(row: SystemUserRow) -> Result<SystemUser, sqlx::Error> {
     Ok(SystemUser {
         id: decoded(SystemUserId::parse(&row.id))?,
         kind: decoded(row.kind.parse())?,
+        client_packages: stored::packages(&row.client_packages)?,
         system: decoded(SystemId::parse(&row.system))?,
         owner: decoded(OrganizationNumber::parse(&row.owner))?,
         external_ref: row.external_ref,

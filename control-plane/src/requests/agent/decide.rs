@@ -1,0 +1,75 @@
+//! `POST /systemuser/request/agent/{party}/{requestId}/approve` and `…/reject`: the customer decides.
+//!
+//! Nobody's own packages are checked: what the agent system user is for is its owner's clients, and each of them is looked at
+//! when it is added.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::json;
+
+use super::get::{IdInPath, partys_own};
+use crate::caller::{AccessManagementWrite, PartyAccess};
+use crate::openapi;
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::requests::store;
+use crate::state::AppState;
+use crate::{requested, system_users, systems};
+
+/// The customer agrees: the agent system user exists, and may be given clients.
+#[utoipa::path(
+    post, path = "/authentication/api/v1/systemuser/request/agent/{party}/{request_id}/approve", operation_id = "approveAgentRequest", tag = openapi::REQUESTS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses((status = 200, description = "`true`", body = bool), (status = 404, description = "`AUTH-00030`"), (status = 409, description = "`AUTH-00013`")),
+)]
+pub(super) async fn approve(
+    State(state): State<AppState>,
+    caller: PartyAccess<AccessManagementWrite>,
+    PathOf(IdInPath { request_id }): PathOf<IdInPath>,
+) -> Result<Json<bool>, Problem> {
+    let now = state.clock.now();
+    let mut change = state.store.change().await?;
+    let connection = change.connection();
+    let request = partys_own(connection, caller.organization(), request_id).await?;
+    let (request, user, _) = request.accept(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    let system = systems::store::find(connection, &request.system)
+        .await?
+        .filter(|system| !system.is_deleted)
+        .ok_or(codes::SYSTEM_NOT_FOUND)?;
+    requested::require_offered(&system, &[], &request.access_packages)?;
+    if system_users::store::find_live(connection, user.owner, &user.system, &user.external_ref).await?.is_some() {
+        return Err(codes::SYSTEM_USER_EXISTS.into());
+    }
+    store::update_decision(connection, &request).await?;
+    system_users::store::insert(connection, &user, &[]).await?;
+    let log = json!({
+        "request": request.id, "kind": request.kind, "system": request.system, "party": request.party,
+        "by": caller.user_id(),
+    });
+    change.commit(now, "request_approved", log).await?;
+    Ok(Json(true))
+}
+
+/// The customer refuses.
+#[utoipa::path(
+    post, path = "/authentication/api/v1/systemuser/request/agent/{party}/{request_id}/reject", operation_id = "rejectAgentRequest", tag = openapi::REQUESTS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses((status = 200, description = "`true`", body = bool), (status = 404, description = "`AUTH-00030`"), (status = 409, description = "`AUTH-00013`")),
+)]
+pub(super) async fn reject(
+    State(state): State<AppState>,
+    caller: PartyAccess<AccessManagementWrite>,
+    PathOf(IdInPath { request_id }): PathOf<IdInPath>,
+) -> Result<Json<bool>, Problem> {
+    let now = state.clock.now();
+    let mut change = state.store.change().await?;
+    let request = partys_own(change.connection(), caller.organization(), request_id).await?;
+    let request = request.reject(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    store::update_decision(change.connection(), &request).await?;
+    let log = json!({
+        "request": request.id, "kind": request.kind, "system": request.system, "party": request.party,
+        "by": caller.user_id(),
+    });
+    change.commit(now, "request_rejected", log).await?;
+    Ok(Json(true))
+}
