@@ -2,7 +2,7 @@
 //!
 //! [`publish`] follows the revision: per provider it reads what has changed ([`callers`], [`build`]) and lets [`line`]
 //! make a delta of it, or a base where a delta cannot say it. A piece is signed ([`signing_key`]), taken over as a gateway
-//! would, stored, and only then shown to the held polls of [`feed`]. [`publications`] is what is published now;
+//! would, stored, and only then shown to the held polls of [`feed`], a large base in parts ([`part`]). [`publications`] is what is published now;
 //! [`explain`] says why it permits or refuses. Nothing here changes another slice's tables.
 
 mod build;
@@ -11,8 +11,10 @@ mod explain;
 mod feed;
 mod keys;
 mod line;
+mod part;
 mod publications;
 mod publish;
+mod report;
 mod signing_key;
 mod store;
 
@@ -27,7 +29,10 @@ pub(crate) use signing_key::SigningKey;
 
 /// Everything but the feed.
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(keys::handler)).routes(routes!(explain::handler))
+    OpenApiRouter::new()
+        .routes(routes!(keys::handler))
+        .routes(routes!(explain::handler))
+        .routes(routes!(report::handler))
 }
 
 /// The feed, apart because its answers are held.

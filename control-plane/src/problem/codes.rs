@@ -137,6 +137,8 @@ problem_codes! {
     POLICY_REFUSED = "policy_refused", BAD_REQUEST, "With this resource policy the provider's snapshot would not be accepted by a gateway.";
     POLICY_UNREADABLE = "policy_unreadable", CONFLICT, "A stored resource policy is not accepted any more; store it anew first.";
     ROUTES_INVALID = "routes_invalid", BAD_REQUEST, "The routes are not accepted.";
+    SNAPSHOT_REPLACED = "snapshot_replaced", PRECONDITION_FAILED, "The snapshot of which a part is asked for is no longer published.";
+    SNAPSHOT_PART_OUTSIDE = "snapshot_part_outside", RANGE_NOT_SATISFIABLE, "The part that is asked for begins behind the snapshot's end.";
     TOO_MANY_POLLS = "too_many_polls", TOO_MANY_REQUESTS, "Too many polls are held for this gateway credential.";
     SNAPSHOT_UNPUBLISHED = "snapshot_unpublished", SERVICE_UNAVAILABLE, "No snapshot is published for this API provider yet.";
 

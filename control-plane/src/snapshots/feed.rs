@@ -1,17 +1,18 @@
 //! `GET /snapshots/{provider}`: the feed. A gateway asks for what is newer than what it has and waits for it.
 //!
 //! `If-None-Match` says what it has, `Prefer: wait=N` (RFC 7240) how long it waits, the query what it enforces. The
-//! answer is the deltas since what it has; a base with its deltas for who has nothing, or something of another line.
+//! answer is the deltas since what it has; a base with its deltas for who has nothing, or something of another line. With
+//! `Range` such a base comes in parts ([`part`]), and its deltas with the next poll.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use policies::snapshot::SnapshotVersion;
 
+use super::part::{self, ByteRange};
 use super::publications::Published;
 use crate::caller::Gateway;
 use crate::fields::is_text;
@@ -25,7 +26,7 @@ const WAIT_S_MAX: u64 = 60;
 /// When to come again after one poll too many.
 const RETRY_AFTER_S: u32 = 10;
 const WORKER_NAME_CHARS_MAX: usize = 64;
-const MEDIA_TYPE: &str = "application/vnd.portvakt.snapshot";
+pub(super) const MEDIA_TYPE: &str = "application/vnd.portvakt.snapshot";
 
 /// The feed: waits for a snapshot that the gateway does not have.
 #[utoipa::path(
@@ -37,12 +38,17 @@ const MEDIA_TYPE: &str = "application/vnd.portvakt.snapshot";
         ("applied" = Option<String>, Query, description = "What is in force there: epoch, `.`, version"),
         ("refused" = Option<u64>, Query, description = "Snapshots refused since it started"),
         ("If-None-Match" = Option<String>, Header, description = "What the gateway has"),
+        ("Range" = Option<String>, Header, description = "`bytes=FIRST-LAST`: a base comes in such parts, what changed comes whole"),
+        ("If-Match" = Option<String>, Header, description = "With `Range`: the base that the part must be of"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: seconds to hold the poll, 60 at most"),
     ),
     responses(
         (status = 200, description = "Sealed pieces; `ETag` is the version", body = Vec<u8>, content_type = "application/vnd.portvakt.snapshot"),
+        (status = 206, description = "A part of a sealed base; `ETag` is the base's version, `Content-Range` says which part", body = Vec<u8>, content_type = "application/vnd.portvakt.snapshot"),
         (status = 304, description = "Nothing newer came"),
         (status = 404, description = "`provider_unknown`"),
+        (status = 412, description = "`snapshot_replaced`"),
+        (status = 416, description = "`snapshot_part_outside`"),
         (status = 429, description = "`too_many_polls`, `too_many_calls`"),
         (status = 503, description = "`snapshot_unpublished`, `stopping`"),
     ),
@@ -54,7 +60,8 @@ pub(super) async fn handler(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     record(&state, &gateway, &query)?;
-    let known = known_versions(&headers);
+    let known = versions(&headers, &header::IF_NONE_MATCH);
+    let range = ByteRange::of(&headers)?;
     let wait = wait(&headers)?;
     let _place = state
         .held_polls
@@ -76,15 +83,19 @@ pub(super) async fn handler(
     match newer {
         Some(snapshot) => {
             gateway.check_again(&state).await?;
-            Ok(pieces(&snapshot, &known))
+            // A gateway with several versions has gathered them on the way; the highest is what it enforces.
+            let known = known.iter().max().copied();
+            match range {
+                Some(range) if !snapshot.leads_on_from(known) => part::answer(&snapshot, range, &headers),
+                _ => Ok(pieces(&snapshot, known)),
+            }
         }
         None => unchanged(&state, publications.follow(&gateway.provider).borrow().as_deref()),
     }
 }
 
-fn pieces(snapshot: &Arc<Published>, known: &[SnapshotVersion]) -> Response {
-    // A gateway with several versions has gathered them on the way; the highest is what it enforces.
-    let body = snapshot.since(known.iter().max().copied());
+fn pieces(snapshot: &Published, known: Option<SnapshotVersion>) -> Response {
+    let body = snapshot.since(known);
     let headers = [
         (header::CONTENT_TYPE, MEDIA_TYPE.to_owned()),
         (header::ETAG, etag(snapshot.version())),
@@ -102,7 +113,7 @@ fn unchanged(state: &AppState, current: Option<&Published>) -> Result<Response, 
     }
 }
 
-fn etag(version: SnapshotVersion) -> String {
+pub(super) fn etag(version: SnapshotVersion) -> String {
     format!("\"{version}\"")
 }
 
@@ -111,9 +122,9 @@ fn is_known(version: SnapshotVersion, known: &[SnapshotVersion]) -> bool {
     known.iter().any(|known| known.epoch == version.epoch && known.version >= version.version)
 }
 
-/// The versions in `If-None-Match`. What is no version of ours matches nothing.
-fn known_versions(headers: &HeaderMap) -> Vec<SnapshotVersion> {
-    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+/// The versions in `If-None-Match` or `If-Match`. What is no version of ours matches nothing.
+pub(super) fn versions(headers: &HeaderMap, name: &HeaderName) -> Vec<SnapshotVersion> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values
         .flat_map(|value| value.split(','))
         .filter_map(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok())
@@ -133,12 +144,14 @@ fn wait(headers: &HeaderMap) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(seconds.min(WAIT_S_MAX)))
 }
 
+/// The name of a gateway or a worker.
+pub(super) fn worker_name(text: &str) -> Result<String, &'static str> {
+    if is_text(text, WORKER_NAME_CHARS_MAX) { Ok(text.to_owned()) } else { Err("empty, too long, or no text") }
+}
+
 fn record(state: &AppState, gateway: &Gateway, query: &Query) -> Result<(), Problem> {
     let name = |parameter: &str, absent: &str| {
-        let checked = query.parsed(parameter, |text| {
-            if is_text(text, WORKER_NAME_CHARS_MAX) { Ok(text.to_owned()) } else { Err("too long, or no text") }
-        });
-        checked.map(|name| name.unwrap_or_else(|| absent.to_owned()))
+        query.parsed(parameter, worker_name).map(|name| name.unwrap_or_else(|| absent.to_owned()))
     };
     let worker = (name("gateway", &gateway.credential)?, name("worker", "")?);
     let report = PollReport {

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use axum::body::Bytes;
 use policies::id::{ProviderId, SystemUserId};
 use policies::snapshot::{
-    DeltaError, Manifest, SNAPSHOT_BYTES_MAX, SnapshotError, SnapshotSettings, SnapshotVersion, SystemUserState, seal,
+    DeltaError, IMAGE_BYTES_MAX, Manifest, SnapshotError, SnapshotSettings, SnapshotVersion, SystemUserState, seal,
 };
 use policies::token::PureRust;
 use policies::{PolicySet, PolicyTrouble, Timestamp};
@@ -149,7 +149,7 @@ impl Line {
         );
         let piece = seal_piece(state, &manifest, &image);
         drop(image);
-        if piece.len() > SNAPSHOT_BYTES_MAX - DELTA_BYTES_MAX {
+        if manifest.image_bytes() > IMAGE_BYTES_MAX as u64 {
             return Err(SnapshotError::TooLarge.into());
         }
         let shown = Bytes::from(piece.clone());

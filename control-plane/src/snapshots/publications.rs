@@ -38,22 +38,33 @@ impl Published {
         self.manifest.version
     }
 
+    /// Of the base.
+    pub(super) fn base_version(&self) -> SnapshotVersion {
+        SnapshotVersion { epoch: self.manifest.version.epoch, version: self.manifest.base_version }
+    }
+
+    /// Deltas lead from this version to the last.
+    pub(super) fn leads_on_from(&self, known: Option<SnapshotVersion>) -> bool {
+        self.deltas_after(known).is_some()
+    }
+
     /// What leads from a version to the last: the deltas after it, or everything when it is not of this line.
     pub(super) fn since(&self, known: Option<SnapshotVersion>) -> Bytes {
-        let known = known.filter(|known| known.epoch == self.manifest.version.epoch).map(|known| known.version);
-        let position = match known {
-            Some(base) if base == self.manifest.base_version => Some(0),
-            Some(version) => {
-                self.deltas.binary_search_by_key(&version, |(version, _)| *version).ok().map(|position| position + 1)
-            }
-            None => None,
-        };
         let pieces = |from: usize| self.deltas.iter().skip(from).map(|(_, piece)| piece.as_ref());
-        match position {
+        match self.deltas_after(known) {
             Some(position) => pieces(position).collect::<Vec<_>>().concat().into(),
             None if self.deltas.is_empty() => self.base.clone(),
             None => std::iter::once(self.base.as_ref()).chain(pieces(0)).collect::<Vec<_>>().concat().into(),
         }
+    }
+
+    /// Position of the delta after this version.
+    fn deltas_after(&self, known: Option<SnapshotVersion>) -> Option<usize> {
+        let known = known.filter(|known| known.epoch == self.manifest.version.epoch)?.version;
+        if known == self.manifest.base_version {
+            return Some(0);
+        }
+        self.deltas.binary_search_by_key(&known, |(version, _)| *version).ok().map(|position| position + 1)
     }
 
     /// Length of all deltas in bytes.

@@ -18,7 +18,7 @@ use crate::token::{Algorithm, SignatureError, VerificationKey, VerifySignature};
 
 use super::image::ImageError;
 
-/// Length of every chunk but the last, in bytes: hashed in about a millisecond inside a gateway.
+/// Length of every chunk but the last, in bytes: hashed with BLAKE3, in about a third of a millisecond inside a gateway.
 pub const CHUNK_BYTES: usize = 1 << 18;
 /// Longest image, in bytes: two of them, the old and the new, must fit in a worker's memory.
 pub const IMAGE_BYTES_MAX: usize = 224 << 20;
@@ -31,7 +31,7 @@ const CLOCK_DIFFERENCE_SECONDS_MAX: i64 = 300;
 const VALIDITY_SECONDS_MAX: i64 = 31 * 24 * 3600;
 
 const MAGIC: [u8; 8] = *b"PVMANIF\0";
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 const HASH_BYTES: usize = 32;
 pub(super) const SIGNATURE_BYTES: usize = 64;
 
@@ -382,7 +382,7 @@ impl Manifest {
 
     /// The chunk is the one that was signed.
     pub(super) fn has_chunk(&self, position: usize, chunk: &[u8]) -> bool {
-        self.chunk_hashes.get(position).is_some_and(|hash| *hash == <[u8; HASH_BYTES]>::from(Sha256::digest(chunk)))
+        self.chunk_hashes.get(position).is_some_and(|hash| *hash == *blake3::hash(chunk).as_bytes())
     }
 
     /// Signed by a pinned key, for this provider, at a time that can be.
@@ -417,5 +417,5 @@ pub fn seal(manifest: &Manifest, signature: &[u8; SIGNATURE_BYTES], image: &[u8]
 }
 
 fn hash_chunks(image: &[u8]) -> Vec<[u8; HASH_BYTES]> {
-    image.chunks(CHUNK_BYTES).map(|chunk| Sha256::digest(chunk).into()).collect()
+    image.chunks(CHUNK_BYTES).map(|chunk| *blake3::hash(chunk).as_bytes()).collect()
 }
