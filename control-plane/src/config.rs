@@ -2,10 +2,12 @@
 //!
 //! The README explains every key.
 
+mod database;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use axum::http::HeaderName;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
@@ -13,6 +15,8 @@ use policies::id::OrganizationNumber;
 use policies::token::IssuerKind;
 use serde::Deserialize;
 use url::Url;
+
+pub use database::Database;
 
 const KEY_REFRESH_S: std::ops::RangeInclusive<u64> = 10..=86_400;
 const SNAPSHOT_VALIDITY_S: std::ops::RangeInclusive<i64> = 60..=2_592_000;
@@ -26,9 +30,10 @@ pub struct Config {
     /// How callers reach us; used in `Location` and `confirmUrl`. The listening address by default.
     #[serde(default)]
     pub public_url: Option<String>,
-    /// The SQLite file.
-    pub database: PathBuf,
-    /// The key that signs snapshots (PEM, PKCS #8); beside the database by default, made at first start.
+    /// Where the data is.
+    pub database: Database,
+    /// The key that signs snapshots (PEM, PKCS #8). Beside a SQLite file by default, made at first start; with
+    /// PostgreSQL it is given, the same to every replica.
     #[serde(default)]
     pub signing_key: Option<PathBuf>,
     /// Where to serve metrics; nowhere without it.
@@ -116,8 +121,14 @@ impl Config {
     }
 
     /// Where the signing key is.
-    pub fn signing_key_file(&self) -> PathBuf {
-        self.signing_key.clone().unwrap_or_else(|| self.database.with_extension("key.pem"))
+    pub fn signing_key_file(&self) -> anyhow::Result<PathBuf> {
+        match (&self.signing_key, &self.database) {
+            (Some(file), _) => Ok(file.clone()),
+            (None, Database::File(database)) => Ok(database.with_extension("key.pem")),
+            (None, Database::Postgres(_)) => {
+                bail!("`signing_key` is required with PostgreSQL: the same key at every control plane")
+            }
+        }
     }
 
     /// The URL that callers use, ending with a slash; `listening` is what we listen on.
@@ -138,6 +149,7 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         self.client_address_header()?;
         ensure!(self.rate_limit_burst > 0, "`rate_limit_burst` must be at least 1");
+        self.signing_key_file()?;
         ensure!(KEY_REFRESH_S.contains(&self.key_refresh_s), "`key_refresh_s` must be in {KEY_REFRESH_S:?} seconds");
         ensure!(
             SNAPSHOT_VALIDITY_S.contains(&self.snapshot_validity_s),
@@ -204,7 +216,7 @@ mod tests {
     fn defaults_are_filled_in() {
         let config = read(SMALLEST).unwrap();
         assert_eq!((config.key_refresh_s, config.snapshot_validity_s), (300, 86_400));
-        assert_eq!(config.signing_key_file(), Path::new("/tmp/x/portvakt.key.pem"));
+        assert_eq!(config.signing_key_file().unwrap(), Path::new("/tmp/x/portvakt.key.pem"));
         let url = config.public_url("127.0.0.1:8080".parse().unwrap()).unwrap();
         assert_eq!(url.as_str(), "http://127.0.0.1:8080/");
     }
@@ -227,5 +239,10 @@ mod tests {
             assert!(error.contains(named), "{line}: {error}");
         }
         assert!(read("listen = \"127.0.0.1:0\"").unwrap_err().contains("database"));
+        let shared = "listen = \"127.0.0.1:0\"\ndatabase = \"postgres://u:secret@h/d\"\n";
+        let error = read(shared).unwrap_err();
+        assert!(error.contains("signing_key") && !error.contains("secret"), "{error}");
+        let config = read(&format!("{shared}signing_key = \"/etc/portvakt/key.pem\"")).unwrap();
+        assert!(!format!("{config:?}").contains("secret"));
     }
 }

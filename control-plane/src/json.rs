@@ -115,7 +115,24 @@ async fn json_bytes<S: Send + Sync>(request: Request, state: &S, form: (u8, &str
     if bytes.trim_ascii_start().first() != Some(&first) {
         return Err(Problem::new(codes::JSON_INVALID).detail(format!("expected {name}")));
     }
+    if names_nul(&bytes) {
+        return Err(Problem::new(codes::JSON_INVALID).detail("a text has the character U+0000"));
+    }
     Ok(bytes)
+}
+
+/// Whether some text has the character that PostgreSQL cannot store: JSON can only write it as an escape.
+fn names_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(backslash) = rest.iter().position(|byte| *byte == b'\\') {
+        let escape = rest.get(backslash + 1..).unwrap_or_default();
+        if escape.starts_with(b"u0000") {
+            return true;
+        }
+        // An escaped backslash begins no escape.
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 fn invalid(error: serde_json::Error) -> Problem {
@@ -239,9 +256,11 @@ mod tests {
             "{\"systemId\":7}",
             "{\"systemId\":\"a\"} x",
             "{\"systemId\":\"\\ud800\"}",
+            "{\"systemId\":\"a\\\\\\u0000\"}",
         ] {
             assert_eq!(read("application/json", body).await, Err(StatusCode::BAD_REQUEST), "{body}");
         }
+        assert!(read("application/json", r#"{"systemId":"\\u0000"}"#).await.is_ok());
         assert_eq!(read("application/json", vec![0xff, 0xfe]).await, Err(StatusCode::BAD_REQUEST));
         assert_eq!(read("text/plain", r#"{"systemId":"a"}"#).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }

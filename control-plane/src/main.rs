@@ -46,6 +46,13 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Let all control planes on the PostgreSQL database sign with the configured key (start them anew afterwards), and
+    /// print its public half (PEM).
+    AdoptSigningKey {
+        /// The configuration (TOML); `PORTVAKT_*` in the environment overrides it.
+        #[arg(long)]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,8 +75,11 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve { config, address_file } => {
             let config = Config::read(&config)?;
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(serve(config, address_file.as_deref()))
+            runtime()?.block_on(serve(config, address_file.as_deref()))
+        }
+        Command::AdoptSigningKey { config } => {
+            let pem = runtime()?.block_on(control_plane::adopt_signing_key(&Config::read(&config)?))?;
+            std::io::stdout().write_all(pem.as_bytes()).context("cannot print the key")
         }
         Command::ImportParties { config, file } => {
             let config = Config::read(&config)?;
@@ -79,11 +89,15 @@ fn run(command: Command) -> anyhow::Result<()> {
             writeln!(std::io::stdout(), "{bodies} imported").context("cannot print the result")
         }
         Command::PublicKey { config } => {
-            let file = Config::read(&config)?.signing_key_file();
+            let file = Config::read(&config)?.signing_key_file()?;
             let pem = control_plane::snapshot_public_key(&file, &SystemIds)?;
             std::io::stdout().write_all(pem.as_bytes()).context("cannot print the key")
         }
     }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 async fn serve(config: Config, address_file: Option<&Path>) -> anyhow::Result<()> {

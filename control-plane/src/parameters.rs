@@ -16,6 +16,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::new(codes::PATH_INVALID).detail("it has the character U+0000"));
+        }
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
             Err(rejection) => Err(Problem::new(codes::PATH_INVALID).detail(rejection.body_text())),
@@ -61,6 +64,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if value.contains('\0') {
+                return Err(Problem::new(codes::QUERY_INVALID).detail(format!("`{name}` has the character U+0000")));
+            }
             if parameters.insert(name.to_ascii_lowercase(), value.into_owned()).is_some() {
                 return Err(Problem::new(codes::QUERY_INVALID).detail(format!("`{name}` occurs twice")));
             }

@@ -124,8 +124,13 @@ impl From<ProblemCode> for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::PoolTimedOut = error {
+        if crate::store::is_unavailable(&error) {
+            tracing::warn!("the database is busy or cannot be reached: {error}");
             return Self::new(codes::DATABASE_BUSY).retry_after_s(1);
+        }
+        // Bodies that are not JSON may get this far with a character that only SQLite stores.
+        if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("22021")) {
+            return Self::new(codes::FIELD_INVALID).detail("a text has the character U+0000");
         }
         Self::internal(error)
     }

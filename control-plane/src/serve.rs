@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::connections::Limits;
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::decisions::CompiledPolicies;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::{self, Issuers};
@@ -37,7 +37,7 @@ pub struct Running {
     server: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
     store: Store,
-    _claim: File,
+    _claim: Option<File>,
 }
 
 /// Starts a control plane. It listens when this returns.
@@ -101,8 +101,15 @@ pub(crate) async fn open(
     ids: Arc<dyn Ids>,
     stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<AppState> {
-    let signing_key = SigningKey::open(&config.signing_key_file(), &*ids)?;
+    let key_file = config.signing_key_file()?;
     let store = Store::open(&config.database).await?;
+    let signing_key = match &config.database {
+        Database::File(_) => SigningKey::open(&key_file, &*ids)?,
+        Database::Postgres(_) => SigningKey::read(&key_file)?,
+    };
+    if store.is_shared() {
+        snapshots::check_signing_key(&store, &signing_key).await?;
+    }
     let epoch = snapshots::restore_epoch(&store, &*ids).await?;
     let rate_limit = RateLimit::new(config.rate_limit_per_s, config.rate_limit_burst, config.client_address_header()?);
     let settings = Settings {
@@ -113,7 +120,7 @@ pub(crate) async fn open(
     };
     let state = AppState {
         issuers: Arc::new(Issuers::open(config.issuers, &store).await?),
-        publications: Arc::new(Publications::new(signing_key, epoch)),
+        publications: Arc::new(Publications::new(signing_key, epoch, store.is_shared())),
         compiled_policies: Arc::new(CompiledPolicies::open()?),
         poll_reports: Arc::new(PollReports::default()),
         held_polls: Arc::new(HeldPolls::default()),
@@ -168,7 +175,7 @@ mod tests {
         Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             public_url: None,
-            database: folder.join("portvakt.db"),
+            database: folder.join("portvakt.db").into(),
             signing_key: None,
             metrics_listen: Some("127.0.0.1:0".parse().unwrap()),
             rate_limit_per_s: 0,

@@ -2,13 +2,15 @@
 //!
 //! [`publish`] follows the revision: per provider it reads what has changed ([`callers`], [`build`]) and lets [`line`]
 //! make a delta of it, or a base where a delta cannot say it. A piece is signed ([`signing_key`]), taken over as a gateway
-//! would, stored, and only then shown to the held polls of [`feed`], a large base in parts ([`part`]). [`publications`] is what is published now;
+//! would, stored, and only then shown to the held polls of [`feed`], a large base in parts ([`part`]). Where several
+//! control planes share a database, one publishes and the others [`follow`]. [`publications`] is what is published now;
 //! [`explain`] says why it permits or refuses. Nothing here changes another slice's tables.
 
 mod build;
 mod callers;
 mod explain;
 mod feed;
+mod follow;
 mod keys;
 mod line;
 mod part;
@@ -23,8 +25,8 @@ use utoipa_axum::routes;
 
 use crate::state::AppState;
 
+pub(crate) use follow::{adopt_signing_key, check_signing_key, keep_published, restore, restore_epoch};
 pub(crate) use publications::Publications;
-pub(crate) use publish::{keep_published, restore, restore_epoch};
 pub(crate) use signing_key::SigningKey;
 
 /// Everything but the feed.

@@ -1,20 +1,24 @@
-//! The database: one SQLite file, one writer, many readers.
+//! The database: one SQLite file, or PostgreSQL for several control planes; one writer at a time, many readers.
 //!
 //! Every operation is one transaction: [`Store::change`] … [`Change::commit`], which appends to the change log and so
-//! makes the next [`Revision`]. The slices' own `store.rs` hold the SQL; no slice reads another slice's tables.
+//! makes the next [`Revision`]. The slices' own `store.rs` hold the SQL, the same for both; no slice reads another slice's
+//! tables. What differs is in [`sqlite`] and [`postgres`].
 
+mod postgres;
 mod sqlite;
 
 use std::fs::File;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use policies::Timestamp;
 use serde_json::Value;
-use sqlx::{Any, AnyConnection, AnyPool};
+use sqlx::{Any, AnyConnection, AnyPool, Executor as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::config::Database;
 
 /// Longest wait for a connection, which for writers is their queue.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,9 +60,12 @@ pub(crate) struct Store {
     // Invariant: at most one connection, so writers queue here instead of failing on the database's lock.
     writer: AnyPool,
     readers: AnyPool,
-    begin_change: &'static str,
+    database: Arc<Database>,
     revision: watch::Sender<Revision>,
     work: Arc<Mutex<Work>>,
+    /// How many commits were heard of.
+    commits: watch::Sender<u64>,
+    listening: Option<Arc<postgres::Listening>>,
 }
 
 /// What the one writer has done since the start.
@@ -72,36 +79,65 @@ pub(crate) struct Work {
 }
 
 impl Store {
-    /// Opens the file, makes it if missing and brings its tables up to date.
-    pub(crate) async fn open(file: &Path) -> anyhow::Result<Self> {
+    /// Opens the database and brings its tables up to date. A file is made if missing.
+    pub(crate) async fn open(database: &Database) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
-        let (writer, readers) = sqlite::open(file).await?;
-        let revision = watch::Sender::new(Revision(0));
-        let store = Self { writer, readers, begin_change: sqlite::BEGIN_CHANGE, revision, work: Arc::default() };
-        let revision = store.revision().await?;
-        store.revision.send_replace(revision);
+        let opened = match database {
+            Database::File(file) => sqlite::open(file).await,
+            Database::Postgres(url) => postgres::open(url).await,
+        };
+        let (writer, readers) = opened.with_context(|| format!("cannot use the database `{database}`"))?;
+        let (revision, commits) = (watch::Sender::new(Revision(0)), watch::Sender::new(0));
+        let listening = match database {
+            Database::File(_) => None,
+            Database::Postgres(url) => {
+                Some(Arc::new(postgres::listen(url, readers.clone(), revision.clone(), commits.clone())?))
+            }
+        };
+        let database = Arc::new(database.clone());
+        let work = Arc::default();
+        let store = Self { writer, readers, database, revision, work, commits, listening };
+        raise(&store.revision, store.revision().await?);
         Ok(store)
     }
 
-    /// Claims the file for this process until the claim is dropped, `kill -9` included. Two processes would publish
-    /// different snapshots under one version.
-    pub(crate) fn claim(file: &Path) -> anyhow::Result<File> {
-        sqlite::claim(file)
+    /// Claims a file for this process until the claim is dropped, `kill -9` included: two processes would publish
+    /// different snapshots under one version. A PostgreSQL database is shared.
+    pub(crate) fn claim(database: &Database) -> anyhow::Result<Option<File>> {
+        match database {
+            Database::File(file) => sqlite::claim(file).map(Some),
+            Database::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Whether other control planes may use the database, too.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(*self.database, Database::Postgres(_))
     }
 
     /// A read of one instant of the whole database.
     pub(crate) async fn read(&self) -> Result<Transaction, sqlx::Error> {
-        self.readers.begin().await
+        match *self.database {
+            Database::File(_) => self.readers.begin().await,
+            Database::Postgres(_) => self.readers.begin_with(postgres::BEGIN_READ).await,
+        }
     }
 
     /// Begins an operation. Without [`Change::commit`] nothing of it remains.
     pub(crate) async fn change(&self) -> Result<Change, sqlx::Error> {
         let asked = Instant::now();
-        let transaction = self.writer.begin_with(self.begin_change).await?;
+        let transaction = match *self.database {
+            Database::File(_) => self.writer.begin_with(sqlite::BEGIN_CHANGE).await?,
+            Database::Postgres(_) => {
+                let mut transaction = self.writer.begin_with(postgres::BEGIN_CHANGE).await?;
+                transaction.execute(postgres::LOCK).await?;
+                transaction
+            }
+        };
         let begun = Instant::now();
         with_work(&self.work, |work| work.waited += begun.duration_since(asked));
         let timer = Timer { work: self.work.clone(), begun };
-        Ok(Change { transaction, revision: self.revision.clone(), _timer: timer })
+        Ok(Change { transaction, notifies: self.is_shared(), revision: self.revision.clone(), _timer: timer })
     }
 
     /// Whether something can be written. Nothing is.
@@ -130,8 +166,24 @@ impl Store {
         self.revision.subscribe()
     }
 
-    /// Waits for what is under way and closes the file.
+    /// Follows what other control planes commit, publications included: a wake-up only. Silent on SQLite.
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    /// The lead among the control planes on this database, which this process may or may not have.
+    pub(crate) fn lead(&self) -> anyhow::Result<Lead> {
+        Ok(Lead(match &*self.database {
+            Database::File(_) => None,
+            Database::Postgres(url) => Some(postgres::Lead::new(url)?),
+        }))
+    }
+
+    /// Waits for what is under way and closes the database.
     pub(crate) async fn close(&self) {
+        if let Some(listening) = &self.listening {
+            listening.end();
+        }
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -148,6 +200,7 @@ pub(crate) async fn revision(connection: &mut Connection) -> Result<Revision, sq
 #[derive(Debug)]
 pub(crate) struct Change {
     transaction: Transaction,
+    notifies: bool,
     revision: watch::Sender<Revision>,
     _timer: Timer,
 }
@@ -184,26 +237,77 @@ impl Change {
         kind: &'static str,
         body: Value,
     ) -> Result<Revision, sqlx::Error> {
-        let revision =
-            sqlx::query_scalar("INSERT INTO change_log (at, kind, body) VALUES ($1, $2, $3) RETURNING revision")
-                .bind(at.unix_millis())
-                .bind(kind)
-                .bind(body.to_string())
-                .fetch_one(&mut *self.transaction)
-                .await
-                .map(Revision)?;
-        self.transaction.commit().await?;
-        self.revision.send_if_modified(|current| {
-            let is_newer = *current < revision;
-            *current = revision.max(*current);
-            is_newer
-        });
+        let revision = sqlx::query_scalar(
+            "INSERT INTO change_log (revision, at, kind, body) \
+             VALUES ((SELECT coalesce(max(revision), 0) + 1 FROM change_log), $1, $2, $3) RETURNING revision",
+        )
+        .bind(at.unix_millis())
+        .bind(kind)
+        .bind(body.to_string())
+        .fetch_one(&mut *self.transaction)
+        .await
+        .map(Revision)?;
+        let revisions = self.revision.clone();
+        self.commit_derived().await?;
+        raise(&revisions, revision);
         Ok(revision)
     }
 
     /// Commits what follows from changes already logged (published snapshots) and is no change itself.
-    pub(crate) async fn commit_derived(self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn commit_derived(mut self) -> Result<(), sqlx::Error> {
+        if self.notifies {
+            self.transaction.execute(postgres::NOTIFY).await?;
+        }
         self.transaction.commit().await
+    }
+}
+
+/// Lets those who follow know of a revision, unless they know a later one.
+fn raise(revisions: &watch::Sender<Revision>, revision: Revision) {
+    revisions.send_if_modified(|current| {
+        let is_newer = *current < revision;
+        *current = revision.max(*current);
+        is_newer
+    });
+}
+
+/// The lead among several control planes: who has it publishes, the others show what was published. On SQLite there is
+/// one, and it leads.
+pub(crate) struct Lead(Option<postgres::Lead>);
+
+impl Lead {
+    /// Of a process that takes itself for the only one.
+    #[cfg(test)]
+    pub(crate) fn of_the_only_one() -> Self {
+        Self(None)
+    }
+
+    /// Whether this process has the lead; takes it if nobody has.
+    pub(crate) async fn is_held(&mut self) -> bool {
+        match &mut self.0 {
+            Some(lead) => lead.is_held().await,
+            None => true,
+        }
+    }
+
+    /// Lets another control plane have it.
+    pub(crate) async fn give_back(&mut self) {
+        if let Some(lead) = &mut self.0 {
+            lead.give_back().await;
+        }
+    }
+}
+
+/// Whether the database could not be reached, or was too busy: the same may succeed later.
+pub(crate) fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
+        // SQLite is locked; PostgreSQL ends a wait or a session, shuts down, starts up or has no connections left.
+        sqlx::Error::Database(error) => matches!(
+            error.code().as_deref(),
+            Some("5" | "55P03" | "25P03" | "57P01" | "57P02" | "57P03" | "57P05" | "53300")
+        ),
+        _ => false,
     }
 }
 
@@ -225,12 +329,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::test_state::TestDatabase;
 
     #[tokio::test]
     async fn a_change_is_whole_or_absent_and_survives_a_reopening() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("test.db");
-        let store = Store::open(&file).await.unwrap();
+        let database = TestDatabase::new().await;
+        let store = Store::open(database.location()).await.unwrap();
         let now = Timestamp::from_unix_seconds(1);
         let insert = "INSERT INTO setting (name, value) VALUES ('a', 'b')";
 
@@ -245,8 +349,34 @@ mod tests {
         assert_eq!(*store.revisions().borrow(), Revision(1));
         store.close().await;
 
-        let reopened = Store::open(&file).await.unwrap();
+        let reopened = Store::open(database.location()).await.unwrap();
         assert_eq!(*reopened.revisions().borrow(), Revision(1));
         assert_eq!(reopened.change().await.unwrap().commit(now, "tested", json!({})).await.unwrap(), Revision(2));
+    }
+
+    #[tokio::test]
+    async fn a_read_is_of_one_instant_and_changes_nothing() {
+        let database = TestDatabase::new().await;
+        let store = Store::open(database.location()).await.unwrap();
+        let now = Timestamp::from_unix_seconds(1);
+        let mut read = store.read().await.unwrap();
+        assert_eq!(revision(&mut read).await.unwrap(), Revision(0));
+        store.change().await.unwrap().commit(now, "tested", json!({})).await.unwrap();
+        assert_eq!(revision(&mut read).await.unwrap(), Revision(0));
+        let delete = sqlx::query("DELETE FROM setting").execute(&mut *read).await;
+        assert!(delete.unwrap_err().to_string().contains("read"));
+        drop(read);
+        assert_eq!(store.revision().await.unwrap(), Revision(1));
+    }
+
+    /// Every migration has a file for each database.
+    #[test]
+    fn migrations_are_the_same_on_both() {
+        let names = |folder: &str| {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+            let entries = std::fs::read_dir(folder).unwrap();
+            entries.map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(names("sqlite"), names("postgres"));
     }
 }

@@ -1,7 +1,8 @@
-//! A control plane for tests: a database in a temporary folder, a clock set by hand, ids that count, issuers whose keys
+//! A control plane for tests: a database of its own ([`TestDatabase`]), a clock set by hand, ids that count, issuers whose keys
 //! the test holds. Calls go through the router as they would through HTTP.
 
 pub(crate) mod agents;
+mod database;
 pub(crate) mod story;
 pub(crate) mod tokens;
 
@@ -22,6 +23,8 @@ use tower::ServiceExt as _;
 
 use crate::config::{Config, IssuerConfig, IssuerKindConfig};
 use crate::state::{AppState, Clock, Ids};
+
+pub(crate) use database::{DatabaseCopy, TestDatabase};
 
 /// A clock that stands still until told.
 #[derive(Debug, Clone)]
@@ -63,7 +66,7 @@ pub(crate) struct TestState {
     pub(crate) state: AppState,
     app: Router,
     stop: watch::Sender<bool>,
-    folder: Arc<tempfile::TempDir>,
+    pub(crate) database: Arc<TestDatabase>,
     ids: Arc<dyn Ids>,
     jwks_uri: String,
 }
@@ -111,9 +114,9 @@ impl TestState {
 
     async fn unpublished(jwks_uri: &str) -> Self {
         let clock = MockClock(Arc::new(AtomicI64::new(1_795_348_800_000)));
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let database = Arc::new(TestDatabase::new().await);
         let ids: Arc<dyn Ids> = Arc::new(CountingIds::default());
-        let test = Self::start(clock, folder, ids, jwks_uri).await;
+        let test = Self::start(clock, database, ids, jwks_uri).await;
         crate::issuers::trust_for_test(
             &test.state,
             tokens::MASKINPORTEN,
@@ -124,7 +127,7 @@ impl TestState {
         test
     }
 
-    async fn start(clock: MockClock, folder: Arc<tempfile::TempDir>, ids: Arc<dyn Ids>, jwks_uri: &str) -> Self {
+    async fn start(clock: MockClock, database: Arc<TestDatabase>, ids: Arc<dyn Ids>, jwks_uri: &str) -> Self {
         let _chosen_before = rustls::crypto::ring::default_provider().install_default();
         let issuer = |issuer: &str, kind| IssuerConfig {
             issuer: issuer.to_owned(),
@@ -135,8 +138,8 @@ impl TestState {
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             public_url: Some("http://portvakt.test".to_owned()),
-            database: folder.path().join("portvakt.db"),
-            signing_key: None,
+            database: database.location().clone(),
+            signing_key: Some(database.folder().join("portvakt.key.pem")),
             metrics_listen: None,
             rate_limit_per_s: 0,
             rate_limit_burst: 1,
@@ -151,11 +154,12 @@ impl TestState {
                 issuer(tokens::ALTINN, IssuerKindConfig::Altinn),
             ],
         };
+        crate::snapshot_public_key(&config.signing_key_file().unwrap(), &*ids).unwrap();
         let (stop, stopping) = watch::channel(false);
         let address = "127.0.0.1:1".parse().unwrap();
         let state = crate::serve::open(config, address, Arc::new(clock.clone()), ids.clone(), stopping).await.unwrap();
         let app = crate::app(state.clone());
-        Self { clock, state, app, stop, folder, ids, jwks_uri: jwks_uri.to_owned() }
+        Self { clock, state, app, stop, database, ids, jwks_uri: jwks_uri.to_owned() }
     }
 
     /// The same with a limit for calls.
@@ -165,19 +169,24 @@ impl TestState {
         self
     }
 
-    /// Another process on the same files. The old one is not stopped first, as after `kill -9`.
+    /// Another process on the same database. The old one is not stopped first, as after `kill -9`.
     pub(crate) async fn restarted(&self) -> Self {
         self.stop.send_replace(true);
-        let test = Self::start(self.clock.clone(), self.folder.clone(), self.ids.clone(), &self.jwks_uri).await;
+        self.replica().await
+    }
+
+    /// Another process on the same database; the old one goes on, as a replica.
+    pub(crate) async fn replica(&self) -> Self {
+        let test = Self::start(self.clock.clone(), self.database.clone(), self.ids.clone(), &self.jwks_uri).await;
         tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
         test
     }
 
     /// Stops, closes the database and copies it; [`TestState::restarted`] goes on.
-    pub(crate) async fn copy_of_database(&self) -> Vec<u8> {
+    pub(crate) async fn copy_of_database(&self) -> DatabaseCopy {
         self.stop();
         self.state.store.close().await;
-        std::fs::read(self.database()).unwrap()
+        self.database.copy().await
     }
 
     /// Stores a policy that nobody would accept, as an older version may have.
@@ -194,12 +203,8 @@ impl TestState {
     }
 
     /// Puts a copy in the place of the closed database.
-    pub(crate) fn restore_database(&self, copy: &[u8]) {
-        std::fs::write(self.database(), copy).unwrap();
-    }
-
-    fn database(&self) -> std::path::PathBuf {
-        self.folder.path().join("portvakt.db")
+    pub(crate) async fn restore_database(&self, copy: &DatabaseCopy) {
+        self.database.restore(copy).await;
     }
 
     pub(crate) fn stop(&self) {

@@ -53,6 +53,7 @@ mod tests {
         let test = TestState::with_resources().await;
         assert_eq!(test.get(PATH, &test.operator()).await.expect(200), json!([]));
         let gateway = test.gateway().await;
+        test.built().await;
         test.get(&story::feed("gateway=envoy-1&worker=0"), &gateway).await.expect(200);
         test.get(&story::feed("gateway=envoy-1&worker=1&applied=7.42&refused=3"), &gateway).await.expect(200);
         let list = test.get(PATH, &test.operator()).await.expect(200);

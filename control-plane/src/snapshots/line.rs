@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use axum::body::Bytes;
 use policies::id::{ProviderId, SystemUserId};
 use policies::snapshot::{
@@ -36,6 +36,8 @@ pub(super) struct Line {
     provider: ProviderId,
     policy: SharedPolicy,
     published: Option<Published>,
+    /// Version of the last piece that the database has, shown or not: the next one follows it.
+    pub(super) stored: Option<u64>,
     /// What the last piece was made with; `None` after a restart.
     pub(super) settings: Option<Arc<SnapshotSettings>>,
     pub(super) sub_units: Option<Arc<SubUnits>>,
@@ -55,13 +57,19 @@ impl Line {
             provider,
             policy: SharedPolicy::new(PolicySet::deny_all(PolicyTrouble::Missing)),
             published: None,
+            stored: None,
             settings: None,
             sub_units: None,
             synced: None,
         }
     }
 
-    /// Takes over what was published before the last stop.
+    /// A line of which the database has something that is not shown.
+    pub(super) fn unshown(provider: ProviderId, stored: u64) -> Self {
+        Self { stored: Some(stored), ..Self::new(provider) }
+    }
+
+    /// Takes over what was published before the last stop, or elsewhere.
     pub(super) fn restore(state: &AppState, stored: store::Stored) -> Result<Self, SnapshotError> {
         let mut line = Self::new(stored.provider);
         let body = std::iter::once(&stored.base).chain(stored.deltas.iter().map(|(_, piece)| piece));
@@ -70,15 +78,41 @@ impl Line {
         line.synced = Some(Revision::from_u64(manifest.revision));
         let deltas = stored.deltas.into_iter().map(|(version, piece)| (version, Bytes::from(piece))).collect();
         line.published = Some(Published { manifest, base: Bytes::from(stored.base), deltas });
+        line.stored = Some(stored.last);
         Ok(line)
+    }
+
+    /// Version of the last piece, when it is of this base.
+    pub(super) fn last_of_base(&self, base_version: u64) -> Option<u64> {
+        let published = self.published.as_ref()?;
+        (published.manifest.base_version == base_version).then(|| published.version().version)
+    }
+
+    /// Takes over deltas that were published elsewhere.
+    pub(super) fn take_deltas(&mut self, state: &AppState, deltas: Vec<(u64, Vec<u8>)>) -> Result<(), SnapshotError> {
+        for (version, piece) in deltas {
+            self.take(state, piece.clone())?;
+            let manifest = self.policy.read().manifest().ok_or(SnapshotError::Manifest)?.clone();
+            let published = self.published.as_mut().ok_or(SnapshotError::Manifest)?;
+            self.synced = Some(Revision::from_u64(manifest.revision));
+            self.stored = Some(version);
+            published.deltas.push((version, Bytes::from(piece)));
+            published.manifest = manifest;
+        }
+        // What they were made with is not known here.
+        (self.settings, self.sub_units) = (None, None);
+        Ok(())
+    }
+
+    /// Shows what is published to all who follow.
+    pub(super) fn show(&self, state: &AppState) {
+        if let Some(published) = &self.published {
+            state.publications.announce(published.clone(), self.policy.clone());
+        }
     }
 
     pub(super) fn provider(&self) -> &ProviderId {
         &self.provider
-    }
-
-    pub(super) fn published(&self) -> Option<&Published> {
-        self.published.as_ref()
     }
 
     pub(super) fn policy(&self) -> &SharedPolicy {
@@ -136,7 +170,7 @@ impl Line {
             self.synced = Some(base_revision);
             return Ok(());
         }
-        let mut next = Self::new(self.provider.clone());
+        let mut next = Self { stored: self.stored, ..Self::new(self.provider.clone()) };
         let manifest = Manifest::new(
             self.provider.clone(),
             SnapshotVersion { epoch: state.publications.epoch(), version: self.next_version(state) },
@@ -207,18 +241,17 @@ impl Line {
 
     /// Stores pieces that were taken over, and shows them.
     async fn publish(&mut self, state: &AppState, pieces: Pieces) -> anyhow::Result<()> {
-        let stored = store_pieces(state, &pieces).await;
-        if let Err(error) = stored {
+        if let Err(error) = store_pieces(state, &self.provider, self.stored, &pieces).await {
             // What is not stored was never said: go back to what is.
             let mut before = Self::new(self.provider.clone());
             if let Some(published) = self.published.take()
                 && before.take(state, published.since(None).to_vec()).is_ok()
             {
                 self.policy = before.policy;
-                state.publications.announce(published.clone(), self.policy.clone());
                 self.published = Some(published);
+                self.show(state);
             }
-            return Err(error.into());
+            return Err(error);
         }
         let mut published = match (pieces.base, self.published.take()) {
             (Some((manifest, base)), _) => Published { manifest, base, deltas: Vec::new() },
@@ -236,8 +269,9 @@ impl Line {
             snapshot.deltas = published.deltas.len(),
             "published"
         );
-        state.publications.announce(published.clone(), self.policy.clone());
+        self.stored = Some(published.version().version);
         self.published = Some(published);
+        self.show(state);
         Ok(())
     }
 
@@ -255,6 +289,11 @@ impl Line {
     }
 }
 
+/// Another control plane on this database has published in the meantime.
+#[derive(Debug, thiserror::Error)]
+#[error("another control plane has published in the meantime")]
+pub(super) struct Superseded;
+
 /// A delta cannot say it.
 #[derive(Debug)]
 pub(super) struct NewBaseNeeded;
@@ -265,15 +304,22 @@ fn seal_piece(state: &AppState, manifest: &Manifest, image: &[u8]) -> Vec<u8> {
     seal(manifest, &state.publications.signing_key().sign(&manifest.signing_bytes()), image)
 }
 
-async fn store_pieces(state: &AppState, pieces: &Pieces) -> Result<(), sqlx::Error> {
+/// Stores pieces that follow the last stored one, or nothing.
+async fn store_pieces(
+    state: &AppState,
+    provider: &ProviderId,
+    last: Option<u64>,
+    pieces: &Pieces,
+) -> anyhow::Result<()> {
     let mut change = state.store.change().await?;
+    ensure!(store::last_version(change.connection(), provider).await? == last, Superseded);
     if let Some((manifest, base)) = &pieces.base {
         store::replace(change.connection(), manifest, base).await?;
     }
     if let Some((manifest, delta)) = &pieces.delta {
         store::add_delta(change.connection(), manifest, delta).await?;
     }
-    change.commit_derived().await
+    Ok(change.commit_derived().await?)
 }
 
 fn next_version(last_version: u64, now: Timestamp) -> u64 {

@@ -1,6 +1,7 @@
 //! What is published now, per provider; shared by the publisher, which writes, and the held polls, which wait.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -120,7 +121,12 @@ pub(crate) struct Publications {
     /// A gateway has a version that we have not: we were restored from an older copy. Or a base is ready.
     pub(super) overtaken: Notify,
     /// Lines that were published before the last stop, until the publisher takes them.
-    restored: Mutex<Vec<Line>>,
+    restored: Mutex<BTreeMap<ProviderId, Line>>,
+    /// Whether this process publishes. One that does not may be behind, so what overtakes it is first looked for in the
+    /// database.
+    is_leading: AtomicBool,
+    /// Versions that gateways have and this process, which does not publish, had not when they said so.
+    claims: Mutex<BTreeMap<ProviderId, u64>>,
     /// The revision that was last built for all providers.
     built: watch::Sender<Option<Revision>>,
     /// When the publisher last went round.
@@ -138,7 +144,8 @@ pub(crate) struct PublishedSize {
 }
 
 impl Publications {
-    pub(crate) fn new(signing_key: SigningKey, epoch: u64) -> Self {
+    /// `is_shared`: other control planes may publish.
+    pub(crate) fn new(signing_key: SigningKey, epoch: u64, is_shared: bool) -> Self {
         Self {
             signing_key,
             epoch,
@@ -148,6 +155,8 @@ impl Publications {
             failures: Mutex::default(),
             overtaken: Notify::new(),
             restored: Mutex::default(),
+            is_leading: AtomicBool::new(!is_shared),
+            claims: Mutex::default(),
             built: watch::Sender::new(None),
             beat: Mutex::default(),
         }
@@ -190,14 +199,26 @@ impl Publications {
         current.entry(provider).or_default().send_replace(Some(Arc::new(published)));
     }
 
-    /// Keeps a restored line for the publisher.
-    pub(super) fn keep_restored(&self, line: Line) {
-        self.restored.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    /// Keeps the restored lines for the publisher.
+    pub(super) fn keep_restored(&self, lines: BTreeMap<ProviderId, Line>) {
+        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = lines;
     }
 
     /// The restored lines.
-    pub(super) fn take_restored(&self) -> Vec<Line> {
+    pub(super) fn take_restored(&self) -> BTreeMap<ProviderId, Line> {
         std::mem::take(&mut *self.restored.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether this process publishes from now on, or shows what another one publishes.
+    pub(super) fn lead(&self, is_leading: bool) {
+        self.is_leading.store(is_leading, Ordering::SeqCst);
+    }
+
+    /// Versions that gateways were seen to have and that are still unknown.
+    pub(super) fn take_claims(&self) -> BTreeMap<ProviderId, u64> {
+        let mut claims = std::mem::take(&mut *self.claims.lock().unwrap_or_else(PoisonError::into_inner));
+        claims.retain(|provider, version| *version > self.last_version(provider));
+        claims
     }
 
     /// The version that the provider's next snapshot exceeds.
@@ -218,6 +239,13 @@ impl Publications {
     pub(super) fn overtaken_by(&self, provider: &ProviderId, version: SnapshotVersion) {
         let last = self.last_version(provider);
         if version.epoch == self.epoch && version.version > last && version.version - last <= VERSIONS_AHEAD_MAX {
+            if !self.is_leading.load(Ordering::SeqCst) {
+                let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+                let claim = claims.entry(provider.clone()).or_default();
+                *claim = version.version.max(*claim);
+                self.overtaken.notify_one();
+                return;
+            }
             tracing::warn!(
                 provider = %provider, snapshot.version = %version,
                 "a gateway has a newer snapshot than this database: it was restored from an older copy"
@@ -249,7 +277,11 @@ impl Publications {
     }
 
     pub(super) fn finish_build(&self, revision: Revision) {
-        self.built.send_replace(Some(revision));
+        self.built.send_if_modified(|built| {
+            let is_newer = *built < Some(revision);
+            *built = (*built).max(Some(revision));
+            is_newer
+        });
     }
 
     /// The publisher has gone round once more.

@@ -16,13 +16,13 @@ use tokio::task::JoinHandle;
 
 use super::build::{self, Base, Shared};
 use super::callers::{self, SubUnits, SystemUserRow};
-use super::line::{Line, NewBaseNeeded};
+use super::line::{Line, NewBaseNeeded, Superseded};
 use super::publications::PublishFailure;
 use super::store;
 use crate::resources;
 use crate::resources::model::UnreadablePolicy;
-use crate::state::{AppState, Ids};
-use crate::store::{Connection, Revision, Store};
+use crate::state::AppState;
+use crate::store::{Connection, Lead, Revision};
 
 const REPAIR: Duration = Duration::from_secs(1);
 /// Longest wait between two tries; each failed one makes the wait longer by [`REPAIR`].
@@ -32,66 +32,30 @@ const CHANGED_MAX: u32 = 20_000;
 /// Time between two looks for withdrawals that are news no longer, in seconds.
 const WITHDRAWALS_S: i64 = 3600;
 
-/// This database's epoch, drawn at its first start.
-pub(crate) async fn restore_epoch(store: &Store, ids: &dyn Ids) -> anyhow::Result<u64> {
-    let mut change = store.change().await?;
-    if let Some(epoch) = store::epoch(change.connection()).await? {
-        return Ok(epoch);
-    }
-    let mut bytes = [0; 8];
-    ids.fill(&mut bytes)?;
-    // 63 bits: the database's integers are signed.
-    let epoch = u64::from_be_bytes(bytes) >> 1;
-    store::insert_epoch(change.connection(), epoch).await?;
-    change.commit_derived().await?;
-    Ok(epoch)
-}
-
-/// Shows again what was published before the last stop. What gateways would no longer accept (expired, another key,
-/// another format) is not shown; its version still counts.
-pub(crate) async fn restore(state: &AppState) -> anyhow::Result<()> {
-    let mut connection = state.store.read().await?;
-    for stored in store::all(&mut connection).await? {
-        let publications = &state.publications;
-        let (provider, version) = (stored.provider.clone(), stored.version);
-        publications.exceed(&provider, version.version);
-        match Line::restore(state, stored) {
-            Ok(line) => {
-                if let Some(published) = line.published() {
-                    publications.announce(published.clone(), line.policy().clone());
-                }
-                publications.keep_restored(line);
-            }
-            Err(error) => tracing::warn!(
-                provider = %provider, snapshot.version = %version, "the stored snapshot is not shown again: {error}"
-            ),
-        }
-    }
-    Ok(())
-}
-
-/// Publishes until the service stops.
-pub(crate) async fn keep_published(state: AppState) {
+/// Publishes until the service stops or another control plane has the lead.
+pub(super) async fn publish_while_leading(state: &AppState, lead: &mut Lead, lines: &mut BTreeMap<ProviderId, Line>) {
     let mut revisions = state.store.revisions();
     let mut failed_builds: u32 = 0;
     let mut providers: BTreeMap<ProviderId, Provider> =
-        state.publications.take_restored().into_iter().map(Provider::of_line).collect();
-    loop {
+        std::mem::take(lines).into_values().map(Provider::of_line).collect();
+    while lead.is_held().await {
         revisions.mark_unchanged();
-        let published = publish_all(&state, &mut providers).await;
+        let published = publish_all(state, &mut providers).await;
         let outcome = match &published {
             Ok(Built::All(_)) => "done",
             Ok(Built::Building) => "waiting",
+            Ok(Built::Superseded) => "superseded",
             Ok(Built::Some) | Err(_) => "failed",
         };
         state.metrics.job("publish", outcome);
         let built = match published {
             Ok(Built::All(revision)) => {
                 failed_builds = 0;
-                state.publications.finish_build(revision);
+                finish_build(state, revision).await;
                 Some(revision)
             }
             Ok(Built::Building) => None,
+            Ok(Built::Superseded) => break,
             // Reported per provider.
             Ok(Built::Some) => {
                 failed_builds = failed_builds.saturating_add(1);
@@ -107,17 +71,37 @@ pub(crate) async fn keep_published(state: AppState) {
         };
         state.publications.beat();
         let pause = (REPAIR * failed_builds.max(1)).min(RETRY_MAX);
-        loop {
+        let is_stopping = loop {
             tokio::select! {
                 biased;
-                () = state.stopped() => return,
-                changed = revisions.changed() => if changed.is_ok() { break },
-                () = state.publications.overtaken.notified() => break,
+                () = state.stopped() => break true,
+                changed = revisions.changed() => if changed.is_ok() { break false },
+                () = state.publications.overtaken.notified() => break false,
                 () = tokio::time::sleep(pause) => {
                     state.publications.beat();
-                    if is_due(&state, built).await { break }
+                    if !lead.is_held().await || is_due(state, built).await { break false }
                 }
             }
+        };
+        if is_stopping {
+            break;
+        }
+    }
+    lines.extend(providers.into_iter().map(|(id, provider)| (id, provider.line)));
+}
+
+/// Says what is built, to the other control planes as well.
+async fn finish_build(state: &AppState, revision: Revision) {
+    let is_news = *state.publications.follow_built().borrow() != Some(revision);
+    state.publications.finish_build(revision);
+    if state.store.is_shared() && is_news {
+        let said = async {
+            let mut change = state.store.change().await?;
+            store::set_built(change.connection(), revision).await?;
+            change.commit_derived().await
+        };
+        if let Err(error) = said.await {
+            tracing::warn!("cannot tell the other control planes what is built: {error}");
         }
     }
 }
@@ -130,6 +114,8 @@ enum Built {
     Building,
     /// Some failed for a reason that may pass: the disk, the database, the clock.
     Some,
+    /// Another control plane publishes.
+    Superseded,
 }
 
 /// Whether there is something to do that nobody woke us for.
@@ -139,7 +125,21 @@ async fn is_due(state: &AppState, built: Option<Revision>) -> bool {
         return true;
     }
     // When the database cannot be read, building says so.
-    built.is_none() || state.store.revision().await.ok() != built
+    built.is_none() || state.store.revision().await.ok() != built || is_overtaken(state).await.unwrap_or(true)
+}
+
+/// Whether gateways at other control planes were seen to have a later version than what is published.
+async fn is_overtaken(state: &AppState) -> Result<bool, sqlx::Error> {
+    if !state.store.is_shared() {
+        return Ok(false);
+    }
+    let mut connection = state.store.read().await?;
+    let mut floors = store::floors(&mut connection).await?;
+    floors.retain(|(provider, version)| *version > state.publications.last_version(provider));
+    for (provider, version) in &floors {
+        state.publications.exceed(provider, *version);
+    }
+    Ok(!floors.is_empty())
 }
 
 /// A provider as the publisher keeps it.
@@ -171,6 +171,7 @@ async fn publish_all(state: &AppState, providers: &mut BTreeMap<ProviderId, Prov
             outcome.failed(state, id, &error);
         }
     }
+    let _overtaken = is_overtaken(state).await?;
     let seen = see_all(state, providers).await?;
     let revision = seen.revision;
     for (id, seen) in seen.providers {
@@ -188,6 +189,7 @@ async fn publish_all(state: &AppState, providers: &mut BTreeMap<ProviderId, Prov
         }
     }
     Ok(match outcome {
+        Outcome { is_superseded: true, .. } => Built::Superseded,
         Outcome { may_pass: true, .. } => Built::Some,
         Outcome { is_building: true, .. } => Built::Building,
         Outcome { .. } => Built::All(revision),
@@ -198,10 +200,15 @@ async fn publish_all(state: &AppState, providers: &mut BTreeMap<ProviderId, Prov
 struct Outcome {
     is_building: bool,
     may_pass: bool,
+    is_superseded: bool,
 }
 
 impl Outcome {
     fn failed(&mut self, state: &AppState, provider: &ProviderId, error: &anyhow::Error) {
+        if error.is::<Superseded>() {
+            self.is_superseded = true;
+            return;
+        }
         self.may_pass |= !is_in_what_is_stored(error);
         report(state, provider, error);
     }

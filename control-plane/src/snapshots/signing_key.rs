@@ -34,6 +34,11 @@ impl SigningKey {
         if !file.try_exists().with_context(|| format!("cannot look for the signing key `{}`", file.display()))? {
             create(file, ids).with_context(|| format!("cannot make the signing key `{}`", file.display()))?;
         }
+        Self::read(file)
+    }
+
+    /// Reads the key in the file.
+    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
         let named = || format!("cannot use the signing key `{}`", file.display());
         let mode = std::fs::metadata(file).with_context(named)?.permissions().mode();
         ensure!(mode & 0o077 == 0, "{}: others may read it; run `chmod 600` on it", named());

@@ -82,7 +82,7 @@ mod tests {
     async fn nobody_else_reads_the_files() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("test.db")).await.unwrap();
+        let store = Store::open(&folder.path().join("test.db").into()).await.unwrap();
         store.change().await.unwrap().commit(Timestamp::from_unix_seconds(1), "tested", json!({})).await.unwrap();
         for name in ["test.db", "test.db-wal", "test.db-shm"] {
             let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
@@ -93,7 +93,7 @@ mod tests {
     #[tokio::test]
     async fn the_file_is_durable_and_strict() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("test.db")).await.unwrap();
+        let store = Store::open(&folder.path().join("test.db").into()).await.unwrap();
         let mut change = store.change().await.unwrap();
         let pragma = async |change: &mut Change, name: &'static str| -> String {
             let sql = sqlx::AssertSqlSafe(format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}"));

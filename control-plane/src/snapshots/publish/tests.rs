@@ -177,7 +177,7 @@ async fn a_restored_copy_gives_no_version_to_something_else() {
     let lost = test.fetch(&gateway, Some(&copied.etag)).await;
 
     test.copy_of_database().await;
-    test.restore_database(&copy);
+    test.restore_database(&copy).await;
     test.clock.advance_seconds(10);
     let test = test.restarted().await;
     assert_eq!(test.fetch(&gateway, None).await, copied);
@@ -227,11 +227,18 @@ async fn a_withdrawal_that_could_not_be_written_is_published_without_another_cha
     let gateway = test.gateway().await;
     let id = test.approve().await;
     let approved = test.fetch(&gateway, None).await;
-    execute(
-        &test,
-        "CREATE TRIGGER disk_full BEFORE INSERT ON snapshot_delta BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
-    )
-    .await;
+    let (fill, clear) = if test.database.is_postgres() {
+        (
+            "ALTER TABLE snapshot_delta ADD CONSTRAINT disk_full CHECK (false) NOT VALID",
+            "ALTER TABLE snapshot_delta DROP CONSTRAINT disk_full",
+        )
+    } else {
+        (
+            "CREATE TRIGGER disk_full BEFORE INSERT ON snapshot_delta BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+            "DROP TRIGGER disk_full",
+        )
+    };
+    execute(&test, fill).await;
     let built = test.state.publications.follow_built();
     let path = format!("{}/{id}", story::system_users_of_hansen());
     test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
@@ -243,7 +250,7 @@ async fn a_withdrawal_that_could_not_be_written_is_published_without_another_cha
     let withdrawn_at = test.state.store.revision().await.unwrap();
     assert!(*built.borrow() < Some(withdrawn_at));
 
-    execute(&test, "DROP TRIGGER disk_full").await;
+    execute(&test, clear).await;
     let withdrawn = test.fetch(&gateway, Some(&approved.etag)).await;
     let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
     let Decision::Denial(denial) = decide(&test, withdrawn, &token) else { panic!("permitted after withdrawal") };
