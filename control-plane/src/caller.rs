@@ -24,7 +24,7 @@ pub(crate) use operator::Operator;
 #[expect(unused_imports, reason = "for operations to come")]
 pub(crate) use party_access::{
     AccessManagementRead, AccessManagementWrite, ClientAdministrationRead, ClientAdministrationWrite,
-    ClientDelegationRead, ClientDelegationWrite, PartyAccess, PartyOperation, Person, PortalUser,
+    ClientDelegationRead, ClientDelegationWrite, DelegationCheckRead, PartyAccess, PartyOperation, Person, PortalUser,
     SystemUserOverviewRead,
 };
 pub(crate) use platform::Platform;

@@ -4,7 +4,8 @@
 //! profile of XACML as Altinn's services take it ([`authorize`], [`decision`]), and in AuthZEN 1.0 ([`evaluation`],
 //! [`evaluations`]). A request is read ([`question`]), what it names is looked up in one read transaction ([`facts`]), that
 //! becomes a world ([`world`]) with policies compiled once ([`compiled_policies`]), and `policies` decides in it ([`judge`]). The control plane
-//! asks it too: who may call, and what an approver may pass on ([`of_user`]).
+//! asks it too: who may call, and what an approver may pass on
+//! ([`of_user`], [`passing_on`]).
 //!
 //! Nothing is stored here, and what a caller sends is answered, not failed on: an Indeterminate where Altinn has one.
 
@@ -19,6 +20,7 @@ mod facts;
 mod judge;
 mod obligations;
 pub(crate) mod of_user;
+pub(crate) mod passing_on;
 mod question;
 #[cfg(test)]
 mod refusals;

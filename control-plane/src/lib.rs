@@ -3,8 +3,8 @@
 //!
 //! One slice per domain, each a file with its router and a folder: `model` is pure, `store` is SQL, every other file is
 //! one operation with its body, handler, failures and tests. Arrows between slices go one way: `parties`, `issuers`,
-//! `resources`, `systems` ← `system_users` ← `requests` ← `snapshots`; `gateways` stands beside them, and `decisions`, which
-//! answers from the stored data what gateways answer from snapshots. Start with [`app`]; who may call what is decided in
+//! `resources`, `systems` ← `system_users` ← `decisions` (answers from the stored data what gateways answer from snapshots) ←
+//! `delegation_checks` ← `requests`; `snapshots` and `gateways` stand beside them. Start with [`app`]; who may call what is decided in
 //! `caller`; what a call may fail with is listed in `problem/codes.rs`.
 //!
 //! This crate decides nothing itself: that is `policies`, which also accepts every snapshot before it is shown.
@@ -15,7 +15,7 @@ mod bad_input;
 mod caller;
 pub mod config;
 mod decisions;
-mod delegation_check;
+mod delegation_checks;
 mod fields;
 mod gateways;
 mod health;
@@ -73,6 +73,7 @@ fn limited_operations() -> OpenApiRouter<AppState> {
         .merge(resources::routes())
         .merge(systems::routes())
         .merge(system_users::routes())
+        .merge(delegation_checks::routes())
         .merge(requests::routes())
         .merge(gateways::routes())
         .merge(decisions::routes())

@@ -1,7 +1,7 @@
 //! What a vendor may ask of a customer: rights and packages that its system is registered with, and a way back to its own pages.
 //!
 //! Read when a request arrives; [`require_offered`] looks again when it is approved, because systems change meanwhile. Whether
-//! the customer may give it is [`crate::delegation_check`]'s.
+//! the customer may give it is [`crate::delegation_checks`]'.
 
 use std::collections::BTreeSet;
 

@@ -6,16 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("parties", &[]),
     ("party_imports", &["parties"]),
     ("issuers", &[]),
     ("resources", &[]),
     ("systems", &["resources"]),
     ("system_users", &["parties", "systems"]),
-    ("requests", &["parties", "system_users", "systems"]),
-    ("gateways", &["resources"]),
     ("decisions", &["parties", "resources", "system_users"]),
+    ("delegation_checks", &["decisions", "parties", "resources"]),
+    ("requests", &["delegation_checks", "parties", "system_users", "systems"]),
+    ("gateways", &["resources"]),
     ("snapshots", &["gateways", "issuers", "parties", "resources", "systems"]),
 ];
 

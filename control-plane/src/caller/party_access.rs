@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::bearer::{require_scope, verified_token};
 use crate::decisions::of_user::{self, Asked, LoggedInUser, Verdict};
-use crate::parameters::{PathOf, Query};
+use crate::parameters::PathOf;
 use crate::parties::{self, Party, PartyId};
 use crate::problem::{Problem, ProblemCode, codes};
 use crate::resources::model::built_in::BuiltInResource;
@@ -28,7 +28,6 @@ pub(crate) enum PartyPlace {
     /// `{party}`: its number.
     Path,
     /// `?party=`: an organisation number or a party uuid.
-    #[cfg_attr(not(test), expect(dead_code, reason = "client delegation comes with the next change"))]
     Query,
 }
 
@@ -64,6 +63,8 @@ party_operations! {
     AccessManagementRead = AccessManagement, "read", PORTAL, Path, NOT_PARTY_ADMINISTRATOR;
     /// Giving a party's rights away and taking them back (AM-W).
     AccessManagementWrite = AccessManagement, "write", PORTAL, Path, NOT_PARTY_ADMINISTRATOR;
+    /// Asking what one may give away; the party is in the query.
+    DelegationCheckRead = AccessManagement, "write", PORTAL, Query, NOT_PARTY_ADMINISTRATOR;
     /// Seeing a party's system users (OV-R).
     SystemUserOverviewRead = SystemUserOverview, "read", PORTAL, Path, FORBIDDEN;
     /// Seeing which clients a party's agent system users act for (CA-R).
@@ -188,6 +189,18 @@ enum PartyName {
     Uuid(PartyUuid),
 }
 
+/// The one `party` of a query; other names may occur more often.
+fn party_in_query(query: &str) -> Result<PartyName, Problem> {
+    let invalid = |detail: &str| Problem::new(codes::QUERY_INVALID).detail(format!("`party`: {detail}"));
+    let mut named =
+        url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name.eq_ignore_ascii_case("party"));
+    match (named.next(), named.next()) {
+        (Some((_, text)), None) => party_name(text.trim()).map_err(invalid),
+        (None, _) => Err(invalid("missing")),
+        (Some(_), Some(_)) => Err(invalid("occurs twice")),
+    }
+}
+
 fn party_name(text: &str) -> Result<PartyName, &'static str> {
     let organization = OrganizationNumber::parse(text).map(PartyName::Organization).ok();
     organization
@@ -208,7 +221,7 @@ impl<O: PartyOperation> FromRequestParts<AppState> for PartyAccess<O> {
                 parties::store::find(&mut connection, party).await?
             }
             PartyPlace::Query => {
-                let name = Query::from_request_parts(parts, state).await?.required("party", party_name)?;
+                let name = party_in_query(parts.uri.query().unwrap_or_default())?;
                 connection = state.store.read().await?;
                 match name {
                     PartyName::Organization(number) => {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policies::id::{ActionId, ResourceId};
-use policies::xacml::ast::{Policy, PolicyElement, Target};
+use policies::urn;
+use policies::xacml::ast::{Attribute, Policy, PolicyElement, Target};
 use policies::xacml::{self, CompiledPolicy, ResourcePolicy, Semantics};
 
 use crate::resources::model::built_in::BuiltInResource;
@@ -20,6 +21,8 @@ pub(crate) struct DecidingPolicy {
     pub(super) actions: BTreeSet<ActionId>,
     /// Its obligations without its rules: what delegated rights are written from.
     pub(super) frame: Policy,
+    /// Ids of the attributes that its rules match subjects by.
+    pub(super) subject_attributes: BTreeSet<String>,
 }
 
 /// The policies that were compiled.
@@ -106,11 +109,23 @@ fn compile(resource: &ResourceId, semantics: Semantics, xml: &str) -> Option<Dec
     let actions = ResourcePolicy::of_document(&document, resource, semantics).ok()?.actions();
     match document.root {
         PolicyElement::Policy(policy) => {
+            let subject_attributes = subject_attributes(&policy);
             let frame = Policy { rules: Vec::new(), variables: Vec::new(), target: Target::default(), ..policy };
-            Some(DecidingPolicy { compiled, actions, frame })
+            Some(DecidingPolicy { compiled, actions, frame, subject_attributes })
         }
         PolicyElement::PolicySet(_) => None,
     }
+}
+
+fn subject_attributes(policy: &Policy) -> BTreeSet<String> {
+    let targets = policy.rules.iter().map(|rule| &rule.target).chain([&policy.target]);
+    let matches = targets.flat_map(|target| &target.0).flat_map(|any_of| &any_of.0).flat_map(|all_of| &all_of.0);
+    matches
+        .filter_map(|matched| match &matched.attribute {
+            Attribute::Designator(found) if found.category == urn::CATEGORY_SUBJECT => Some(found.id.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 #[cfg(test)]

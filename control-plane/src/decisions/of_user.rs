@@ -72,7 +72,7 @@ pub(crate) async fn decide(
     .await
 }
 
-fn verdict(user: LoggedInUser, result: &DecisionResult) -> Verdict {
+pub(super) fn verdict(user: LoggedInUser, result: &DecisionResult) -> Verdict {
     match result.decision {
         Decision::Permit => match obligations::levels(&result.obligations) {
             Ok(levels) if u64::from(user.authentication_level) >= levels.minimum => Verdict::Permitted,
@@ -85,7 +85,7 @@ fn verdict(user: LoggedInUser, result: &DecisionResult) -> Verdict {
     }
 }
 
-fn request(user: LoggedInUser, party: &Party, asked: &Asked) -> Request {
+pub(super) fn request(user: LoggedInUser, party: &Party, asked: &Asked) -> Request {
     let category = |category: &str, attributes| Category { category: category.to_owned(), id: None, attributes };
     Request {
         categories: vec![

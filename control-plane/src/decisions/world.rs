@@ -15,8 +15,22 @@ use crate::parties::Party;
 use crate::resources::model::AccessListMode;
 use crate::right::ResourceRight;
 
-/// The world; policies that were not compiled before are compiled, which takes time.
+/// What users do with their access packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// They act on what they hold.
+    Act,
+    /// They give to others what they may pass on.
+    PassOn,
+}
+
+/// The world in which everybody acts; policies that were not compiled before are compiled, which takes time.
 pub(super) fn of(facts: &Facts, names: &Names, compiled: &CompiledPolicies) -> World {
+    with_purpose(Purpose::Act, facts, names, compiled)
+}
+
+/// The world as it is for a purpose.
+pub(super) fn with_purpose(purpose: Purpose, facts: &Facts, names: &Names, compiled: &CompiledPolicies) -> World {
     let mut world = World::default();
     for resource in &facts.resources {
         if resource.access_list_mode == AccessListMode::Enabled {
@@ -49,8 +63,12 @@ pub(super) fn of(facts: &Facts, names: &Names, compiled: &CompiledPolicies) -> W
             let key = (assignment.user_id.to_string(), party.id.to_string());
             world.roles.entry(key.clone()).or_default().push(assignment.role.role_code().to_owned());
             world.register_roles.entry(key.clone()).or_default().push(assignment.role.code().to_owned());
-            let packages = assignment.role.access_packages().iter().map(|name| (*name).to_owned());
-            world.user_packages.entry(key).or_default().extend(packages);
+            let form = party.form.as_ref().filter(|_| assignment.organization == party.organization);
+            let packages = match purpose {
+                Purpose::Act => assignment.role.access_packages(form),
+                Purpose::PassOn => assignment.role.packages_to_pass_on(form),
+            };
+            world.user_packages.entry(key).or_default().extend(packages.into_iter().map(str::to_owned));
         }
     }
     for (party, system_user) in pairs(facts, names) {

@@ -151,8 +151,9 @@ pub(crate) struct Relation {
     pub(crate) provider: OrganizationNumber,
 }
 
-/// What a person is at an organisation, in the words of the Register of Business Enterprises. These are its key roles;
-/// whoever holds one administers the organisation's system users.
+/// What a person is at an organisation: its key roles and the contacts of foreign companies, in the words of the Register
+/// of Legal Entities, and the main administrator that it has appointed. What follows from each is in
+/// [`super::role_catalogue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     BestyrendeReder,
@@ -160,19 +161,25 @@ pub(crate) enum Role {
     DagligLeder,
     DeltakerDeltAnsvar,
     DeltakerFulltAnsvar,
+    Hovedadministrator,
     Innehaver,
     Komplementar,
+    KontaktpersonNuf,
+    NorskRepresentant,
     Styreleder,
 }
 
-pub(super) const ROLES: [(Role, &str); 8] = [
+pub(super) const ROLES: [(Role, &str); 11] = [
     (Role::BestyrendeReder, "bestyrende-reder"),
     (Role::Bostyrer, "bostyrer"),
     (Role::DagligLeder, "daglig-leder"),
     (Role::DeltakerDeltAnsvar, "deltaker-delt-ansvar"),
     (Role::DeltakerFulltAnsvar, "deltaker-fullt-ansvar"),
+    (Role::Hovedadministrator, "hovedadministrator"),
     (Role::Innehaver, "innehaver"),
     (Role::Komplementar, "komplementar"),
+    (Role::KontaktpersonNuf, "kontaktperson-nuf"),
+    (Role::NorskRepresentant, "norsk-representant"),
     (Role::Styreleder, "styreleder"),
 ];
 

@@ -1,5 +1,5 @@
-//! The tables of parties and role assignments. Only key roles are stored, see [`super::model::Role`]; what organisations are
-//! to each other is in [`relations`].
+//! The tables of parties and role assignments; of roles, those of [`super::model::Role`]. What organisations are to each other
+//! is in [`relations`].
 
 pub(crate) mod relations;
 

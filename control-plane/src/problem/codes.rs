@@ -60,7 +60,11 @@ problem_codes! {
     REQUEST_NOT_FOUND = "AUTH-00010", NOT_FOUND, "The Id does not refer to a Request in our system.";
     SYSTEM_NOT_FOUND = "AUTH-00011", NOT_FOUND, "The Id does not refer to a Registered System.";
     REQUEST_NOT_NEW = "AUTH-00013", CONFLICT, "The Status of the Request is not New.";
+    DELEGATION_FAILED = "AUTH-00014", FORBIDDEN, "DelegationCheck failed with unknown error.";
     SYSTEM_USER_NOT_FOUND = "AUTH-00015", NOT_FOUND, "The SystemUser was not found.";
+    NO_ROLE_ACCESS = "AUTH-00016", FORBIDDEN, "DelegationCheck failed with error: Has not access by a delegation of role in ER or Altinn.";
+    NO_DIRECT_DELEGATION = "AUTH-00018", FORBIDDEN, "DelegationCheck failed with error: Has not access by direct delegation.";
+    DELEGATION_LEVEL = "AUTH-00020", FORBIDDEN, "DelegationCheck failed with error: The service requires explicit authentication level and the reportee is missing this.";
     REDIRECT_URL_INVALID = "AUTH-00021", BAD_REQUEST, "The RedirectUri was not found or not valid.";
     VENDOR_UNRESOLVED = "AUTH-00023", UNAUTHORIZED, "Can't resolve the Organisation Number for the Vendor from the Token.";
     NO_REDIRECT_URLS = "AUTH-00026", BAD_REQUEST, "No redirect uris are set for the system";
@@ -70,11 +74,15 @@ problem_codes! {
     FORBIDDEN = "AUTH-00044", FORBIDDEN, "Forbidden";
     PARTY_AGENT_REQUEST_MISMATCH = "AUTH-00042", FORBIDDEN, "Party does not match agent request's orgno";
     NO_CLIENT_PACKAGES = "AUTH-00058", BAD_REQUEST, "No AccessPackages found, an Agent SystemUser must have at least one";
+    PACKAGES_INVALID = "AUTH-00052", BAD_REQUEST, "One or more access packages are invalid";
+    PACKAGES_NOT_HELD = "AUTH-00053", BAD_REQUEST, "The user does not have enough access to delegate the requested access packages";
     NOTHING_REQUESTED = "AUTH-00059", BAD_REQUEST, "No AccessPackages or Single Rights found, a SystemUser must have at least one";
     PACKAGE_NOT_IN_SYSTEM = "AUTH-00063", BAD_REQUEST, "One or more accesspackage is not found in the referenced system in the System Register.";
     PACKAGE_NOT_ASSIGNABLE = "AUTH-00064", BAD_REQUEST, "One or more access packages cannot be delegated. Either they are intended for clients or they cannot be delegated further.";
     PACKAGE_NOT_FOR_CLIENTS = "AUTH-00065", BAD_REQUEST, "One or more access packages cannot be delegated because they are not intended for client relationships";
     NOT_PARTY_ADMINISTRATOR = "AUTH-00066", FORBIDDEN, "The request requires logged in user to have accessmanager write.";
+    NO_PACKAGE_ACCESS = "AUTH-00068", FORBIDDEN, "DelegationCheck failed with error: Has not access by a delegation of package in Altinn.";
+    NOT_ON_ACCESS_LIST = "AUTH-00069", FORBIDDEN, "DelegationCheck failed with error: The receiver does not have the right based on Access List delegation.";
     RESOURCE_NOT_DELEGABLE = "AUTH-00070", FORBIDDEN, "DelegationCheck failed with error: The resource cannot be delegated to another user or entity.";
 
     // Ours: the caller.

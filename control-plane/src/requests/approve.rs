@@ -10,7 +10,7 @@ use serde_json::json;
 use super::get::{IdInPath, partys_own};
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
-use crate::delegation_check::require_delegable;
+use crate::delegation_checks::require_delegable;
 use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
@@ -151,5 +151,110 @@ mod tests {
             test.send("POST", &approve, &hansen, None).await.expect_code(400, code);
             assert_eq!(test.get(&story::system_users_of_hansen(), &hansen).await.expect(200), json!([]));
         }
+    }
+
+    async fn approves(test: &TestState, token: &str) -> crate::test_state::Answer {
+        let path = format!("{}/approve", story::request_of_hansen(&test.request_id().await));
+        test.send("POST", &path, token, None).await
+    }
+
+    async fn put_policy(test: &TestState, xml: &str) {
+        let path = format!("{}/policy", story::resource("vat"));
+        test.put_xml(&path, &test.resource_owner(), xml).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn an_approver_passes_on_all_that_is_asked_for_or_nothing() {
+        let test = TestState::with_request().await;
+        // Another rule, for another role, on the same resource: the manager may read and not sign.
+        let signing = story::policy("vat", &["sign"], &[]).replace(">dagl<", ">lede<");
+        let (_, rule) = signing.split_once("<Target/>").unwrap();
+        let both = story::policy("vat", &["read"], &[]).replace("</Policy>", rule);
+        put_policy(&test, &both).await;
+        let answer = approves(&test, &test.administrator_of_hansen()).await;
+        assert_eq!(
+            answer.json["reasons"],
+            json!([{
+                "resource": [{ "id": "urn:altinn:resource", "value": "vat" }], "action": "sign", "result": false,
+                "reasonCodes": ["MissingRoleAccess", "MissingDelegationAccess"],
+            }])
+        );
+        answer.expect_code(403, "AUTH-00016");
+        let users = test.get(&story::system_users_of_hansen(), &test.administrator_of_hansen()).await;
+        assert_eq!(users.expect(200), json!([]));
+        // A chair of the board may both.
+        let roles = json!({ "roleAssignments": [
+            { "userId": story::HANSENS_MANAGER, "organizationNumber": "310247049", "role": "daglig-leder" },
+            { "userId": story::HANSENS_MANAGER, "organizationNumber": "310247049", "role": "styreleder" },
+        ]});
+        test.put("/portvakt/v1/parties", &test.operator(), &roles).await.expect(200);
+        approves(&test, &test.administrator_of_hansen()).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn a_right_that_needs_a_higher_level_needs_it_of_the_approver() {
+        let test = TestState::with_request().await;
+        let obligation = "</Rule><ObligationExpressions><ObligationExpression ObligationId=\"o\" FulfillOn=\"Permit\">\
+            <AttributeAssignmentExpression AttributeId=\"a\" Category=\"urn:altinn:minimum-authenticationlevel\">\
+            <AttributeValue DataType=\"http://www.w3.org/2001/XMLSchema#integer\">4</AttributeValue></AttributeAssignmentExpression>\
+            </ObligationExpression></ObligationExpressions>";
+        put_policy(&test, &story::policy("vat", &["read"], &[]).replace("</Rule>", obligation)).await;
+        let answer = approves(&test, &test.administrator_of_hansen()).await;
+        assert_eq!(answer.json["reasons"][0]["requiredAuthenticationLevel"], 4);
+        answer.expect_code(403, "AUTH-00020");
+        let high = tokens::User::new(story::HANSENS_MANAGER).level(4).token(&test);
+        approves(&test, &high).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn what_the_party_is_not_listed_for_is_not_passed_on() {
+        let test = TestState::with_request().await;
+        let list = format!("{}/access-lists/banks", story::PROVIDER);
+        let owner = test.resource_owner();
+        test.put(&list, &owner, &json!({ "members": [] })).await.expect(200);
+        let restricted = json!({ "title": { "nb": "a", "nn": "b", "en": "c" }, "delegable": true, "accessLists": ["banks"], "accessListMode": "enabled" });
+        test.put(&story::resource("vat"), &owner, &restricted).await.expect(200);
+        approves(&test, &test.administrator_of_hansen()).await.expect_code(403, "AUTH-00069");
+        let member = json!({ "members": [{ "organizationNumber": "310247049" }] });
+        test.put(&list, &owner, &member).await.expect(200);
+        approves(&test, &test.administrator_of_hansen()).await.expect(200);
+    }
+
+    #[tokio::test]
+    async fn every_failure_is_named_with_the_code_of_the_first() {
+        let test = TestState::with_request().await;
+        // Somebody who manages access and has none of the roles that the policy of `vat` names, nor the package.
+        let contact = 20_000_009;
+        let roles = json!({ "roleAssignments": [
+            { "userId": contact, "organizationNumber": "310247049", "role": "norsk-representant" },
+        ]});
+        test.put("/portvakt/v1/parties", &test.operator(), &roles).await.expect(200);
+        let contact = tokens::User::new(contact).token(&test);
+        let answer = approves(&test, &contact).await;
+        let reasons = answer.json["reasons"].as_array().unwrap().clone();
+        assert_eq!(reasons.len(), 2, "{reasons:?}");
+        assert_eq!(
+            reasons[1],
+            json!({ "urn": story::PACKAGE, "result": false, "reasonCodes": ["MissingPackageAccess"] })
+        );
+        answer.expect_code(403, "AUTH-00016");
+        let only_package = story::policy("vat", &["read"], &[]).replace(">dagl<", ">toll<");
+        put_policy(&test, &only_package.replace("urn:altinn:rolecode", "urn:altinn:accesspackage")).await;
+        approves(&test, &contact).await.expect_code(403, "AUTH-00068");
+        put_policy(&test, &story::policy("vat", &["read"], &[]).replace(">dagl<", ">repr<")).await;
+        approves(&test, &contact).await.expect_code(400, "AUTH-00053");
+    }
+
+    #[tokio::test]
+    async fn whoever_approves_for_the_main_unit_approves_for_its_sub_units() {
+        let test = TestState::with_system().await;
+        let mut bakeri = story::parties()["parties"][1].clone();
+        bakeri["mainUnit"] = json!("310247049");
+        test.put("/portvakt/v1/parties", &test.operator(), &json!({ "parties": [bakeri] })).await.expect(200);
+        let mut request = story::request();
+        request["partyOrgNo"] = json!("310247057");
+        let made = test.post(story::REQUESTS, &test.vendor(), &request).await.expect(201);
+        let path = format!("{}/approve", story::request_of_bakeri(made["id"].as_str().unwrap()));
+        test.send("POST", &path, &test.administrator_of_hansen(), None).await.expect(200);
     }
 }
