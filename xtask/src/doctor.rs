@@ -1,6 +1,7 @@
 //! `cargo xtask doctor`: what this machine has, what it lacks, and how to get it. Looks only.
 
 use crate::envoy;
+use crate::postgres;
 use crate::probe::{Machine, ThisMachine, find_program};
 use crate::run;
 use crate::toolchain;
@@ -137,12 +138,9 @@ fn gateway(machine: &dyn Machine) -> Vec<Finding> {
 
 fn postgresql(machine: &dyn Machine) -> Finding {
     let what = "PostgreSQL";
-    let folder = Path::new("/usr/lib/postgresql");
-    let releases = machine.names_in(folder);
-    let installed = releases.iter().rev().map(|release| folder.join(release).join("bin/postgres"));
-    match installed.chain(find_program(machine, "postgres")).find(|program| machine.is_file(program)) {
-        Some(program) => found(what, program.display().to_string()),
-        None => finding(what, State::Optional, "not used yet; later: apt-get install postgresql".to_owned()),
+    match postgres::look(machine) {
+        Ok(folder) => found(what, folder.display().to_string()),
+        Err(missing) => finding(what, State::Optional, format!("without it, tests are left out: {missing}")),
     }
 }
 

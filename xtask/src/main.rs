@@ -1,8 +1,8 @@
 //! The project's own commands: `cargo xtask demo`, `cargo xtask test` and what they are made of.
 //!
 //! Needs nothing but cargo, python3 and what it finds or installs; every missing thing is named with its cure. It never
-//! writes outside `target/` and `.cache/` unless `--install` is given. One file per verb: [`demo`], [`mod@test`],
-//! [`doctor`], [`build_filter`], [`mod@bench`], [`ci`]. What they look for: [`toolchain`] and [`envoy`], through the eyes of [`probe`];
+//! writes outside `target/`, `.cache/` and the folder for temporary files unless `--install` is given. One file per verb: [`demo`], [`mod@test`],
+//! [`doctor`], [`build_filter`], [`mod@bench`], [`ci`]. What they look for: [`toolchain`], [`envoy`] and [`postgres`], through the eyes of [`probe`];
 //! how they start other programs: [`run`].
 
 mod bench;
@@ -14,6 +14,7 @@ mod demo;
 mod doctor;
 mod envoy;
 mod install;
+mod postgres;
 mod probe;
 mod programs;
 mod run;

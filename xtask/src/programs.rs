@@ -6,8 +6,13 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Programs by name.
-pub(crate) struct Programs(BTreeMap<String, PathBuf>);
+/// What was built.
+#[derive(Default)]
+pub(crate) struct Programs {
+    by_name: BTreeMap<String, PathBuf>,
+    /// The program with the control plane's own tests, which run on each of its databases.
+    pub(crate) control_plane_tests: Option<PathBuf>,
+}
 
 /// What is built along with the programs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +32,7 @@ impl Programs {
     pub(crate) const BENCH: &str = "portvakt-bench";
 
     pub(crate) fn path(&self, name: &str) -> Result<&PathBuf> {
-        self.0.get(name).with_context(|| format!("the workspace has no program `{name}`"))
+        self.by_name.get(name).with_context(|| format!("the workspace has no program `{name}`"))
     }
 }
 
@@ -62,21 +67,38 @@ pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
     if !status.success() {
         bail!("the native programs could not be built (cargo ended with {})", run::exit_words(status));
     }
-    Ok(Programs(executables(&messages)))
+    Ok(executables(&messages))
 }
 
-/// The programs among cargo's messages (one JSON object a line); test programs are left out.
-fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
+/// The programs among cargo's messages (one JSON object a line); of test programs only the control plane's own.
+fn executables(messages: &str) -> Programs {
+    let mut programs = Programs::default();
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages.filter_map(|message| executable(&message)).collect()
+    for Executable { name, kind, is_test, path } in messages.filter_map(|message| executable(&message)) {
+        match (kind.as_str(), is_test) {
+            ("bin", false) => _ = programs.by_name.insert(name, path),
+            ("lib", true) if name == "control_plane" => programs.control_plane_tests = Some(path),
+            _ => {}
+        }
+    }
+    programs
 }
 
-fn executable(message: &Value) -> Option<(String, PathBuf)> {
+struct Executable {
+    name: String,
+    kind: String,
+    is_test: bool,
+    path: PathBuf,
+}
+
+fn executable(message: &Value) -> Option<Executable> {
     let target = message.get("target")?;
-    let is_program = target.get("kind")?.as_array()?.iter().any(|kind| kind == "bin");
-    let is_test = message.get("profile")?.get("test")?.as_bool()?;
-    let path = message.get("executable")?.as_str()?;
-    (is_program && !is_test).then(|| Some((target.get("name")?.as_str()?.to_owned(), path.into())))?
+    Some(Executable {
+        name: target.get("name")?.as_str()?.to_owned(),
+        kind: target.get("kind")?.as_array()?.first()?.as_str()?.to_owned(),
+        is_test: message.get("profile")?.get("test")?.as_bool()?,
+        path: message.get("executable")?.as_str()?.into(),
+    })
 }
 
 #[cfg(test)]
@@ -88,16 +110,19 @@ mod tests {
         let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"x"},"profile":{"test":false},"executable":null}
 {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"portvakt-demo"},"profile":{"test":true},"executable":"/t/deps/portvakt_demo-1"}
 {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"portvakt-demo"},"profile":{"test":false},"executable":"/t/portvakt-demo"}
+{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"control_plane"},"profile":{"test":true},"executable":"/t/deps/control_plane-1"}
 {"reason":"compiler-artifact","target":{"kind":["test"],"name":"all"},"profile":{"test":true},"executable":"/t/deps/all-1"}
 not json
 {"reason":"build-finished","success":true}"#;
         let expected = BTreeMap::from([("portvakt-demo".to_owned(), PathBuf::from("/t/portvakt-demo"))]);
-        assert_eq!(executables(messages), expected);
+        let programs = executables(messages);
+        assert_eq!(programs.by_name, expected);
+        assert_eq!(programs.control_plane_tests, Some(PathBuf::from("/t/deps/control_plane-1")));
     }
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = Programs(BTreeMap::new()).path(Programs::DEMO).unwrap_err();
+        let error = Programs::default().path(Programs::DEMO).unwrap_err();
         assert_eq!(error.to_string(), "the workspace has no program `portvakt-demo`");
     }
 }

@@ -1,18 +1,20 @@
 //! `cargo xtask test`: every test of the workspace, in every host.
 //!
-//! The tests find their hosts through `FILTER_WASM_PATH`, `ENVOY_BIN`, `CONTROL_PLANE_BIN` and `MASKINPORTEN_STANDIN_BIN`.
-//! A host that cannot be had leaves its tests out by name (`in_envoy`, `in_wasmtime` in the path of the test), counted as
-//! skipped: never passed in silence.
+//! The tests find their hosts through `FILTER_WASM_PATH`, `ENVOY_BIN`, `CONTROL_PLANE_BIN`, `MASKINPORTEN_STANDIN_BIN` and
+//! `POSTGRES_URL`. A host that cannot be had leaves its tests out by name (`in_envoy`, `in_wasmtime`, `on_postgres` in the
+//! path of the test), counted as skipped: never passed in silence. The control plane's own tests run once on SQLite and
+//! once on PostgreSQL.
 
 use crate::SupplyOptions;
 use crate::build_filter::{self, BuildError, FilterModule};
 use crate::counts::{self, Counts};
 use crate::envoy::{self, Envoy};
+use crate::postgres;
 use crate::probe::{Machine, ThisMachine};
 use crate::programs::{self, Programs, Scope};
 use crate::run;
 use crate::toolchain;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use std::process::{Command, ExitCode, ExitStatus};
 
@@ -62,7 +64,8 @@ pub(crate) fn perform(options: &TestOptions) -> Result<Outcome> {
         }
     };
     if let Some(programs) = &programs {
-        let hosts = Hosts { filter: filter.as_ref(), envoy: envoy.as_ref(), programs };
+        let postgres = postgres_server(options, &mut tally);
+        let hosts = Hosts { filter: filter.as_ref(), envoy: envoy.as_ref(), postgres, programs };
         run_tests(&hosts, options.supplies.offline, &mut tally)?;
     }
     if tally.counts.passed == 0 && tally.counts.failed == 0 {
@@ -123,17 +126,19 @@ impl Tally {
 struct Hosts<'a> {
     filter: Option<&'a FilterModule>,
     envoy: Option<&'a Envoy>,
+    postgres: Option<postgres::Server>,
     programs: &'a Programs,
 }
 
 impl Hosts<'_> {
     /// Parts of test paths that cannot run.
-    fn left_out(&self) -> &'static [&'static str] {
-        match (self.filter, self.envoy) {
-            (Some(_), Some(_)) => &[],
-            (Some(_), None) => &["in_envoy"],
-            (None, _) => &["in_envoy", "in_wasmtime"],
-        }
+    fn left_out(&self) -> Vec<&'static str> {
+        let hosts = [
+            ("in_envoy", self.filter.is_some() && self.envoy.is_some()),
+            ("in_wasmtime", self.filter.is_some()),
+            ("on_postgres", self.postgres.is_some()),
+        ];
+        hosts.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect()
     }
 
     fn name_to(&self, command: &mut Command) {
@@ -143,6 +148,7 @@ impl Hosts<'_> {
             ("ENVOY_BIN", self.envoy.map(|envoy| envoy.program.clone())),
             ("CONTROL_PLANE_BIN", path(Programs::CONTROL_PLANE)),
             ("MASKINPORTEN_STANDIN_BIN", path(Programs::MASKINPORTEN_STANDIN)),
+            (postgres::URL, self.postgres.as_ref().map(|server| server.url().into())),
         ] {
             match value {
                 Some(value) => command.env(variable, value),
@@ -188,6 +194,25 @@ fn real_envoy(options: &TestOptions, tally: &mut Tally) -> Option<Envoy> {
     }
 }
 
+/// Two suites: the control plane's own tests once more, and the tests of several control planes on one database.
+fn postgres_server(options: &TestOptions, tally: &mut Tally) -> Option<postgres::Server> {
+    let programs = match postgres::obtain(&ThisMachine, options.supplies) {
+        Ok(programs) => programs,
+        Err(missing) => {
+            let remark = format!("the tests on PostgreSQL were left out: {missing}");
+            tally.host_missing(2, postgres::NAMED, remark);
+            return None;
+        }
+    };
+    match postgres::Server::start(&programs) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            tally.failure(format!("the tests on PostgreSQL were left out: {error:#}"));
+            None
+        }
+    }
+}
+
 fn run_tests(hosts: &Hosts<'_>, offline: bool, tally: &mut Tally) -> Result<()> {
     let skipped_before = tally.counts.skipped;
     let mut command = run::cargo();
@@ -203,13 +228,23 @@ fn run_tests(hosts: &Hosts<'_>, offline: bool, tally: &mut Tally) -> Result<()> 
         command.arg("--offline");
     }
     hosts.name_to(&mut command);
-    command.args(leave_out(hosts.left_out(), nextest));
+    command.args(leave_out(&hosts.left_out(), nextest));
     let (status, output, errors) = run::showing(&mut command)?;
     let counts = if nextest { counts::from_nextest(&errors) } else { counts::from_libtest(&output) };
     tally.add("the test run", status, counts);
     // Suites without a test yet: left out all the same, so the closing line says so.
     let counted = tally.counts.skipped - skipped_before;
     tally.counts.skipped += tally.suites_left_out.saturating_sub(counted);
+
+    if let Some(server) = &hosts.postgres {
+        run::step("running the control plane's tests on PostgreSQL");
+        let tests = hosts.programs.control_plane_tests.as_ref().context("the control plane's tests were not built")?;
+        let mut command = Command::new(tests);
+        command.current_dir(run::project_root().join("control-plane"));
+        command.env(postgres::URL, server.url()).env("TEST_STORE", "postgres");
+        let (status, output, _) = run::showing(&mut command)?;
+        tally.add("the run on PostgreSQL", status, counts::from_libtest(&output));
+    }
 
     run::step("running the examples in the documentation");
     let mut command = run::cargo();

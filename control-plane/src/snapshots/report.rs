@@ -87,7 +87,11 @@ mod tests {
         let workers = json!([{ "worker": "a", "applied": "7.3" }, { "worker": "b", "refused": 2 }]);
         let answer = test.post(PATH, &gateway, &json!({ "gateway": "oslo", "workers": workers })).await;
         assert_eq!(answer.status, 204);
-        let shown = test.get("/portvakt/v1/providers/regnskapsregisteret/gateways", &test.operator()).await.expect(200).to_string();
+        let shown = test
+            .get("/portvakt/v1/providers/regnskapsregisteret/gateways", &test.operator())
+            .await
+            .expect(200)
+            .to_string();
         assert!(shown.contains("\"7.3\"") && shown.contains("\"oslo\""), "{shown}");
     }
 
@@ -95,7 +99,8 @@ mod tests {
     async fn a_wrong_report_is_not_recorded_at_all() {
         let test = TestState::with_resources().await;
         let gateway = test.gateway().await;
-        let before = test.get("/portvakt/v1/providers/regnskapsregisteret/gateways", &test.operator()).await.expect(200);
+        let before =
+            test.get("/portvakt/v1/providers/regnskapsregisteret/gateways", &test.operator()).await.expect(200);
         let many: Vec<_> = (0..257).map(|worker| json!({ "worker": worker.to_string() })).collect();
         for (workers, code) in [
             (json!([{ "worker": "a" }, { "worker": "b", "applied": "7" }]), "field_invalid"),
@@ -106,7 +111,10 @@ mod tests {
             let body = json!({ "gateway": "oslo", "workers": workers });
             test.post(PATH, &gateway, &body).await.expect_code(400, code);
         }
-        assert_eq!(test.get("/portvakt/v1/providers/regnskapsregisteret/gateways", &test.operator()).await.expect(200), before);
+        assert_eq!(
+            test.get("/portvakt/v1/providers/regnskapsregisteret/gateways", &test.operator()).await.expect(200),
+            before
+        );
         test.post(PATH, &test.operator(), &json!({ "gateway": "oslo", "workers": [] }))
             .await
             .expect_code(401, "credential_invalid");

@@ -1,4 +1,5 @@
-//! A database of a test's own: a SQLite file, or a PostgreSQL database on the server that `PORTVAKT_TEST_POSTGRES` names.
+//! A database of a test's own: a SQLite file, or with `TEST_STORE=postgres` a PostgreSQL database on the server that
+//! `POSTGRES_URL` names.
 //!
 //! Dropping a PostgreSQL database takes a second, so one is emptied and used again: it is whose session holds its lock.
 
@@ -11,7 +12,9 @@ use url::Url;
 use crate::config::Database;
 
 /// Names the server: a URL with the name of a database to connect to.
-const SERVER: &str = "PORTVAKT_TEST_POSTGRES";
+const SERVER: &str = "POSTGRES_URL";
+/// Chooses it.
+const STORE: &str = "TEST_STORE";
 /// Held while the template is made; an arbitrary number.
 const TEMPLATE_LOCK: i64 = 5_788_330_014_982_914_051;
 
@@ -89,7 +92,10 @@ struct Server(Url);
 impl Server {
     #[expect(clippy::disallowed_methods, reason = "where tests find a server is no configuration of the program")]
     fn named() -> Option<Self> {
-        std::env::var(SERVER).ok().map(|url| Self(Url::parse(&url).unwrap()))
+        match std::env::var(STORE).as_deref() {
+            Ok("postgres") => Some(Self(Url::parse(&std::env::var(SERVER).unwrap()).unwrap())),
+            _ => None,
+        }
     }
 
     fn url(&self, database: &str) -> Url {
