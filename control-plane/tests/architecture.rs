@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("system_users", &["parties", "systems"]),
     ("decisions", &["parties", "resources", "system_users"]),
     ("delegation_checks", &["decisions", "parties", "resources"]),
-    ("requests", &["delegation_checks", "parties", "system_users", "systems"]),
+    ("requests", &["delegation_checks", "parties", "resources", "system_users", "systems"]),
     ("gateways", &["resources"]),
     ("snapshots", &["gateways", "issuers", "parties", "resources", "systems"]),
 ];
