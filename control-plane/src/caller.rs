@@ -12,6 +12,7 @@ mod operator;
 mod party_access;
 mod platform;
 mod resource_owner;
+mod system_user;
 mod vendor;
 
 pub(crate) use authorizer::Authorizer;
@@ -21,7 +22,6 @@ pub(crate) use gateway::Gateway;
 pub(crate) use internal_or_platform::InternalOrPlatform;
 pub(crate) use maskinporten::Maskinporten;
 pub(crate) use operator::Operator;
-#[expect(unused_imports, reason = "for operations to come")]
 pub(crate) use party_access::{
     AccessManagementRead, AccessManagementWrite, ClientAdministrationRead, ClientAdministrationWrite,
     ClientDelegationRead, ClientDelegationWrite, DelegationCheckRead, PartyAccess, PartyOperation, Person, PortalUser,
@@ -29,4 +29,5 @@ pub(crate) use party_access::{
 };
 pub(crate) use platform::Platform;
 pub(crate) use resource_owner::ResourceOwner;
+pub(crate) use system_user::SystemUserCaller;
 pub(crate) use vendor::{RegisterWrite, RequestRead, RequestWrite, Vendor};

@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("parties", &[]),
-    ("party_imports", &["parties"]),
     ("issuers", &[]),
     ("resources", &[]),
     ("systems", &["resources"]),
@@ -16,6 +15,8 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("decisions", &["parties", "resources", "system_users"]),
     ("delegation_checks", &["decisions", "parties", "resources"]),
     ("requests", &["delegation_checks", "parties", "resources", "system_users", "systems"]),
+    ("client_delegations", &["parties", "system_users", "systems"]),
+    ("party_imports", &["client_delegations", "parties"]),
     ("gateways", &["resources"]),
     ("snapshots", &["gateways", "issuers", "parties", "resources", "systems"]),
 ];

@@ -68,16 +68,12 @@ party_operations! {
     /// Seeing a party's system users (OV-R).
     SystemUserOverviewRead = SystemUserOverview, "read", PORTAL, Path, FORBIDDEN;
     /// Seeing which clients a party's agent system users act for (CA-R).
-    #[cfg_attr(not(test), expect(dead_code, reason = "client delegation comes with the next change"))]
     ClientAdministrationRead = ClientAdministration, "read", PORTAL, Path, FORBIDDEN;
     /// Changing that (CA-W).
-    #[cfg_attr(not(test), expect(dead_code, reason = "client delegation comes with the next change"))]
     ClientAdministrationWrite = ClientAdministration, "write", PORTAL, Path, FORBIDDEN;
     /// The same as CA-R through a vendor's system (CD-R).
-    #[cfg_attr(not(test), expect(dead_code, reason = "client delegation comes with the next change"))]
     ClientDelegationRead = ClientAdministration, "read", "altinn:clientdelegations.read", Query, FORBIDDEN;
     /// The same as CA-W through a vendor's system (CD-W).
-    #[cfg_attr(not(test), expect(dead_code, reason = "client delegation comes with the next change"))]
     ClientDelegationWrite = ClientAdministration, "write", "altinn:clientdelegations.write", Query, FORBIDDEN;
 }
 

@@ -67,3 +67,107 @@ pub(crate) struct PageLinks {
     #[schema(nullable = false, format = "uri")]
     next: Option<String>,
 }
+
+/// A client that an agent system user acts for.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct DelegationResponse {
+    #[schema(format = "uuid")]
+    agent_system_user_id: String,
+    #[schema(format = "uuid")]
+    delegation_id: String,
+    /// The client's party uuid.
+    #[schema(format = "uuid")]
+    customer_id: String,
+    /// The relation it rests on; the nil uuid for the owner itself.
+    #[schema(format = "uuid")]
+    assignment_id: String,
+    customer_name: String,
+    customer_organization_number: String,
+}
+
+/// An organisation with a relation to the party.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Customer {
+    #[schema(format = "uuid")]
+    party_uuid: String,
+    display_name: String,
+    organization_identifier: String,
+    access: Vec<RolePackages>,
+}
+
+/// What the party is to it, and the access packages that come with that.
+#[derive(ToSchema)]
+pub(crate) struct RolePackages {
+    #[schema(example = "regnskapsforer")]
+    role: String,
+    packages: Vec<String>,
+}
+
+/// A page of clients.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ClientInfoPaginated {
+    links: PageLinks,
+    system_user_information: SystemUserInformation,
+    data: Vec<ClientInfo>,
+}
+
+/// Whose clients they are.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SystemUserInformation {
+    #[schema(format = "uuid")]
+    system_user_id: String,
+    system_user_owner_org: String,
+}
+
+/// A client.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ClientInfo {
+    #[schema(format = "uuid")]
+    client_id: String,
+    client_organization_number: String,
+    client_organization_name: String,
+}
+
+/// Which client of which agent system user was added or removed.
+#[derive(ToSchema)]
+pub(crate) struct ChangedClient {
+    #[schema(format = "uuid")]
+    agent: String,
+    #[schema(format = "uuid")]
+    client: String,
+}
+
+/// Whom a system user may act for.
+#[derive(ToSchema)]
+pub(crate) struct AuthorizedParties {
+    links: PageLinks,
+    data: Vec<AuthorizedParty>,
+}
+
+/// An organisation that it may act for.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct AuthorizedParty {
+    #[schema(format = "uuid")]
+    party_uuid: String,
+    name: String,
+    organization_number: String,
+    party_id: i64,
+    #[schema(example = "Organization")]
+    r#type: String,
+    #[schema(required, example = "AS")]
+    unit_type: Option<String>,
+    is_deleted: bool,
+    only_hierarchy_element_with_no_access: bool,
+    authorized_access_packages: Vec<String>,
+    authorized_resources: Vec<String>,
+    authorized_roles: Vec<String>,
+    authorized_instances: Vec<serde_json::Value>,
+    /// The same again for each.
+    subunits: Vec<serde_json::Value>,
+}

@@ -10,6 +10,7 @@ use crate::problem::codes;
 pub(super) const PATH_PARTS: &[(&str, &str, &str)] = &[
     ("credential_id", "uuid", "The gateway credential"),
     ("external_ref", "", "The vendor's own reference"),
+    ("facilitator", "uuid", "The party's uuid"),
     ("id", "uuid", "The object"),
     ("list", "", "The access list"),
     ("organization", "organization-number", "The customer: nine digits, checked modulo 11"),

@@ -9,7 +9,6 @@ use std::sync::LazyLock;
 use super::model::{OrganizationForm, RelationRole};
 
 impl RelationRole {
-    #[cfg_attr(not(test), expect(dead_code, reason = "client delegation comes with the next change"))]
     /// The last parts of the URNs of the access packages that the provider holds for a client of this form.
     pub(crate) fn access_packages(self, form: Option<&OrganizationForm>) -> impl Iterator<Item = &'static str> {
         let packages = PACKAGES.get(self.code()).map_or(&[][..], Vec::as_slice);

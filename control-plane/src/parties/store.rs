@@ -183,6 +183,20 @@ pub(crate) async fn sub_units(
     Ok(sub_units)
 }
 
+/// The sub units of these organisations.
+pub(crate) async fn units_of(
+    connection: &mut Connection,
+    main_units: &BTreeSet<OrganizationNumber>,
+) -> Result<BTreeSet<OrganizationNumber>, sqlx::Error> {
+    let units: Vec<String> = sqlx::query_scalar(
+        "SELECT organization FROM party WHERE main_unit IN (SELECT value FROM json_each($1)) AND struck_off_at IS NULL",
+    )
+    .bind(json!(main_units).to_string())
+    .fetch_all(connection)
+    .await?;
+    units.iter().map(|unit| decoded(OrganizationNumber::parse(unit))).collect()
+}
+
 /// Takes every role at the organisation away.
 pub(crate) async fn unassign_all(
     connection: &mut Connection,

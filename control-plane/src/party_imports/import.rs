@@ -7,6 +7,7 @@ use policies::id::OrganizationNumber;
 use serde_json::{Value, json};
 
 use super::body::{PartyBody, PersonBody, RelationBody, RoleAssignmentBody};
+use crate::client_delegations;
 use crate::fields::{NAME_CHARS_MAX, text};
 use crate::parties::Party;
 use crate::parties::model::{Person, Relation, Role, RoleAssignment};
@@ -149,7 +150,8 @@ impl<'a> Import<'a> {
         for relation in relations::of_clients_or_providers(connection, &struck_off, &struck_off).await? {
             self.unrelate(connection, relation).await?;
         }
-        Ok(json!([]))
+        let fallen = client_delegations::cascade::follow(connection, &self.touched, &struck_off, now).await?;
+        Ok(json!(fallen))
     }
 }
 

@@ -69,7 +69,13 @@ problem_codes! {
     VENDOR_UNRESOLVED = "AUTH-00023", UNAUTHORIZED, "Can't resolve the Organisation Number for the Vendor from the Token.";
     NO_REDIRECT_URLS = "AUTH-00026", BAD_REQUEST, "No redirect uris are set for the system";
     AGENT_REQUEST_NOT_FOUND = "AUTH-00030", NOT_FOUND, "The Id does not refer to an AgentRequest in our system.";
+    FACILITATOR_MISMATCH = "AUTH-00031", BAD_REQUEST, "Party does not match delegation facilitator.";
+    SYSTEM_USER_NOT_AGENT = "AUTH-00034", BAD_REQUEST, "The system user type of the provided system user GUID is not an agent.";
+    AGENT_HAS_CLIENTS = "AUTH-00035", BAD_REQUEST, "The system user has delegations from customer. Remove the delegations before deleting the system user";
     SYSTEM_USER_NOT_STANDARD = "AUTH-00036", BAD_REQUEST, "The system user type of the provided system user GUID is not standard.";
+    DELEGATION_NOT_FOUND = "AUTH-00038", BAD_REQUEST, "Delegation not found";
+    FACILITATOR_MISMATCH_AT_REMOVAL = "AUTH-00039", BAD_REQUEST, "Party does not match delegation facilitator";
+    PARTY_NOT_OWN = "AUTH-00040", BAD_REQUEST, "Party does not match delegation assignments";
     PARTY_REQUEST_MISMATCH = "AUTH-00041", FORBIDDEN, "Party does not match request's orgno";
     FORBIDDEN = "AUTH-00044", FORBIDDEN, "Forbidden";
     PARTY_AGENT_REQUEST_MISMATCH = "AUTH-00042", FORBIDDEN, "Party does not match agent request's orgno";
@@ -84,6 +90,8 @@ problem_codes! {
     NO_PACKAGE_ACCESS = "AUTH-00068", FORBIDDEN, "DelegationCheck failed with error: Has not access by a delegation of package in Altinn.";
     NOT_ON_ACCESS_LIST = "AUTH-00069", FORBIDDEN, "DelegationCheck failed with error: The receiver does not have the right based on Access List delegation.";
     RESOURCE_NOT_DELEGABLE = "AUTH-00070", FORBIDDEN, "DelegationCheck failed with error: The resource cannot be delegated to another user or entity.";
+    CLIENT_NOT_FOUND = "AUTH-00079", BAD_REQUEST, "Client not found.";
+    CLIENT_LACKS_PACKAGES = "AUTH-00080", BAD_REQUEST, "Client does not have the accesspackages the agent system user requires";
 
     // Ours: the caller.
     TOKEN_MISSING = "token_missing", UNAUTHORIZED, "The call carries no bearer token.";
@@ -164,6 +172,9 @@ invalid_codes! {
     DUPLICATE_CLIENT_IDS = "AUTH.VLD-00011", "Request contains duplicate client ids";
     SYSTEM_ID_MISMATCH = "AUTH.VLD-00012", "The system ID in the request body does not match the system ID in the URL";
     SYSTEM_ID_BLANKS = "AUTH.VLD-00013", "System ID cannot have spaces in id (leading, trailing or in between the id)";
+    AGENT_PARAMETER = "AUTH.VLD-00014", "The agent query parameter is missing or invalid";
+    NOT_AGENT = "AUTH.VLD-00015", "SystemUser is not a valid system user of type agent";
+    CLIENT_PARAMETER = "AUTH.VLD-00016", "The client query parameter is missing or invalid";
     RESOURCE_TYPE_NOT_DELEGABLE = "AUTH.VLD-00017", "One or more resources specified in rights is of resource type which is not delegable.";
     CLIENT_PACKAGE_VISIBLE = "AUTH.VLD-00018", "Access packages meant for system user for client relations can't be used in combination with the flag isVisible: true";
     CLIENT_ID_FORMAT = "client_id_invalid", "A client id is neither a GUID nor a Maskinporten name of at most 255 characters";

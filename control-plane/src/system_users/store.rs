@@ -177,7 +177,8 @@ pub(crate) async fn mark_withdrawn(connection: &mut Connection, user: &SystemUse
     Ok(())
 }
 
-async fn insert_delegation(
+/// What the system user holds for one party more.
+pub(crate) async fn insert_delegation(
     connection: &mut Connection,
     id: SystemUserId,
     delegation: &Delegation,
@@ -204,6 +205,21 @@ async fn insert_delegation(
         .bind(package.to_string())
         .execute(&mut *connection)
         .await?;
+    }
+    Ok(())
+}
+
+/// Takes away all that the system user holds for a party.
+pub(crate) async fn delete_delegation(
+    connection: &mut Connection,
+    id: SystemUserId,
+    party: OrganizationNumber,
+) -> Result<(), sqlx::Error> {
+    for statement in [
+        "DELETE FROM delegated_right WHERE system_user = $1 AND party = $2",
+        "DELETE FROM delegated_access_package WHERE system_user = $1 AND party = $2",
+    ] {
+        sqlx::query(statement).bind(id.to_string()).bind(party.to_string()).execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -57,6 +57,12 @@ impl Maskinporten {
         self
     }
 
+    /// Which system the system user is of.
+    pub(crate) fn system(mut self, system: &str) -> Self {
+        self.claims["authorization_details"][0]["system_id"] = json!(system);
+        self
+    }
+
     pub(crate) fn key(mut self, kid: &str, key: u8) -> Self {
         self.kid = kid.to_owned();
         self.key = key;

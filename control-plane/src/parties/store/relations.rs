@@ -81,7 +81,6 @@ pub(crate) async fn of_clients_or_providers(
         .collect()
 }
 
-#[expect(dead_code, reason = "client delegation comes with the next change")]
 /// Relations of these organisations (as clients) to any of these providers.
 pub(crate) async fn between(
     connection: &mut Connection,
@@ -101,7 +100,6 @@ pub(crate) async fn between(
     rows.into_iter().map(client_relation).collect()
 }
 
-#[expect(dead_code, reason = "client delegation comes with the next change")]
 /// Organisations with a relation to the provider, own or through their main unit, in order of their numbers from `after` on.
 pub(crate) async fn clients_of(
     connection: &mut Connection,
