@@ -18,7 +18,6 @@ mod vendor;
 pub(crate) use authorizer::Authorizer;
 pub(crate) use bearer::sha256_hex;
 pub(crate) use gateway::Gateway;
-#[expect(unused_imports, reason = "for operations to come")]
 pub(crate) use internal_or_platform::InternalOrPlatform;
 pub(crate) use maskinporten::Maskinporten;
 pub(crate) use operator::Operator;
@@ -30,4 +29,4 @@ pub(crate) use party_access::{
 pub(crate) use platform::Platform;
 pub(crate) use resource_owner::ResourceOwner;
 pub(crate) use system_user::SystemUserCaller;
-pub(crate) use vendor::{RegisterWrite, RequestRead, RequestWrite, Vendor};
+pub(crate) use vendor::{RegisterWrite, RequestRead, RequestWrite, SystemUserQuery, SystemUsersRead, Vendor};

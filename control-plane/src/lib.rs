@@ -13,10 +13,12 @@ mod access_packages;
 #[cfg(test)]
 mod bad_input;
 mod caller;
+mod change_requests;
 mod client_delegations;
 pub mod config;
 mod decisions;
 mod delegation_checks;
+mod expiry;
 mod fields;
 mod gateways;
 mod health;
@@ -24,6 +26,7 @@ mod issuers;
 mod json;
 mod metrics;
 mod openapi;
+mod page;
 mod parameters;
 mod parties;
 mod party_imports;
@@ -77,6 +80,7 @@ fn limited_operations() -> OpenApiRouter<AppState> {
         .merge(delegation_checks::routes())
         .merge(requests::routes())
         .merge(client_delegations::routes())
+        .merge(change_requests::routes())
         .merge(gateways::routes())
         .merge(decisions::routes())
         .merge(snapshots::routes())

@@ -28,7 +28,8 @@ struct Inner {
     members: Map<String, Value>,
     challenge: Option<String>,
     retry_after_s: Option<u32>,
-    plain_text: Option<String>,
+    /// A body of another form: its media type and text.
+    other_body: Option<(&'static str, String)>,
     cause: Option<anyhow::Error>,
 }
 
@@ -55,7 +56,7 @@ impl Problem {
             members: Map::new(),
             challenge: None,
             retry_after_s: None,
-            plain_text: None,
+            other_body: None,
             cause: None,
         }))
     }
@@ -94,7 +95,13 @@ impl Problem {
 
     /// Answers in plain text, as Altinn does in a few places that its clients show or compare.
     pub(crate) fn plain_text(mut self, text: impl Into<String>) -> Self {
-        self.0.plain_text = Some(text.into());
+        self.0.other_body = Some(("text/plain; charset=utf-8", text.into()));
+        self
+    }
+
+    /// Answers with a bare JSON value, as Altinn does in one place.
+    pub(crate) fn bare_json(mut self, value: &Value) -> Self {
+        self.0.other_body = Some(("application/json", value.to_string()));
         self
     }
 
@@ -158,8 +165,8 @@ pub(crate) fn render(mut response: Response, trace_id: &str) -> Response {
     if let Some(cause) = &inner.cause {
         tracing::error!(trace.id = trace_id, problem.code = inner.code.code, "call failed: {cause:#}");
     }
-    let (media_type, text) = match &inner.plain_text {
-        Some(text) => ("text/plain; charset=utf-8", text.clone()),
+    let (media_type, text) = match &inner.other_body {
+        Some((media_type, text)) => (*media_type, text.clone()),
         None => ("application/problem+json", body(inner, trace_id).to_string()),
     };
     *response.body_mut() = Body::from(text);

@@ -6,12 +6,18 @@
 
 mod agent;
 mod approve;
+mod by_system;
 mod create;
 mod current;
+mod escalate;
+mod expire;
 mod get;
 pub(crate) mod model;
+mod pending;
+mod portal;
 mod reject;
 mod store;
+mod take_into_use;
 mod withdraw;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -19,12 +25,19 @@ use utoipa_axum::routes;
 
 use crate::state::AppState;
 
+pub(crate) use expire::expire;
+
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create::handler))
         .routes(routes!(get::for_vendor, withdraw::handler))
         .routes(routes!(get::for_vendor_by_reference))
+        .routes(routes!(by_system::handler))
+        .routes(routes!(portal::handler))
         .routes(routes!(get::for_party))
+        .routes(routes!(escalate::handler))
+        .routes(routes!(pending::handler))
+        .routes(routes!(take_into_use::handler))
         .routes(routes!(approve::handler))
         .routes(routes!(reject::handler))
         .merge(agent::routes())

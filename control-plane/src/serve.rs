@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use self::connections::Limits;
 use crate::config::{Config, Database};
 use crate::decisions::CompiledPolicies;
+use crate::expiry;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::{self, Issuers};
 use crate::metrics::{self, Metrics};
@@ -63,6 +64,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
     let mut helpers = vec![
         tokio::spawn(snapshots::keep_published(state.clone())),
         tokio::spawn(issuers::keep_fresh(state.clone(), key_refresh)),
+        tokio::spawn(expiry::keep_marked(state.clone())),
     ];
     let metrics_address = match metrics_listener {
         Some(listener) => {

@@ -8,6 +8,7 @@ mod delete;
 mod get;
 mod list;
 pub(crate) mod model;
+mod portal;
 mod register;
 mod registration;
 mod replace;
@@ -32,6 +33,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(replace_rights::handler))
         .routes(routes!(replace_access_packages::handler))
         .routes(routes!(change_log::handler))
+        .routes(routes!(portal::list))
+        .routes(routes!(portal::get))
+        .routes(routes!(portal::rights))
+        .routes(routes!(portal::access_packages))
 }
 
 /// The system, deleted or not, if the caller may act for its vendor.

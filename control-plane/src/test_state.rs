@@ -3,6 +3,7 @@
 
 pub(crate) mod agents;
 mod database;
+pub(crate) mod paging;
 pub(crate) mod story;
 pub(crate) mod tokens;
 
@@ -268,6 +269,15 @@ impl TestState {
 
     pub(crate) fn administrator_of_bakeri(&self) -> String {
         tokens::User::new(story::BAKERIS_MANAGER).token(self)
+    }
+
+    /// Somebody with a role at Hansen who may not approve.
+    pub(crate) async fn board_member_of_hansen(&self) -> String {
+        let mut parties = story::parties();
+        let role = json!({ "userId": 20_000_009, "organizationNumber": "310247049", "role": "styremedlem" });
+        parties["roleAssignments"].as_array_mut().unwrap().push(role);
+        self.put("/portvakt/v1/parties", &self.operator(), &parties).await.expect(200);
+        tokens::User::new(20_000_009).token(self)
     }
 
     /// The id of the story's request.

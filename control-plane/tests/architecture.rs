@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("parties", &[]),
     ("issuers", &[]),
     ("resources", &[]),
@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("requests", &["delegation_checks", "parties", "resources", "system_users", "systems"]),
     ("client_delegations", &["parties", "system_users", "systems"]),
     ("party_imports", &["client_delegations", "parties"]),
+    ("change_requests", &["delegation_checks", "parties", "requests", "resources", "system_users", "systems"]),
     ("gateways", &["resources"]),
     ("snapshots", &["gateways", "issuers", "parties", "resources", "systems"]),
 ];

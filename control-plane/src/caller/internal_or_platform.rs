@@ -9,7 +9,6 @@ use crate::state::AppState;
 
 /// Whoever has the scope that only the platform itself is given.
 #[derive(Debug)]
-#[expect(dead_code, reason = "for operations to come")]
 pub(crate) struct InternalOrPlatform;
 
 impl FromRequestParts<AppState> for InternalOrPlatform {

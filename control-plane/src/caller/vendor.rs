@@ -42,6 +42,27 @@ impl VendorAccess for RequestRead {
     const SCOPES: &[&str] = &["altinn:authentication/systemuser.request.read"];
 }
 
+/// Listing a system's system users. Altinn asks for the register's scope here; the scope that reads requests is as good.
+#[derive(Debug)]
+pub(crate) struct SystemUsersRead;
+
+impl VendorAccess for SystemUsersRead {
+    const SCOPES: &[&str] = &[
+        "altinn:authentication/systemregister.write",
+        REGISTER_ADMIN,
+        "altinn:authentication/systemuser.request.read",
+    ];
+}
+
+/// Reading one system user. Altinn asks for the scope that writes requests; the one that reads them is as good.
+#[derive(Debug)]
+pub(crate) struct SystemUserQuery;
+
+impl VendorAccess for SystemUserQuery {
+    const SCOPES: &[&str] =
+        &["altinn:authentication/systemuser.request.write", "altinn:authentication/systemuser.request.read"];
+}
+
 /// A vendor whose token allows `A`.
 #[derive(Debug)]
 pub(crate) struct Vendor<A> {

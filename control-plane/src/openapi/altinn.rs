@@ -176,6 +176,34 @@ pub(crate) struct RequestSystemResponse {
     timed_out: bool,
 }
 
+/// A request, to a person who may do something about it.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RequestSystemResponseInternal {
+    #[schema(format = "uuid")]
+    id: String,
+    integration_title: String,
+    external_ref: String,
+    system_id: String,
+    party_org_no: String,
+    rights: Vec<Right>,
+    access_packages: Vec<Package>,
+    status: RequestStatus,
+    #[schema(required)]
+    redirect_url: Option<String>,
+    /// Where the customer decides.
+    confirm_url: String,
+    escalated: bool,
+    #[schema(format = "date-time")]
+    created: String,
+    timed_out: bool,
+    party_id: i64,
+    #[schema(format = "uuid")]
+    party_uuid: String,
+    /// Who may not decide may pass it on to those who may.
+    user_may_escalate_but_not_approve: bool,
+}
+
 /// Where a request stands.
 #[derive(ToSchema)]
 pub(crate) enum RequestStatus {
@@ -184,6 +212,86 @@ pub(crate) enum RequestStatus {
     Rejected,
     Denied,
     Timedout,
+}
+
+/// What a system user is to hold, and not to hold any more.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ChangeRequestSystemUser {
+    #[schema(nullable = false)]
+    required_rights: Option<Vec<Right>>,
+    #[schema(nullable = false)]
+    unwanted_rights: Option<Vec<Right>>,
+    #[schema(nullable = false)]
+    required_access_packages: Option<Vec<Package>>,
+    #[schema(nullable = false)]
+    unwanted_access_packages: Option<Vec<Package>>,
+    /// One of the system's, with any query.
+    #[schema(nullable = false)]
+    redirect_url: Option<String>,
+}
+
+/// A change request, and where it stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ChangeRequestResponse {
+    #[schema(format = "uuid")]
+    id: String,
+    external_ref: String,
+    system_id: String,
+    #[schema(format = "uuid")]
+    system_user_id: String,
+    party_org_no: String,
+    required_rights: Vec<Right>,
+    unwanted_rights: Vec<Right>,
+    required_access_packages: Vec<Package>,
+    unwanted_access_packages: Vec<Package>,
+    status: ChangeRequestStatus,
+    #[schema(required)]
+    redirect_url: Option<String>,
+    /// Where the customer decides; empty when nothing is stored.
+    confirm_url: String,
+    #[schema(format = "date-time")]
+    created: String,
+    timed_out: bool,
+}
+
+/// A change request, to a person of the organisation that is asked.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ChangeRequestResponseInternal {
+    #[schema(format = "uuid")]
+    id: String,
+    external_ref: String,
+    system_id: String,
+    #[schema(format = "uuid")]
+    system_user_id: String,
+    party_org_no: String,
+    required_rights: Vec<Right>,
+    unwanted_rights: Vec<Right>,
+    required_access_packages: Vec<Package>,
+    unwanted_access_packages: Vec<Package>,
+    status: ChangeRequestStatus,
+    #[schema(required)]
+    redirect_url: Option<String>,
+    /// Where the customer decides.
+    confirm_url: String,
+    #[schema(format = "date-time")]
+    created: String,
+    timed_out: bool,
+    party_id: i64,
+    #[schema(format = "uuid")]
+    party_uuid: String,
+}
+
+/// Where a change request stands.
+#[derive(ToSchema)]
+pub(crate) enum ChangeRequestStatus {
+    New,
+    Accepted,
+    Rejected,
+    Timedout,
+    NoChangeNeeded,
 }
 
 /// A system user, as vendors and Maskinporten see it.
@@ -232,6 +340,86 @@ pub(crate) struct SystemUserInternal {
     /// Only of one system user, not in lists.
     #[schema(nullable = false)]
     rights: Option<Vec<Right>>,
+}
+
+/// What a standard system user holds for its owner.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SystemUserDelegations {
+    #[schema(format = "uuid")]
+    system_user_id: String,
+    rights: Vec<Right>,
+    access_packages: Vec<Package>,
+}
+
+/// What a customer takes into use by itself.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct CreateSystemUser {
+    /// The system's name in bokmål by default.
+    #[schema(nullable = false)]
+    integration_title: Option<String>,
+    system_id: String,
+}
+
+/// What a system user is to be called.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RenameSystemUser {
+    #[schema(format = "uuid")]
+    id: String,
+    integration_title: String,
+}
+
+/// A page of a list.
+#[derive(ToSchema)]
+pub(crate) struct Paginated<T> {
+    links: PageLinks,
+    data: Vec<T>,
+}
+
+/// Where the list goes on.
+#[derive(ToSchema)]
+pub(crate) struct PageLinks {
+    /// Absolute; absent on the last page.
+    #[schema(nullable = false)]
+    next: Option<String>,
+}
+
+/// A page of the stream of system users.
+#[derive(ToSchema)]
+#[schema(as = SystemUserItemStream)]
+pub(crate) struct SystemUserStream {
+    links: PageLinks,
+    stats: StreamStats,
+    data: Vec<SystemUserRegister>,
+}
+
+/// Numbers of the first and last entry of the page, and the highest there is.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct StreamStats {
+    page_start: i64,
+    page_end: i64,
+    sequence_max: i64,
+}
+
+/// A system user, to those who keep a copy.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", as = SystemUserRegisterDTO)]
+pub(crate) struct SystemUserRegister {
+    #[schema(format = "uuid")]
+    id: String,
+    party_org_no: String,
+    party_id: String,
+    integration_title: String,
+    is_deleted: bool,
+    #[schema(format = "date-time")]
+    last_changed: String,
+    #[schema(format = "date-time")]
+    created: String,
+    sequence_no: i64,
+    system_user_type: UserType,
 }
 
 /// For the owner itself, or for its clients.

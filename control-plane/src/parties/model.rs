@@ -167,9 +167,11 @@ pub(crate) enum Role {
     KontaktpersonNuf,
     NorskRepresentant,
     Styreleder,
+    /// Gives no access package: sees what others decide.
+    Styremedlem,
 }
 
-pub(super) const ROLES: [(Role, &str); 11] = [
+pub(super) const ROLES: [(Role, &str); 12] = [
     (Role::BestyrendeReder, "bestyrende-reder"),
     (Role::Bostyrer, "bostyrer"),
     (Role::DagligLeder, "daglig-leder"),
@@ -181,6 +183,7 @@ pub(super) const ROLES: [(Role, &str); 11] = [
     (Role::KontaktpersonNuf, "kontaktperson-nuf"),
     (Role::NorskRepresentant, "norsk-representant"),
     (Role::Styreleder, "styreleder"),
+    (Role::Styremedlem, "styremedlem"),
 ];
 
 impl Role {

@@ -83,6 +83,7 @@ problem_codes! {
     PACKAGES_INVALID = "AUTH-00052", BAD_REQUEST, "One or more access packages are invalid";
     PACKAGES_NOT_HELD = "AUTH-00053", BAD_REQUEST, "The user does not have enough access to delegate the requested access packages";
     NOTHING_REQUESTED = "AUTH-00059", BAD_REQUEST, "No AccessPackages or Single Rights found, a SystemUser must have at least one";
+    CHANGE_REQUEST_NOT_NEW = "AUTH-00061", CONFLICT, "The Status of the Request is not New. Please generate a new CorrellationId for a new Change Request";
     PACKAGE_NOT_IN_SYSTEM = "AUTH-00063", BAD_REQUEST, "One or more accesspackage is not found in the referenced system in the System Register.";
     PACKAGE_NOT_ASSIGNABLE = "AUTH-00064", BAD_REQUEST, "One or more access packages cannot be delegated. Either they are intended for clients or they cannot be delegated further.";
     PACKAGE_NOT_FOR_CLIENTS = "AUTH-00065", BAD_REQUEST, "One or more access packages cannot be delegated because they are not intended for client relationships";
@@ -124,9 +125,12 @@ problem_codes! {
     // Ours, answered in Altinn's plain text.
     SYSTEM_EXISTS = "system_exists", CONFLICT, "There is a system with this id.";
     SYSTEM_UNKNOWN = "system_unknown", NOT_FOUND, "There is no such system of this vendor.";
+    CORRELATION_ID_INVALID = "correlation_id_invalid", BAD_REQUEST, "The correlation id is no uuid, or the system user's own.";
     SYSTEM_DELETED = "system_deleted", BAD_REQUEST, "The system is deleted.";
 
-    // Ours: parties, resources, gateways.
+    // Ours: parties, resources, system users, gateways.
+    MAY_APPROVE = "may_approve", CONFLICT, "Who may approve does not pass on.";
+    SYSTEM_USER_GONE = "system_user_gone", GONE, "There is no such system user.";
     PARTY_UNKNOWN = "party_unknown", BAD_REQUEST, "The organisation is not in the register of parties.";
     PARTY_CONFLICT = "party_conflict", CONFLICT, "The number already belongs to another party.";
     EVENT_GAP = "event_gap", CONFLICT, "Events between the last one that was taken and these are missing.";

@@ -67,14 +67,24 @@ pub(crate) enum Status {
 #[error("the request is not new")]
 pub(crate) struct NotNewError;
 
+/// Where something stands that came at an instant and may have been decided.
+pub(crate) fn status(decision: Option<CustomerDecision>, created_at: Timestamp, now: Timestamp) -> Status {
+    match decision {
+        Some(CustomerDecision { is_accepted: true, .. }) => Status::Accepted,
+        Some(CustomerDecision { is_accepted: false, .. }) => Status::Rejected,
+        None if created_at <= newest_timed_out(now) => Status::Timedout,
+        None => Status::New,
+    }
+}
+
+/// What came at this instant or before, and was not decided, is too old.
+pub(crate) fn newest_timed_out(now: Timestamp) -> Timestamp {
+    now.plus_seconds(-LIFETIME_DAYS * 86_400)
+}
+
 impl SystemUserRequest {
     pub(crate) fn status(&self, now: Timestamp) -> Status {
-        match self.decision {
-            Some(CustomerDecision { is_accepted: true, .. }) => Status::Accepted,
-            Some(CustomerDecision { is_accepted: false, .. }) => Status::Rejected,
-            None if now >= self.created_at.plus_seconds(LIFETIME_DAYS * 86_400) => Status::Timedout,
-            None => Status::New,
-        }
+        status(self.decision, self.created_at, now)
     }
 
     /// The customer agrees: the system user and what it is given. An agent is given nothing until it has clients.

@@ -5,6 +5,7 @@ use policies::id::{OrganizationNumber, SystemId};
 use uuid::Uuid;
 
 use super::model::{CustomerDecision, RequestId, SystemUserRequest};
+use crate::page::{self, Position};
 use crate::right::stored;
 use crate::store::{Connection, decoded, is_true};
 use crate::system_users::model::SystemUserKind;
@@ -72,6 +73,61 @@ pub(super) async fn insert(connection: &mut Connection, request: &SystemUserRequ
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// A system's requests of this kind after a position, one more than a page has.
+pub(super) async fn of_system(
+    connection: &mut Connection,
+    system: &SystemId,
+    kind: SystemUserKind,
+    after: Position,
+) -> Result<Vec<SystemUserRequest>, sqlx::Error> {
+    let rows: Vec<RequestRow> = sqlx::query_as(
+        "SELECT * FROM system_user_request WHERE system = $1 AND kind = $2 AND archived_at IS NULL \
+         AND (created_at > $3 OR (created_at = $3 AND id > $4)) ORDER BY created_at, id LIMIT $5",
+    )
+    .bind(system.as_str())
+    .bind(kind.code())
+    .bind(after.0)
+    .bind(after.id_text())
+    .bind(page::entries_asked())
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(request).collect()
+}
+
+/// Those that came at an instant or before, wait still and are not marked, oldest first.
+pub(super) async fn timed_out(
+    connection: &mut Connection,
+    created_until: Timestamp,
+    count: i64,
+) -> Result<Vec<SystemUserRequest>, sqlx::Error> {
+    let rows: Vec<RequestRow> = sqlx::query_as(
+        "SELECT * FROM system_user_request WHERE status = 'New' AND timed_out_at IS NULL AND archived_at IS NULL \
+         AND created_at <= $1 ORDER BY created_at, id LIMIT $2",
+    )
+    .bind(created_until.unix_millis())
+    .bind(count)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(request).collect()
+}
+
+/// Marks one that waits still; false if it does not any more.
+pub(super) async fn mark_timed_out(
+    connection: &mut Connection,
+    id: RequestId,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE system_user_request SET timed_out_at = $1 \
+         WHERE id = $2 AND status = 'New' AND timed_out_at IS NULL AND archived_at IS NULL",
+    )
+    .bind(now.unix_millis())
+    .bind(id.to_string())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Stores what the customer decided.

@@ -25,7 +25,7 @@ pub(super) struct InPath {
 #[utoipa::path(
     delete, path = "/authentication/api/v1/systemuser/{party}/{system_user_id}", operation_id = "deleteSystemUser", tag = openapi::SYSTEM_USERS,
     security(("user" = ["altinn:portal/enduser"])),
-    responses((status = 202, description = "`1`", body = u8), (status = 404, description = "`AUTH-00015`")),
+    responses((status = 202, description = "`1`", body = u8), (status = 404, description = "`0`, no such system user")),
 )]
 pub(super) async fn handler(
     State(state): State<AppState>,
@@ -38,7 +38,7 @@ pub(super) async fn handler(
         .await?
         .filter(|user| user.owner == caller.organization())
         .and_then(|user| user.withdraw(now).ok())
-        .ok_or(codes::SYSTEM_USER_NOT_FOUND)?;
+        .ok_or_else(|| Problem::new(codes::SYSTEM_USER_NOT_FOUND).bare_json(&json!(0)))?;
     if user.kind != SystemUserKind::Standard {
         return Err(codes::SYSTEM_USER_NOT_STANDARD.into());
     }
@@ -61,7 +61,7 @@ mod tests {
         let path = format!("{}/{id}", story::system_users_of_hansen());
         let hansen = test.administrator_of_hansen();
         assert_eq!(test.delete(&path, &hansen).await.expect(202), json!(1));
-        test.delete(&path, &hansen).await.expect_code(404, "AUTH-00015");
+        assert_eq!(test.delete(&path, &hansen).await.expect(404), json!(0));
         test.get(&path, &hansen).await.expect_code(404, "AUTH-00015");
         test.get(&story::lookup(), &test.maskinporten()).await.expect(404);
         test.get(&format!("{}/{id}", story::REQUESTS), &test.vendor()).await.expect_code(404, "AUTH-00010");
@@ -76,7 +76,7 @@ mod tests {
         let own = format!("{}/{id}", story::system_users_of_hansen());
         test.delete(&own, &test.administrator_of_bakeri()).await.expect_code(403, "AUTH-00066");
         let through_own_party = format!("{}/{id}", story::system_users_of_bakeri());
-        test.delete(&through_own_party, &test.administrator_of_bakeri()).await.expect_code(404, "AUTH-00015");
+        assert_eq!(test.delete(&through_own_party, &test.administrator_of_bakeri()).await.expect(404), json!(0));
         test.delete(&own, &test.vendor()).await.expect_code(403, "insufficient_scope");
         test.get(&own, &test.administrator_of_hansen()).await.expect(200);
     }

@@ -1,5 +1,7 @@
 //! `GET /systemuser/{party}`: the party's standard system users. Altinn's answer is a bare array without pages.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use serde_json::Value;
@@ -24,11 +26,15 @@ pub(super) async fn handler(
 ) -> Result<Json<Vec<Value>>, Problem> {
     let mut connection = state.store.read().await?;
     let users = store::live_of_owner(&mut connection, caller.organization(), SystemUserKind::Standard).await?;
+    let ids = users.iter().map(|user| user.id).collect();
+    let of = users.iter().map(|user| user.system.clone()).collect();
+    let systems = systems::store::named(&mut connection, &of).await?;
+    let held = store::live_delegations(&mut connection, &ids, &BTreeSet::from([caller.organization()])).await?;
     let mut list = Vec::with_capacity(users.len());
     for user in users {
-        let system = systems::store::find(&mut connection, &user.system).await?.ok_or(codes::SYSTEM_NOT_FOUND)?;
-        let delegations = store::delegations(&mut connection, user.id).await?;
-        list.push(user.internal_json(&system, &caller.party, &delegations));
+        let system = systems.get(&user.system).ok_or(codes::SYSTEM_NOT_FOUND)?;
+        let delegations = held.get(&user.id).map_or(&[][..], Vec::as_slice);
+        list.push(user.internal_json(system, &caller.party, delegations));
     }
     Ok(Json(list))
 }

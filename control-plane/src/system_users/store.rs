@@ -1,4 +1,6 @@
-//! The tables of system users and delegations.
+//! The tables of system users and delegations. Long lists are in [`lists`].
+
+mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +11,8 @@ use serde_json::json;
 use super::model::{Delegation, SystemUser, SystemUserKind};
 use crate::right::{ResourceRight, stored};
 use crate::store::{Connection, decoded, is_true};
+
+pub(super) use lists::{StreamEntry, of_system, stream, stream_end, stream_entry};
 
 #[derive(sqlx::FromRow)]
 struct SystemUserRow {
@@ -98,6 +102,31 @@ pub(crate) async fn delegations(connection: &mut Connection, id: SystemUserId) -
     Ok(held(rights, packages)?.remove(&id).unwrap_or_default())
 }
 
+/// What the system user holds for its owner.
+pub(crate) async fn held_for_owner(connection: &mut Connection, user: &SystemUser) -> Result<Delegation, sqlx::Error> {
+    let held = delegations(connection, user.id).await?.into_iter().find(|held| held.party == user.owner);
+    Ok(held.unwrap_or(Delegation { party: user.owner, rights: Vec::new(), access_packages: Vec::new() }))
+}
+
+/// Replaces what the system user holds for the party.
+pub(crate) async fn replace_delegation(
+    connection: &mut Connection,
+    id: SystemUserId,
+    delegation: &Delegation,
+) -> Result<(), sqlx::Error> {
+    for statement in [
+        "DELETE FROM delegated_right WHERE system_user = $1 AND party = $2",
+        "DELETE FROM delegated_access_package WHERE system_user = $1 AND party = $2",
+    ] {
+        sqlx::query(statement)
+            .bind(id.to_string())
+            .bind(delegation.party.to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
+    insert_delegation(connection, id, delegation).await
+}
+
 /// Which of these system users there are, and whether they are live.
 pub(crate) async fn are_live(
     connection: &mut Connection,
@@ -165,6 +194,15 @@ pub(crate) async fn insert(
     for delegation in delegations {
         insert_delegation(connection, user.id, delegation).await?;
     }
+    Ok(())
+}
+
+pub(super) async fn update_title(connection: &mut Connection, user: &SystemUser) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_user SET integration_title = $1 WHERE id = $2")
+        .bind(&user.integration_title)
+        .bind(user.id.to_string())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -87,13 +87,50 @@ pub(super) async fn of_vendor(
             .bind(vendor.to_string())
             .fetch_all(&mut *connection)
             .await?;
-    let mut systems = Vec::with_capacity(rows.len());
-    for row in rows {
-        let id = decoded(SystemId::parse(&row.id))?;
-        let client_ids = client_ids(connection, &id).await?;
-        systems.push(system(row, client_ids)?);
+    with_clients(connection, rows).await
+}
+
+/// Systems that may be found and are not deleted, by id.
+pub(super) async fn visible(connection: &mut Connection) -> Result<Vec<System>, sqlx::Error> {
+    let rows: Vec<SystemRow> =
+        sqlx::query_as("SELECT * FROM system WHERE is_visible = 1 AND deleted_at IS NULL ORDER BY id")
+            .fetch_all(&mut *connection)
+            .await?;
+    with_clients(connection, rows).await
+}
+
+/// Those of these systems that there are, deleted or not.
+pub(crate) async fn named(
+    connection: &mut Connection,
+    ids: &BTreeSet<SystemId>,
+) -> Result<BTreeMap<SystemId, System>, sqlx::Error> {
+    let rows: Vec<SystemRow> = sqlx::query_as("SELECT * FROM system WHERE id IN (SELECT value FROM json_each($1))")
+        .bind(json!(ids).to_string())
+        .fetch_all(&mut *connection)
+        .await?;
+    let systems = with_clients(connection, rows).await?;
+    Ok(systems.into_iter().map(|system| (system.id.clone(), system)).collect())
+}
+
+async fn with_clients(connection: &mut Connection, rows: Vec<SystemRow>) -> Result<Vec<System>, sqlx::Error> {
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let clients: Vec<(String, String)> = sqlx::query_as(
+        "SELECT system, client_id FROM system_client WHERE system IN (SELECT value FROM json_each($1)) \
+         ORDER BY system, position",
+    )
+    .bind(json!(ids).to_string())
+    .fetch_all(connection)
+    .await?;
+    let mut of_system: BTreeMap<String, Vec<MaskinportenClientId>> = BTreeMap::new();
+    for (system, client_id) in clients {
+        of_system.entry(system).or_default().push(decoded(MaskinportenClientId::parse(&client_id))?);
     }
-    Ok(systems)
+    rows.into_iter()
+        .map(|row| {
+            let client_ids = of_system.remove(&row.id).unwrap_or_default();
+            system(row, client_ids)
+        })
+        .collect()
 }
 
 /// The live system that this client may use.

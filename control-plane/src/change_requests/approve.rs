@@ -1,0 +1,78 @@
+//! `POST /systemuser/changerequest/{party}/{requestId}/approve`: the owner agrees.
+//!
+//! One transaction: the change request is accepted, and the system user holds what it is to hold and no more of what it is
+//! not. What it holds already is fine, and so is what it does not hold any more.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::json;
+
+use super::get::{IdInPath, partys_own};
+use super::model::{Actions, WantedChange};
+use super::store;
+use crate::caller::{AccessManagementWrite, PartyAccess};
+use crate::delegation_checks::require_delegable;
+use crate::openapi;
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+use crate::store::Connection;
+use crate::{requested, resources, system_users, systems};
+
+/// The owner agrees: the system user holds what it is to hold, and gateways have it with the next snapshot.
+#[utoipa::path(
+    post, path = "/authentication/api/v1/systemuser/changerequest/{party}/{request_id}/approve", operation_id = "approveChangeRequest", tag = openapi::REQUESTS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses(
+        (status = 200, description = "`true`", body = bool), (status = 404, description = "`AUTH-00010` or `AUTH-00015`"),
+        (status = 409, description = "`AUTH-00013`"),
+    ),
+)]
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    caller: PartyAccess<AccessManagementWrite>,
+    PathOf(IdInPath { request_id }): PathOf<IdInPath>,
+) -> Result<Json<bool>, Problem> {
+    let now = state.clock.now();
+    let mut change = state.store.change().await?;
+    let connection = change.connection();
+    let request = partys_own(connection, &caller, request_id).await?;
+    let request = request.decide(true, caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    let user = system_users::store::find(connection, request.system_user)
+        .await?
+        .filter(|user| user.withdrawn_at.is_none() && user.owner == request.party)
+        .ok_or(codes::SYSTEM_USER_NOT_FOUND)?;
+    let system = systems::store::find(connection, &user.system)
+        .await?
+        .filter(|system| !system.is_deleted)
+        .ok_or(codes::SYSTEM_NOT_FOUND)?;
+    let held = system_users::store::held_for_owner(connection, &user).await?;
+
+    let new = request.wanted.difference(&held);
+    let (rights, packages) = (&new.required_rights, &new.required_packages);
+    requested::require_offered(&system, rights, packages)?;
+    require_delegable(&state, connection, caller.user, &caller.party, rights, packages).await?;
+    let actions = actions(connection, &new).await?;
+    let changed = request.wanted.applied_to(held, &actions);
+    system_users::store::replace_delegation(connection, user.id, &changed).await?;
+    store::update_decision(connection, &request).await?;
+    let log = json!({
+        "request": request.id, "systemUser": user.id, "system": user.system, "party": user.owner, "by": caller.user_id(),
+    });
+    change.commit(now, "change_request_approved", log).await?;
+    Ok(Json(true))
+}
+
+/// The actions that there are on the resources of which one action is unwanted.
+async fn actions(connection: &mut Connection, wanted: &WantedChange) -> Result<Actions, Problem> {
+    let mut actions = Actions::new();
+    for right in wanted.unwanted_rights.iter().filter(|right| right.action.is_some()) {
+        if actions.contains_key(&right.resource) {
+            continue;
+        }
+        let resource = resources::store::find(connection, &right.resource).await?;
+        let known = resource.and_then(|resource| resource.actions().ok()).unwrap_or_default();
+        actions.insert(right.resource.clone(), known.into_iter().collect());
+    }
+    Ok(actions)
+}

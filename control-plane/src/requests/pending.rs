@@ -1,0 +1,89 @@
+//! `GET /systemuser/request/{party}/{orgno}/pending`: what waits for the party's decision. Altinn's answer is a bare array
+//! without pages.
+
+use axum::Json;
+use axum::extract::State;
+use policies::id::OrganizationNumber;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::model::Status;
+use super::store;
+use crate::caller::{AccessManagementWrite, PartyAccess};
+use crate::openapi::{self, altinn};
+use crate::parameters::PathOf;
+use crate::problem::{Problem, codes};
+use crate::state::AppState;
+use crate::system_users::model::SystemUserKind;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct InPath {
+    organization: OrganizationNumber,
+}
+
+/// Requests for standard system users that wait for the party's decision, oldest first.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemuser/request/{party}/{organization}/pending", operation_id = "listPendingRequests", tag = openapi::REQUESTS,
+    security(("user" = ["altinn:portal/enduser"])),
+    responses((status = 200, body = Vec<altinn::RequestSystemResponse>), (status = 403, description = "`AUTH-00041`")),
+)]
+pub(super) async fn handler(
+    State(state): State<AppState>,
+    caller: PartyAccess<AccessManagementWrite>,
+    PathOf(InPath { organization }): PathOf<InPath>,
+) -> Result<Json<Vec<Value>>, Problem> {
+    if organization != caller.organization() {
+        return Err(codes::PARTY_REQUEST_MISMATCH.into());
+    }
+    let now = state.clock.now();
+    let mut connection = state.store.read().await?;
+    let requests = store::undecided(&mut connection, organization, SystemUserKind::Standard).await?;
+    let waiting = requests.iter().filter(|request| request.status(now) == Status::New);
+    Ok(Json(waiting.map(|request| request.json(&state.settings.public_url, now)).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::requests::model::LIFETIME_DAYS;
+    use crate::test_state::{TestState, story};
+
+    const PATH: &str = "/authentication/api/v1/systemuser/request/50000001/310247049/pending";
+
+    #[tokio::test]
+    async fn what_waits_is_listed_until_it_is_decided_or_too_old() {
+        let test = TestState::with_request().await;
+        let first = test.request_id().await;
+        test.clock.advance_seconds(1);
+        let mut second = story::request();
+        second["externalRef"] = json!("second");
+        let second = test.post(story::REQUESTS, &test.vendor(), &second).await.expect(201);
+        let hansen = || test.administrator_of_hansen();
+        let ids = async || {
+            let list = test.get(PATH, &hansen()).await.expect(200);
+            list.as_array().unwrap().iter().map(|request| request["id"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids().await, [json!(first), second["id"].clone()]);
+        let reject = format!("{}/reject", story::request_of_hansen(&first));
+        test.send("POST", &reject, &hansen(), None).await.expect(200);
+        assert_eq!(ids().await, [second["id"].clone()]);
+        test.clock.advance_seconds(LIFETIME_DAYS * 86_400 - 1);
+        assert_eq!(ids().await.len(), 1);
+        test.clock.advance_seconds(1);
+        assert_eq!(ids().await.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_list_is_for_those_who_may_approve() {
+        let test = TestState::with_request().await;
+        let member = test.board_member_of_hansen().await;
+        test.get(PATH, &member).await.expect_code(403, "AUTH-00066");
+        test.get(PATH, &test.administrator_of_bakeri()).await.expect_code(403, "AUTH-00066");
+        test.get(PATH, &test.vendor()).await.expect_code(403, "insufficient_scope");
+        let hansen = test.administrator_of_hansen();
+        let other = PATH.replace("310247049", "310247057");
+        test.get(&other, &hansen).await.expect_code(403, "AUTH-00041");
+        test.get(&PATH.replace("310247049", "7"), &hansen).await.expect_code(400, "path_invalid");
+    }
+}
