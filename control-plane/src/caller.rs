@@ -1,10 +1,12 @@
 //! Who calls, as types: a handler that takes a [`Vendor`] cannot run for anybody else.
 //!
 //! Extraction *is* the check. 401 says that the token (or credential) does not stand, 403 that it stands and does not
-//! suffice. Nothing else in this crate reads the `Authorization` header.
+//! suffice. Nothing else in this crate reads the `Authorization` header or the
+//! session's cookie.
 
 mod authorizer;
 mod bearer;
+pub(crate) mod cookie;
 mod gateway;
 mod internal_or_platform;
 mod maskinporten;
@@ -12,11 +14,13 @@ mod operator;
 mod party_access;
 mod platform;
 mod resource_owner;
+mod session;
 mod system_user;
 mod vendor;
 
+pub(crate) use crate::hash::sha256_hex;
 pub(crate) use authorizer::Authorizer;
-pub(crate) use bearer::sha256_hex;
+pub(crate) use bearer::{require_scope_prefix, token_to_exchange};
 pub(crate) use gateway::Gateway;
 pub(crate) use internal_or_platform::InternalOrPlatform;
 pub(crate) use maskinporten::Maskinporten;
@@ -28,5 +32,6 @@ pub(crate) use party_access::{
 };
 pub(crate) use platform::Platform;
 pub(crate) use resource_owner::ResourceOwner;
+pub(crate) use session::{OwnToken, session_of};
 pub(crate) use system_user::SystemUserCaller;
 pub(crate) use vendor::{RegisterWrite, RequestRead, RequestWrite, SystemUserQuery, SystemUsersRead, Vendor};

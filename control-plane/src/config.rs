@@ -3,6 +3,7 @@
 //! The README explains every key.
 
 mod database;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use database::Database;
+pub use tokens::{ExchangeIssuerConfig, ExchangeProvider, TokensConfig};
 
 const KEY_REFRESH_S: std::ops::RangeInclusive<u64> = 10..=86_400;
 const SNAPSHOT_VALIDITY_S: std::ops::RangeInclusive<i64> = 60..=2_592_000;
@@ -66,6 +68,9 @@ pub struct Config {
     /// Whose tokens are trusted, here and at every gateway.
     #[serde(default)]
     pub issuers: Vec<IssuerConfig>,
+    /// Issuing tokens of our own.
+    #[serde(default)]
+    pub tokens: Option<TokensConfig>,
 }
 
 /// One trusted issuer.
@@ -131,6 +136,17 @@ impl Config {
         }
     }
 
+    /// Where the keys that sign tokens are.
+    pub(crate) fn token_key_file(&self, tokens: &TokensConfig) -> anyhow::Result<PathBuf> {
+        match (&tokens.key_file, &self.database) {
+            (Some(file), _) => Ok(file.clone()),
+            (None, Database::File(database)) => Ok(database.with_extension("tokens.json")),
+            (None, Database::Postgres(_)) => {
+                bail!("`tokens.key_file` is required with PostgreSQL: the same file at every control plane")
+            }
+        }
+    }
+
     /// The URL that callers use, ending with a slash; `listening` is what we listen on.
     pub(crate) fn public_url(&self, listening: SocketAddr) -> anyhow::Result<Url> {
         match &self.public_url {
@@ -157,6 +173,9 @@ impl Config {
         );
         if let Some(public_url) = &self.public_url {
             web_url("public_url", public_url)?;
+        }
+        if let Some(tokens) = &self.tokens {
+            tokens.check()?;
         }
         let mut seen = std::collections::BTreeSet::new();
         for issuer in &self.issuers {

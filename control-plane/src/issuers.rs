@@ -10,10 +10,13 @@ pub(crate) mod store;
 use std::sync::{Arc, Mutex, RwLock};
 
 use anyhow::Context as _;
-use policies::token::{TrustedIssuer, VerificationKey};
+use policies::Timestamp;
+use policies::token::{IssuerKind, TrustedIssuer, VerificationKey};
+use serde_json::{Value, json};
 
-use crate::config::IssuerConfig;
-use crate::store::Store;
+use crate::config::{ExchangeIssuerConfig, ExchangeProvider, IssuerConfig};
+use crate::state::AppState;
+use crate::store::{Connection, Store};
 
 pub(crate) use refresh_keys::{keep_fresh, refresh};
 
@@ -21,28 +24,74 @@ pub(crate) use refresh_keys::{keep_fresh, refresh};
 #[derive(Debug)]
 pub(crate) struct Issuers {
     configured: Vec<Arc<Configured>>,
+    /// We ourselves, where tokens are issued.
+    own: Option<OwnIssuer>,
     trusted: RwLock<Arc<[TrustedIssuer]>>,
+    exchangeable: RwLock<Arc<[(ExchangeProvider, TrustedIssuer)]>>,
     /// Held from the read to the taking into use, so that an older read is never used last.
     reloading: tokio::sync::Mutex<()>,
     http: reqwest::Client,
 }
 
+/// Our own issuer.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnIssuer {
+    pub(crate) issuer: String,
+    pub(crate) is_trusted_by_gateways: bool,
+}
+
+/// What the snapshots say of an issuer besides its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GatewayIssuer {
+    pub(crate) issuer: String,
+    pub(crate) kind: IssuerKind,
+    pub(crate) authentication_level: u8,
+}
+
+/// What an issuer's tokens are good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UseOf {
+    /// They are trusted.
+    Trusted { kind: IssuerKind, authentication_level: u8 },
+    /// They can be exchanged for ours.
+    Exchange(ExchangeProvider),
+}
+
 #[derive(Debug)]
 struct Configured {
-    config: IssuerConfig,
+    issuer: String,
+    jwks_uri: String,
+    use_of: UseOf,
     /// One question is asked at a time.
     last_look: Mutex<Option<refresh_keys::Look>>,
 }
 
 impl Issuers {
     /// Starts with the keys that the database knows.
-    pub(crate) async fn open(configs: Vec<IssuerConfig>, store: &Store) -> anyhow::Result<Self> {
-        let http = fetch::client(configs.iter().map(|config| config.jwks_uri.as_str()))
+    pub(crate) async fn open(
+        configs: Vec<IssuerConfig>,
+        exchange: Vec<ExchangeIssuerConfig>,
+        own: Option<OwnIssuer>,
+        store: &Store,
+    ) -> anyhow::Result<Self> {
+        let trusted = configs.into_iter().map(|IssuerConfig { issuer, kind, jwks_uri, authentication_level }| {
+            let use_of = UseOf::Trusted { kind: kind.into(), authentication_level };
+            Configured { issuer, jwks_uri, use_of, last_look: Mutex::new(None) }
+        });
+        let exchange = exchange.into_iter().map(|ExchangeIssuerConfig { provider, issuer, jwks_uri, .. }| Configured {
+            issuer,
+            jwks_uri,
+            use_of: UseOf::Exchange(provider),
+            last_look: Mutex::new(None),
+        });
+        let configured: Vec<_> = trusted.chain(exchange).map(Arc::new).collect();
+        let http = fetch::client(configured.iter().map(|configured| configured.jwks_uri.as_str()))
             .context("cannot make the HTTP client that fetches keys")?;
-        let configured = configs.into_iter().map(|config| Arc::new(Configured { config, last_look: Mutex::new(None) }));
         let issuers = Self {
-            configured: configured.collect(),
+            configured,
+            own,
             trusted: RwLock::new(Arc::new([])),
+            exchangeable: RwLock::new(Arc::new([])),
             reloading: tokio::sync::Mutex::new(()),
             http,
         };
@@ -56,36 +105,94 @@ impl Issuers {
         self.trusted.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    /// What the configuration says of each issuer.
-    pub(crate) fn configs(&self) -> impl Iterator<Item = &IssuerConfig> {
-        self.configured.iter().map(|configured| &configured.config)
+    /// The issuers whose tokens a provider exchanges, with the keys in use.
+    pub(crate) fn exchangeable(&self, provider: ExchangeProvider) -> Arc<[TrustedIssuer]> {
+        if provider == ExchangeProvider::Maskinporten {
+            let trusted = self.trusted();
+            return trusted.iter().filter(|issuer| issuer.kind == IssuerKind::Maskinporten).cloned().collect();
+        }
+        let exchangeable = self.exchangeable.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        exchangeable.iter().filter(|(of, _)| *of == provider).map(|(_, issuer)| issuer.clone()).collect()
+    }
+
+    /// The issuers that gateways trust.
+    pub(crate) fn at_gateways(&self) -> impl Iterator<Item = GatewayIssuer> {
+        let configured = self.configured.iter().filter_map(|configured| match configured.use_of {
+            UseOf::Trusted { kind, authentication_level } => {
+                Some(GatewayIssuer { issuer: configured.issuer.clone(), kind, authentication_level })
+            }
+            UseOf::Exchange(_) => None,
+        });
+        let own = self.own.iter().filter(|own| own.is_trusted_by_gateways).map(OwnIssuer::at_gateways);
+        configured.chain(own)
     }
 
     /// Takes the keys that the database knows into use.
     async fn reload(&self, store: &Store) -> anyhow::Result<()> {
         let _one_at_a_time = self.reloading.lock().await;
         let mut connection = store.read().await?;
-        let mut trusted = Vec::new();
-        for config in self.configs() {
-            let jwks = store::keys(&mut connection, &config.issuer).await?;
-            let keys = jwks.iter().map(VerificationKey::from_jwk).collect::<Result<Vec<_>, _>>();
-            trusted.push(TrustedIssuer {
-                issuer: config.issuer.clone(),
-                kind: config.kind.into(),
-                keys: keys.with_context(|| format!("a stored key of `{}` is not accepted", config.issuer))?,
-                authentication_level: config.authentication_level,
-            });
+        let (mut trusted, mut exchangeable) = (Vec::new(), Vec::new());
+        for configured in &self.configured {
+            let issuer = &configured.issuer;
+            match configured.use_of {
+                UseOf::Trusted { kind, authentication_level } => {
+                    trusted.push(with_keys(&mut connection, issuer, kind, authentication_level).await?);
+                }
+                // Neither kind nor level counts: only the exchange sees these tokens.
+                UseOf::Exchange(provider) => {
+                    let issuer = with_keys(&mut connection, issuer, IssuerKind::Maskinporten, 0).await?;
+                    exchangeable.push((provider, issuer));
+                }
+            }
+        }
+        if let Some(own) = &self.own {
+            trusted.push(with_keys(&mut connection, &own.issuer, IssuerKind::Altinn, 0).await?);
         }
         *self.trusted.write().unwrap_or_else(std::sync::PoisonError::into_inner) = trusted.into();
+        *self.exchangeable.write().unwrap_or_else(std::sync::PoisonError::into_inner) = exchangeable.into();
         Ok(())
     }
 }
 
+impl OwnIssuer {
+    fn at_gateways(&self) -> GatewayIssuer {
+        GatewayIssuer { issuer: self.issuer.clone(), kind: IssuerKind::Altinn, authentication_level: 0 }
+    }
+}
+
+async fn with_keys(
+    connection: &mut Connection,
+    issuer: &str,
+    kind: IssuerKind,
+    authentication_level: u8,
+) -> anyhow::Result<TrustedIssuer> {
+    let jwks = store::keys(connection, issuer).await?;
+    let keys = jwks.iter().map(VerificationKey::from_jwk).collect::<Result<Vec<_>, _>>();
+    let keys = keys.with_context(|| format!("a stored key of `{issuer}` is not accepted"))?;
+    Ok(TrustedIssuer { issuer: issuer.to_owned(), kind, keys, authentication_level })
+}
+
+/// Stores and uses our own keys, if they are others than before.
+pub(crate) async fn replace_own_keys(
+    state: &AppState,
+    issuer: &str,
+    keys: &[Value],
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let mut change = state.store.change().await?;
+    if store::keys(change.connection(), issuer).await? == keys {
+        return Ok(());
+    }
+    store::replace_keys(change.connection(), issuer, keys, now).await?;
+    change.commit(now, "token_keys_changed", json!({ "issuer": issuer, "keys": keys.len() })).await?;
+    state.issuers.reload(&state.store).await
+}
+
 /// Stores and uses these keys as if the issuer had published them.
 #[cfg(test)]
-pub(crate) async fn trust_for_test(state: &crate::state::AppState, issuer: &str, keys: &[serde_json::Value]) {
+pub(crate) async fn trust_for_test(state: &AppState, issuer: &str, keys: &[Value]) {
     let mut change = state.store.change().await.unwrap();
     store::replace_keys(change.connection(), issuer, keys, state.clock.now()).await.unwrap();
-    change.commit(state.clock.now(), "issuer_keys_changed", serde_json::json!({})).await.unwrap();
+    change.commit(state.clock.now(), "issuer_keys_changed", json!({})).await.unwrap();
     state.issuers.reload(&state.store).await.unwrap();
 }

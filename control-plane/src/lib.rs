@@ -21,6 +21,7 @@ mod delegation_checks;
 mod expiry;
 mod fields;
 mod gateways;
+mod hash;
 mod health;
 mod issuers;
 mod json;
@@ -48,6 +49,7 @@ mod system_users;
 mod systems;
 #[cfg(test)]
 mod test_state;
+mod tokens;
 #[cfg(test)]
 mod worked_example;
 
@@ -81,6 +83,7 @@ fn limited_operations() -> OpenApiRouter<AppState> {
         .merge(requests::routes())
         .merge(client_delegations::routes())
         .merge(change_requests::routes())
+        .merge(tokens::routes())
         .merge(gateways::routes())
         .merge(decisions::routes())
         .merge(snapshots::routes())

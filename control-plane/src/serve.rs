@@ -12,19 +12,21 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use url::Url;
 
 use self::connections::Limits;
 use crate::config::{Config, Database};
 use crate::decisions::CompiledPolicies;
 use crate::expiry;
 use crate::gateways::{HeldPolls, PollReports};
-use crate::issuers::{self, Issuers};
+use crate::issuers::{self, Issuers, OwnIssuer};
 use crate::metrics::{self, Metrics};
 use crate::party_imports;
 use crate::rate_limit::RateLimit;
 use crate::snapshots::{self, Publications, SigningKey};
 use crate::state::{AppState, Clock, Ids, Settings};
 use crate::store::Store;
+use crate::tokens::{self, TokenIssuer};
 
 /// How long calls under way may go on after the stop.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
@@ -65,6 +67,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
         tokio::spawn(snapshots::keep_published(state.clone())),
         tokio::spawn(issuers::keep_fresh(state.clone(), key_refresh)),
         tokio::spawn(expiry::keep_marked(state.clone())),
+        tokio::spawn(tokens::keep_keys_published(state.clone())),
     ];
     let metrics_address = match metrics_listener {
         Some(listener) => {
@@ -114,14 +117,21 @@ pub(crate) async fn open(
     }
     let epoch = snapshots::restore_epoch(&store, &*ids).await?;
     let rate_limit = RateLimit::new(config.rate_limit_per_s, config.rate_limit_burst, config.client_address_header()?);
+    let public_url = config.public_url(address)?;
+    let tokens = token_issuer(&config, &public_url, &*clock, &*ids)?;
+    let own_issuer = tokens.as_ref().map(|tokens| OwnIssuer {
+        issuer: tokens.issuer.clone(),
+        is_trusted_by_gateways: tokens.config.trusted_by_gateways,
+    });
+    let exchange = config.tokens.map(|tokens| tokens.exchange_issuers).unwrap_or_default();
     let settings = Settings {
-        public_url: config.public_url(address)?,
+        public_url,
         operators: config.operators.into_iter().collect(),
         lookup_organizations: config.lookup_organizations.into_iter().collect(),
         snapshot_validity_s: config.snapshot_validity_s,
     };
     let state = AppState {
-        issuers: Arc::new(Issuers::open(config.issuers, &store).await?),
+        issuers: Arc::new(Issuers::open(config.issuers, exchange, own_issuer, &store).await?),
         publications: Arc::new(Publications::new(signing_key, epoch, store.is_shared())),
         compiled_policies: Arc::new(CompiledPolicies::open()?),
         poll_reports: Arc::new(PollReports::default()),
@@ -129,13 +139,28 @@ pub(crate) async fn open(
         metrics: Arc::new(Metrics::new()?),
         rate_limit: Arc::new(rate_limit),
         settings: Arc::new(settings),
+        tokens: tokens.map(Arc::new),
         store,
         clock,
         ids,
         stopping,
     };
+    tokens::publish_keys(&state).await?;
     snapshots::restore(&state).await?;
     Ok(state)
+}
+
+/// Our own issuer, if the configuration wants one.
+fn token_issuer(
+    config: &Config,
+    public_url: &Url,
+    clock: &dyn Clock,
+    ids: &dyn Ids,
+) -> anyhow::Result<Option<TokenIssuer>> {
+    let Some(tokens) = &config.tokens else { return Ok(None) };
+    let issuer = format!("{public_url}authentication/api/v1/openid/");
+    let file = config.token_key_file(tokens)?;
+    TokenIssuer::open(issuer, tokens.clone(), &file, ids, clock.now()).map(Some)
 }
 
 impl Running {
@@ -189,6 +214,7 @@ mod tests {
             key_refresh_s: 300,
             snapshot_validity_s: 86_400,
             issuers: Vec::new(),
+            tokens: None,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::rate_limit::RateLimit;
 use crate::snapshots::Publications;
 use crate::store::Store;
+use crate::tokens::TokenIssuer;
 
 /// What time it is. Tests set it.
 pub trait Clock: Send + Sync + 'static {
@@ -65,6 +66,7 @@ pub struct AppState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) tokens: Option<Arc<TokenIssuer>>,
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) publications: Arc<Publications>,
     pub(crate) compiled_policies: Arc<CompiledPolicies>,

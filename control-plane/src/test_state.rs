@@ -113,9 +113,25 @@ impl TestState {
         test
     }
 
+    /// The story's resources, and tokens of our own.
+    pub(crate) async fn with_tokens() -> Self {
+        let database = TestDatabase::new().await;
+        crate::tokens::write_key_for_test(&database.folder().join("portvakt.tokens.json"));
+        let test = Self::unpublished_in(database, "http://127.0.0.1:1/jwk").await;
+        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
+        let id_porten = [tokens::jwk("i", tokens::ID_PORTEN_KEY)];
+        crate::issuers::trust_for_test(&test.state, tokens::ID_PORTEN, &id_porten).await;
+        test.put_resources().await;
+        test
+    }
+
     async fn unpublished(jwks_uri: &str) -> Self {
+        Self::unpublished_in(TestDatabase::new().await, jwks_uri).await
+    }
+
+    async fn unpublished_in(database: TestDatabase, jwks_uri: &str) -> Self {
         let clock = MockClock(Arc::new(AtomicI64::new(1_795_348_800_000)));
-        let database = Arc::new(TestDatabase::new().await);
+        let database = Arc::new(database);
         let ids: Arc<dyn Ids> = Arc::new(CountingIds::default());
         let test = Self::start(clock, database, ids, jwks_uri).await;
         crate::issuers::trust_for_test(
@@ -136,6 +152,7 @@ impl TestState {
             jwks_uri: jwks_uri.to_owned(),
             authentication_level: 3,
         };
+        let token_keys = database.folder().join("portvakt.tokens.json");
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             public_url: Some("http://portvakt.test".to_owned()),
@@ -154,6 +171,7 @@ impl TestState {
                 issuer(tokens::MASKINPORTEN, IssuerKindConfig::Maskinporten),
                 issuer(tokens::ALTINN, IssuerKindConfig::Altinn),
             ],
+            tokens: token_keys.exists().then(|| tokens::config(jwks_uri, &token_keys)),
         };
         crate::snapshot_public_key(&config.signing_key_file().unwrap(), &*ids).unwrap();
         let (stop, stopping) = watch::channel(false);

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("parties", &[]),
     ("issuers", &[]),
     ("resources", &[]),
+    ("tokens", &["issuers", "parties"]),
     ("systems", &["resources"]),
     ("system_users", &["parties", "systems"]),
     ("decisions", &["parties", "resources", "system_users"]),

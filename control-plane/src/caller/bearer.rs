@@ -1,21 +1,74 @@
-//! The bearer token (RFC 6750): read from the one place it may be in, and verified.
+//! The token of a call (RFC 6750, or a session's cookie): read from the one place it may be in, and verified.
+
+use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use policies::token::{Caller, PureRust, TokenError, VerifiedToken, verify};
-use sha2::{Digest as _, Sha256};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policies::token::{Caller, PureRust, TokenError, TrustedIssuer, VerifiedToken, verify};
+use serde_json::{Map, Value};
 
+use super::{cookie, session};
+use crate::config::ExchangeProvider;
 use crate::issuers;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
-/// The token of the call, verified. A key that is not known is looked for at its issuer, once.
+/// The token of the call, verified: the bearer token, or without one the session's cookie.
 pub(super) async fn verified_token(parts: &Parts, state: &AppState) -> Result<VerifiedToken, Problem> {
-    let token = bearer(&parts.headers)?;
-    let verified = match check(state, token) {
+    token_and_claims(parts, state).await.map(|found| found.token)
+}
+
+/// A verified token with all that it says.
+pub(super) struct Found {
+    pub(super) token: VerifiedToken,
+    pub(super) claims: Map<String, Value>,
+    pub(super) is_cookie: bool,
+}
+
+/// The token of the call with its claims; a session's token stands while the session does.
+pub(super) async fn token_and_claims(parts: &Parts, state: &AppState) -> Result<Found, Problem> {
+    let in_cookie = if parts.headers.contains_key(header::AUTHORIZATION) { None } else { cookie::session_of(parts) };
+    let text = match in_cookie {
+        Some(text) => {
+            cookie::require_same_origin(parts, &state.settings.public_url)?;
+            text
+        }
+        None => bearer(&parts.headers)?,
+    };
+    let token = verified(state, text, &|state| state.issuers.trusted()).await?;
+    let is_person = matches!(token.caller(), Caller::User { .. } | Caller::SelfIdentified { .. });
+    if in_cookie.is_some() && !is_person {
+        return Err(Problem::new(codes::CALLER_KIND).detail("a cookie is for people"));
+    }
+    let claims = payload(text)?;
+    session::require_live(state, &token, &claims).await?;
+    Ok(Found { token, claims, is_cookie: in_cookie.is_some() })
+}
+
+/// The bearer token of a call that wants it exchanged, of an issuer that is configured for this.
+pub(crate) async fn token_to_exchange(
+    headers: &HeaderMap,
+    state: &AppState,
+    provider: ExchangeProvider,
+) -> Result<(VerifiedToken, Map<String, Value>), Problem> {
+    let text = bearer(headers)?;
+    let token = verified(state, text, &|state| state.issuers.exchangeable(provider)).await?;
+    Ok((token, payload(text)?))
+}
+
+/// Verifies. A key that is not known is looked for at its issuer, once.
+async fn verified(
+    state: &AppState,
+    text: &str,
+    trusted: &(dyn Fn(&AppState) -> Arc<[TrustedIssuer]> + Sync),
+) -> Result<VerifiedToken, Problem> {
+    let check = || verify(text, &trusted(state), state.clock.now(), &PureRust);
+    let verified = match check() {
         Err(TokenError::KeyUnknown) => {
-            issuers::refresh(state, token).await;
-            check(state, token)
+            issuers::refresh(state, text).await;
+            check()
         }
         verified => verified,
     };
@@ -30,6 +83,21 @@ pub(super) async fn verified_token(parts: &Parts, state: &AppState) -> Result<Ve
         return Err(Problem::new(codes::CALLER_KIND).detail("enterprise users are no longer accepted"));
     }
     Ok(verified)
+}
+
+/// All claims of a token that was verified, which read them strictly.
+fn payload(text: &str) -> Result<Map<String, Value>, Problem> {
+    let payload = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
+    claims.ok_or_else(|| Problem::internal(anyhow::anyhow!("a verified token cannot be read")))
+}
+
+/// Refuses a token without a scope that begins so.
+pub(crate) fn require_scope_prefix(token: &VerifiedToken, prefix: &str) -> Result<(), Problem> {
+    if token.scopes().iter().any(|scope| scope.starts_with(prefix)) {
+        return Ok(());
+    }
+    Err(Problem::new(codes::INSUFFICIENT_SCOPE).detail(format!("needed: one that begins with `{prefix}`")))
 }
 
 /// Refuses a token that has none of `scopes`.
@@ -55,13 +123,4 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         return Err(missing());
     }
     Ok(token)
-}
-
-/// Lower-case hex of the SHA-256; the form in which credentials are stored.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn check(state: &AppState, token: &str) -> Result<VerifiedToken, TokenError> {
-    verify(token, &state.issuers.trusted(), state.clock.now(), &PureRust)
 }

@@ -5,8 +5,9 @@ use axum::http::request::Parts;
 use policies::id::ProviderId;
 use serde::Deserialize;
 
-use super::bearer::{bearer, sha256_hex};
+use super::bearer::bearer;
 use crate::gateways;
+use crate::hash::sha256_hex;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::resources;

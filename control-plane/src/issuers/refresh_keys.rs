@@ -48,7 +48,7 @@ enum Occasion {
 /// Failures are logged; the last good keys stay.
 pub(crate) async fn refresh(state: &AppState, token: &str) {
     let Some(issuer) = unverified_issuer(token) else { return };
-    if let Some(configured) = state.issuers.configured.iter().find(|configured| configured.config.issuer == issuer) {
+    if let Some(configured) = state.issuers.configured.iter().find(|configured| configured.issuer == issuer) {
         look(state, configured, Occasion::Token).await;
     }
 }
@@ -107,7 +107,7 @@ fn is_recent(look: &Look, now: Timestamp) -> bool {
 fn begin(state: AppState, configured: Arc<Configured>) -> watch::Receiver<Option<bool>> {
     let (sender, outcome) = watch::channel(None);
     tokio::spawn(async move {
-        let issuer = &configured.config.issuer;
+        let issuer = &configured.issuer;
         let asked = ask(&state, &configured).await;
         match &asked {
             Ok(true) => tracing::info!(issuer, "took new keys into use"),
@@ -121,8 +121,8 @@ fn begin(state: AppState, configured: Arc<Configured>) -> watch::Receiver<Option
 
 /// Asks, stores and takes into use; `true` when something was new.
 async fn ask(state: &AppState, configured: &Configured) -> anyhow::Result<bool> {
-    let issuer = &configured.config.issuer;
-    let keys = fetch::fetch(&state.issuers.http, &configured.config.jwks_uri).await?;
+    let issuer = &configured.issuer;
+    let keys = fetch::fetch(&state.issuers.http, &configured.jwks_uri).await?;
     let mut change = state.store.change().await?;
     let is_new = store::keys(change.connection(), issuer).await? != keys;
     if is_new {

@@ -9,6 +9,7 @@ use crate::problem::codes;
 /// Parts of paths, by their name in the code: what they are, and the format of the text.
 pub(super) const PATH_PARTS: &[(&str, &str, &str)] = &[
     ("credential_id", "uuid", "The gateway credential"),
+    ("exchange_provider", "", "`id-porten`, `maskinporten` or `altinnstudio`"),
     ("external_ref", "", "The vendor's own reference"),
     ("facilitator", "uuid", "The party's uuid"),
     ("id", "uuid", "The object"),

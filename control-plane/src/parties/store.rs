@@ -271,6 +271,22 @@ pub(crate) async fn upsert_person(connection: &mut Connection, person: &Person) 
     Ok(())
 }
 
+/// The person that a user is.
+pub(crate) async fn person_of_user(connection: &mut Connection, user_id: i64) -> Result<Option<Person>, sqlx::Error> {
+    let row: Option<(String, i64, String)> =
+        sqlx::query_as("SELECT uuid, party_id, name FROM person WHERE user_id = $1")
+            .bind(user_id)
+            .fetch_optional(connection)
+            .await?;
+    let Some((uuid, party_id, name)) = row else { return Ok(None) };
+    Ok(Some(Person {
+        uuid: decoded(PartyUuid::parse(&uuid))?,
+        id: decoded(PartyId::try_from(party_id))?,
+        user_id,
+        name,
+    }))
+}
+
 /// The user id of a person.
 pub(crate) async fn user_id(connection: &mut Connection, person: PartyUuid) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar("SELECT user_id FROM person WHERE uuid = $1")

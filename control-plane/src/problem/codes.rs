@@ -100,6 +100,12 @@ problem_codes! {
     INSUFFICIENT_SCOPE = "insufficient_scope", FORBIDDEN, "The token lacks a scope that this operation needs.";
     CALLER_KIND = "caller_kind_refused", FORBIDDEN, "This kind of caller may not use this operation.";
     AUTHENTICATION_LEVEL = "authentication_level_too_low", FORBIDDEN, "The operation needs a higher authentication level.";
+    CROSS_SITE = "cross_site_refused", FORBIDDEN, "With a cookie this is only taken from our own pages.";
+    SESSION_ENDED = "session_ended", FORBIDDEN, "The session has ended; log in again.";
+    USER_UNKNOWN = "user_unknown", FORBIDDEN, "Nobody knows which user the person is.";
+    TOKENS_NOT_ISSUED = "tokens_not_issued", NOT_FOUND, "This control plane issues no tokens.";
+    EXCHANGE_PROVIDER_UNKNOWN = "exchange_provider_unknown", BAD_REQUEST, "Tokens of this provider are not exchanged.";
+    ENTERPRISE_USERS_ENDED = "enterprise_users_ended", GONE, "Enterprise users are no longer accepted.";
     ORGANIZATION_NOT_ALLOWED = "organization_not_allowed", FORBIDDEN, "The organisation in the token may not use this operation.";
     VENDOR_NOT_OWNER = "vendor_not_owner", FORBIDDEN, "The system belongs to another vendor.";
     VENDOR_NOT_OWNER_OF_REQUESTED = "vendor_not_owner_of_requested", UNAUTHORIZED, "The system belongs to another vendor.";

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use policies::Timestamp;
 use policies::id::{ProviderId, SystemId};
 use policies::snapshot::{Document, IssuerDocument, IssuerKindDocument, SnapshotSettings, SystemDocument};
+use policies::token::IssuerKind;
 use tokio::sync::mpsc;
 
 use super::callers::{self, BaseWriter, SubUnits, SystemUserRow};
-use crate::config::IssuerKindConfig;
 use crate::issuers::{self, Issuers};
 use crate::resources::model::UnreadablePolicy;
 use crate::state::AppState;
@@ -121,15 +121,15 @@ pub(super) async fn base(state: &AppState, provider: &ProviderId, now: Timestamp
 /// The configured issuers with their last good keys. One without keys is trusted with nothing yet.
 async fn issuer_documents(connection: &mut Connection, issuers: &Issuers) -> Result<Vec<IssuerDocument>, sqlx::Error> {
     let mut documents = Vec::new();
-    for config in issuers.configs() {
+    for trusted in issuers.at_gateways() {
         documents.push(IssuerDocument {
-            issuer: config.issuer.clone(),
-            kind: match config.kind {
-                IssuerKindConfig::Maskinporten => IssuerKindDocument::Maskinporten,
-                IssuerKindConfig::Altinn => IssuerKindDocument::Altinn,
+            kind: match trusted.kind {
+                IssuerKind::Maskinporten => IssuerKindDocument::Maskinporten,
+                IssuerKind::Altinn => IssuerKindDocument::Altinn,
             },
-            keys: issuers::store::keys(connection, &config.issuer).await?,
-            authentication_level: config.authentication_level,
+            keys: issuers::store::keys(connection, &trusted.issuer).await?,
+            authentication_level: trusted.authentication_level,
+            issuer: trusted.issuer,
         });
     }
     Ok(documents)
@@ -291,5 +291,21 @@ mod tests {
         };
         assert_eq!(count("other", credential["credential"].as_str().unwrap()).await, 0);
         assert_eq!(count("regnskapsregisteret", &test.gateway().await).await, 1);
+    }
+
+    #[tokio::test]
+    async fn gateways_take_the_tokens_that_are_exchanged_here() {
+        let test = TestState::with_tokens().await;
+        test.post(story::SYSTEMS, &test.vendor(), &story::system()).await.expect(200);
+        test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
+        let id = test.approve().await;
+        let original = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
+        let exchanged = test.get("/authentication/api/v1/exchange/maskinporten", &original).await;
+        let exchanged = String::from_utf8(exchanged.bytes.to_vec()).unwrap();
+        let gateway = test.gateway().await;
+        assert_eq!(denial_of(&test, &gateway, "GET", VAT, &exchanged).await, None);
+        let foreign = VAT.replace("310247049", "310247057");
+        let denied = denial_of(&test, &gateway, "GET", &foreign, &exchanged).await;
+        assert_eq!(denied, Some(DenialReason::PartyNotRepresented));
     }
 }

@@ -7,12 +7,32 @@ use p256::pkcs8::EncodePrivateKey as _;
 use serde_json::{Value, json};
 
 use super::{TestState, story};
+use crate::config::{ExchangeIssuerConfig, ExchangeProvider, TokensConfig};
 use crate::state::Clock as _;
 
 pub(crate) const MASKINPORTEN: &str = "https://maskinporten.test/";
 pub(crate) const ALTINN: &str = "https://platform.test/authentication/api/v1/openid/";
 pub(crate) const MASKINPORTEN_KEY: u8 = 10;
 pub(crate) const ALTINN_KEY: u8 = 20;
+pub(crate) const ID_PORTEN: &str = "https://idporten.test";
+pub(crate) const ID_PORTEN_KEY: u8 = 30;
+
+/// Tokens of our own, for whoever has logged in at ID-porten or comes from Maskinporten.
+pub(crate) fn config(jwks_uri: &str, key_file: &std::path::Path) -> TokensConfig {
+    TokensConfig {
+        key_file: Some(key_file.to_owned()),
+        trusted_by_gateways: true,
+        audiences: ["https://api.test".to_owned()].into(),
+        service_owners: [("digdir".to_owned(), "310247022".parse().unwrap())].into(),
+        session_s: 28_800,
+        exchange_issuers: vec![ExchangeIssuerConfig {
+            provider: ExchangeProvider::IdPorten,
+            issuer: ID_PORTEN.to_owned(),
+            jwks_uri: jwks_uri.to_owned(),
+            user_id_claim: None,
+        }],
+    }
+}
 
 /// The public half of a key.
 pub(crate) fn jwk(kid: &str, key: u8) -> Value {
@@ -60,6 +80,12 @@ impl Maskinporten {
     /// Which system the system user is of.
     pub(crate) fn system(mut self, system: &str) -> Self {
         self.claims["authorization_details"][0]["system_id"] = json!(system);
+        self
+    }
+
+    /// Another claim, or the same with another value.
+    pub(crate) fn claim(mut self, name: &str, value: Value) -> Self {
+        self.claims[name] = value;
         self
     }
 
