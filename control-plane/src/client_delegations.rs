@@ -3,13 +3,16 @@
 //! An organisation may be a client if its relations to the owner (accountant, auditor, business manager) carry *all* access
 //! packages of the system user ([`model::Candidate`]); it is one when somebody adds it ([`add`]) and as long as that is so
 //! ([`cascade`]). What the system user holds for each client is a delegation like any other, so gateways learn of it as of any
-//! other. Four ways in: the portal's ([`list`], [`add`], [`remove`], [`own`]), through a vendor's system ([`through_vendor`]).
+//! other. Ways in: the portal's ([`list`], [`add`], [`remove`], [`own`]), through a vendor's system ([`through_vendor`]),
+//! and many clients at once ([`jobs`]).
 
 mod add;
 mod agents;
 mod authorized_parties;
 mod candidates;
 pub(crate) mod cascade;
+mod change_packages;
+pub(crate) mod jobs;
 mod list;
 pub(crate) mod model;
 mod own;
@@ -38,4 +41,6 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(through_vendor::available))
         .routes(routes!(through_vendor::list, through_vendor::post, through_vendor::delete))
         .routes(routes!(authorized_parties::handler))
+        .routes(routes!(change_packages::handler))
+        .merge(jobs::routes())
 }

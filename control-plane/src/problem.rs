@@ -112,6 +112,16 @@ impl Problem {
 }
 
 impl Problem {
+    /// The stable code.
+    pub(crate) fn code(&self) -> &'static str {
+        self.0.code.code
+    }
+
+    /// A failure of ours, or a busy database: the same call may succeed later.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.0.code.status.is_server_error()
+    }
+
     /// The same failure where no caller waits for an answer.
     pub(crate) fn into_error(self) -> anyhow::Error {
         let Inner { code, detail, cause, .. } = *self.0;

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use url::Url;
 
 use self::connections::Limits;
+use crate::client_delegations;
 use crate::config::{Config, Database};
 use crate::decisions::CompiledPolicies;
 use crate::expiry;
@@ -68,6 +69,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
         tokio::spawn(issuers::keep_fresh(state.clone(), key_refresh)),
         tokio::spawn(expiry::keep_marked(state.clone())),
         tokio::spawn(tokens::keep_keys_published(state.clone())),
+        tokio::spawn(client_delegations::jobs::run::keep_going(state.clone())),
     ];
     let metrics_address = match metrics_listener {
         Some(listener) => {
@@ -136,6 +138,7 @@ pub(crate) async fn open(
         compiled_policies: Arc::new(CompiledPolicies::open()?),
         poll_reports: Arc::new(PollReports::default()),
         held_polls: Arc::new(HeldPolls::default()),
+        client_jobs: Arc::new(Notify::new()),
         metrics: Arc::new(Metrics::new()?),
         rate_limit: Arc::new(rate_limit),
         settings: Arc::new(settings),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use policies::Timestamp;
 use policies::id::OrganizationNumber;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use url::Url;
 use uuid::Uuid;
 
@@ -72,6 +72,8 @@ pub struct AppState {
     pub(crate) compiled_policies: Arc<CompiledPolicies>,
     pub(crate) poll_reports: Arc<PollReports>,
     pub(crate) held_polls: Arc<HeldPolls>,
+    /// There may be a job to go on with.
+    pub(crate) client_jobs: Arc<Notify>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rate_limit: Arc<RateLimit>,
     pub(crate) stopping: watch::Receiver<bool>,

@@ -40,6 +40,16 @@ pub(crate) async fn insert(
     insert_packages(connection, delegation, packages).await
 }
 
+/// Replaces what is held for the client.
+pub(crate) async fn replace_packages(
+    connection: &mut Connection,
+    delegation: &ClientDelegation,
+    packages: &[AccessPackage],
+) -> Result<(), sqlx::Error> {
+    system_users::store::delete_delegation(connection, delegation.system_user, delegation.client).await?;
+    insert_packages(connection, delegation, packages).await
+}
+
 /// Takes the client away, with all that is held for it.
 pub(crate) async fn delete(connection: &mut Connection, delegation: &ClientDelegation) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM client_delegation WHERE id = $1")

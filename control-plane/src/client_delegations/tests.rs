@@ -2,6 +2,7 @@
 
 mod falling;
 mod long_lists;
+mod packages;
 
 use policies::id::{OrganizationNumber, SystemUserId};
 use serde_json::{Value, json};

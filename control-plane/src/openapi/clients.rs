@@ -171,3 +171,54 @@ pub(crate) struct AuthorizedParty {
     /// The same again for each.
     subunits: Vec<serde_json::Value>,
 }
+
+/// What was asked for many clients, and how far it is.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ClientJob {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uuid")]
+    system_user_id: String,
+    #[schema(example = "add")]
+    action: String,
+    #[schema(required, format = "uuid")]
+    from: Option<String>,
+    /// `running` or `finished`.
+    state: String,
+    total: u64,
+    done: u64,
+    failed: u64,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(required, format = "date-time")]
+    finished_at: Option<String>,
+    /// Not when the job is made.
+    #[schema(nullable = false)]
+    links: Option<PageLinks>,
+    #[schema(nullable = false)]
+    failures: Option<Vec<ClientJobFailure>>,
+}
+
+/// A client that nothing was done to.
+#[derive(ToSchema)]
+pub(crate) struct ClientJobFailure {
+    #[schema(format = "uuid")]
+    client: String,
+    /// As of a call for this one.
+    #[schema(example = "AUTH-00080")]
+    code: String,
+}
+
+/// What an agent system user holds for its clients now.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ChangedPackages {
+    #[schema(format = "uuid")]
+    id: String,
+    access_packages: Vec<Package>,
+    /// How many there are.
+    clients: u64,
+    /// Organisation numbers of clients that there were.
+    dropped: Vec<String>,
+}

@@ -13,6 +13,7 @@ pub(super) const PATH_PARTS: &[(&str, &str, &str)] = &[
     ("external_ref", "", "The vendor's own reference"),
     ("facilitator", "uuid", "The party's uuid"),
     ("id", "uuid", "The object"),
+    ("job_id", "uuid", "The job"),
     ("list", "", "The access list"),
     ("organization", "organization-number", "The customer: nine digits, checked modulo 11"),
     ("party", "int64", "The organisation's party id in the register of parties"),

@@ -141,6 +141,8 @@ problem_codes! {
     PARTY_CONFLICT = "party_conflict", CONFLICT, "The number already belongs to another party.";
     EVENT_GAP = "event_gap", CONFLICT, "Events between the last one that was taken and these are missing.";
     EVENTS_UNORDERED = "events_unordered", BAD_REQUEST, "The events' sequence numbers do not follow each other.";
+    CLIENT_JOB_UNKNOWN = "client_job_unknown", NOT_FOUND, "The agent system user has no such job.";
+    CLIENTS_LACK_PACKAGES = "clients_lack_packages", CONFLICT, "Clients' relations do not carry all of the access packages.";
     RELATION_TO_ITSELF = "relation_to_itself", BAD_REQUEST, "An organisation has no relation to itself.";
     MAIN_UNIT_OF_ITSELF = "main_unit_of_itself", BAD_REQUEST, "An organisation is not its own main unit.";
     MAIN_UNIT_NESTED = "main_unit_nested", CONFLICT, "A main unit is nobody's sub unit.";

@@ -247,6 +247,20 @@ pub(crate) async fn insert_delegation(
     Ok(())
 }
 
+/// What an agent holds for each of its clients from now on; the clients' own rows are the caller's.
+pub(crate) async fn set_client_packages(
+    connection: &mut Connection,
+    id: SystemUserId,
+    packages: &[AccessPackage],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_user SET client_packages = $1 WHERE id = $2")
+        .bind(stored::packages_text(packages))
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Takes away all that the system user holds for a party.
 pub(crate) async fn delete_delegation(
     connection: &mut Connection,
