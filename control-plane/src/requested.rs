@@ -3,16 +3,20 @@
 //! Read when a request arrives; [`require_offered`] looks again when it is approved, because systems change meanwhile. Whether
 //! the customer may give it is [`crate::delegation_checks`]'.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use policies::id::AccessPackage;
+use policies::id::{AccessPackage, ActionId, ResourceId};
 use serde_json::json;
 
 use crate::problem::{Problem, codes};
 use crate::right::{AccessPackageBody, ResourceRight, RightBody};
+use crate::service::beside;
 use crate::store::Connection;
 use crate::systems::model::{RedirectUrl, System};
 use crate::{access_packages, resources};
+
+/// Rights that one request may name: as many as a system may have.
+const RIGHTS_MAX: usize = 1000;
 
 /// A page of the system's to which the customer is sent back: scheme, host, port and path are a registered one's, the query is
 /// the vendor's own.
@@ -33,28 +37,39 @@ pub(crate) async fn rights(
     system: &System,
     bodies: &[RightBody],
 ) -> Result<Vec<ResourceRight>, Problem> {
+    if bodies.len() > RIGHTS_MAX {
+        return Err(Problem::new(codes::FIELD_INVALID).detail(format!("expected at most {RIGHTS_MAX} rights")));
+    }
     let mut rights = Vec::with_capacity(bodies.len());
     let mut seen = BTreeSet::new();
     for body in bodies {
         let right = ResourceRight::try_from(body).map_err(|_| codes::RIGHTS_NOT_DELEGABLE)?;
-        let refused = || Problem::new(codes::RIGHTS_NOT_DELEGABLE).member("right", json!(right));
         require_right(system, &right)?;
-        let resource = resources::store::find(connection, &right.resource).await?.ok_or_else(refused)?;
-        if !resource.delegable {
-            return Err(refused().detail("the resource is not delegable"));
-        }
-        let actions = resource.actions().map_err(|error| {
-            refused().detail(format!("the resource's stored policy is not accepted any more, line {}", error.line))
-        })?;
-        let is_known = match &right.action {
-            Some(action) => actions.contains(action),
-            None => !actions.is_empty(),
-        };
-        if !is_known {
-            return Err(refused().detail("the resource's policy has no such action"));
-        }
         if seen.insert(right.clone()) {
             rights.push(right);
+        }
+    }
+    // Each policy is read once, however many of its actions are named.
+    let mut actions: BTreeMap<ResourceId, BTreeSet<ActionId>> = BTreeMap::new();
+    for right in &rights {
+        let refused = || Problem::new(codes::RIGHTS_NOT_DELEGABLE).member("right", json!(right));
+        if !actions.contains_key(&right.resource) {
+            let resource = resources::store::find(connection, &right.resource).await?.ok_or_else(refused)?;
+            if !resource.delegable {
+                return Err(refused().detail("the resource is not delegable"));
+            }
+            let known = beside(move || resource.actions()).await?.map_err(|error| {
+                refused().detail(format!("the resource's stored policy is not accepted any more, line {}", error.line))
+            })?;
+            actions.insert(right.resource.clone(), known);
+        }
+        let known = actions.get(&right.resource);
+        let is_known = known.is_some_and(|known| match &right.action {
+            Some(action) => known.contains(action),
+            None => !known.is_empty(),
+        });
+        if !is_known {
+            return Err(refused().detail("the resource's policy has no such action"));
         }
     }
     Ok(rights)

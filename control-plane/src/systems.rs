@@ -15,6 +15,8 @@ mod replace;
 mod replace_access_packages;
 mod replace_rights;
 pub(crate) mod store;
+#[cfg(test)]
+mod wrong_bodies;
 
 use policies::id::SystemId;
 use utoipa_axum::router::OpenApiRouter;

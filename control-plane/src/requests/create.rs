@@ -277,6 +277,16 @@ mod tests {
             ("redirectUrl", json!("http://smartcloud.no/done"), 400, "AUTH-00021"),
             ("redirectUrl", json!("https://user@smartcloud.no/done"), 400, "AUTH-00021"),
             ("redirectUrl", json!("https://smartcloud.no/DONE"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https://smartcloud.no/done/"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https://smartcloud.no/done/../other"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https://smartcloud.no/done#token"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https://smartcloud.no.evil.no/done"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https://smartcloud.no\\@evil.no/done"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("https:smartcloud.no/done"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("//smartcloud.no/done"), 400, "AUTH-00021"),
+            ("redirectUrl", json!("javascript:alert(1)"), 400, "AUTH-00021"),
+            ("redirectUrl", json!(format!("https://smartcloud.no/done?{}", "x".repeat(2000))), 400, "AUTH-00021"),
+            ("rights", json!(vec![right("vat")[0].clone(); 1001]), 400, "field_invalid"),
             ("externalRef", json!("x".repeat(256)), 400, "field_invalid"),
             ("integrationTitle", json!("x".repeat(256)), 400, "field_invalid"),
         ] {
@@ -299,7 +309,7 @@ mod tests {
         let test = TestState::with_system().await;
         let mut body = story::request();
         body["rights"] = json!([{ "action": "read", "resource": [{ "id": "urn:altinn:resource", "value": "vat" }] }]);
-        body["redirectUrl"] = json!("https://smartcloud.no/done?customer=7");
+        body["redirectUrl"] = json!("HTTPS://SmartCloud.no:443/done?customer=7");
         let request = test.post(story::REQUESTS, &test.vendor(), &body).await.expect(201);
         assert_eq!((&request["rights"], &request["redirectUrl"]), (&body["rights"], &body["redirectUrl"]));
     }
