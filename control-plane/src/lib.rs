@@ -4,7 +4,7 @@
 //! One slice per domain, each a file with its router and a folder: `model` is pure, `store` is SQL, every other file is
 //! one operation with its body, handler, failures and tests. Arrows between slices go one way: `parties`, `issuers`,
 //! `resources`, `systems` ← `system_users` ← `decisions` (answers from the stored data what gateways answer from snapshots) ←
-//! `delegation_checks` ← `requests`; `system_users` ← `client_delegations` ← `party_imports`; `snapshots` and `gateways` stand beside them. Start with [`app`]; who may call what is decided in
+//! `delegation_checks` ← `requests` ← `change_requests`; `system_users` ← `client_delegations` ← `party_imports`; `snapshots` and `gateways` stand beside them. Start with [`app`]; who may call what is decided in
 //! `caller`; what a call may fail with is listed in `problem/codes.rs`.
 //!
 //! This crate decides nothing itself: that is `policies`, which also accepts every snapshot before it is shown.

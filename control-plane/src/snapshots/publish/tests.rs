@@ -257,3 +257,30 @@ async fn a_withdrawal_that_could_not_be_written_is_published_without_another_cha
     assert_eq!(denial.reason, DenialReason::SystemUserWithdrawn);
     assert_eq!(test.get("/readyz", "").await.expect(200)["publishFailures"], serde_json::json!({}));
 }
+
+#[tokio::test]
+async fn a_system_with_more_system_users_than_a_delta_takes_ends_for_all_of_them() {
+    let test = TestState::with_request().await;
+    test.approve().await;
+    let gateway = test.gateway().await;
+    let mut change = test.state.store.change().await.unwrap();
+    for statement in [
+        "WITH RECURSIVE counted (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < 20001) \
+         INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
+         SELECT '00000000-0000-4000-9000-' || substr(CAST(1000000000000 + number AS TEXT), 2), 'standard', \
+                '310247030_smartcloud', '310247049', 'ref ' || number, 'x', 0 FROM counted",
+        "INSERT INTO delegated_right (system_user, party, position, resource, action) \
+         SELECT id, owner, 0, 'vat', NULL FROM system_user WHERE created_at = 0",
+    ] {
+        sqlx::query(statement).execute(change.connection()).await.unwrap();
+    }
+    change.commit(test.clock.now(), "tested", serde_json::json!({})).await.unwrap();
+    let last = "00000000-0000-4000-9000-000000020001";
+    let token = tokens::Maskinporten::vendor("310247030").system_user(last, "310247049").token(&test);
+    let before = test.fetch(&gateway, None).await;
+    assert_eq!(refused(&test, before.clone(), &token), None);
+
+    test.delete(&format!("{}/310247030_smartcloud", story::SYSTEMS), &test.vendor()).await.expect(200);
+    let after = test.fetch(&gateway, Some(&before.etag)).await;
+    assert_eq!(refused(&test, after, &token), Some(DenialReason::SystemUserWithdrawn));
+}
