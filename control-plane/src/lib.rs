@@ -101,6 +101,21 @@ pub async fn adopt_signing_key(config: &config::Config) -> anyhow::Result<String
     Ok(key.public_pem().to_owned())
 }
 
+/// Writes a copy of the database to a file that must not be there, while the database is in use.
+pub async fn backup(config: &config::Config, file: &Path) -> anyhow::Result<()> {
+    store::backup::backup(&config.database, file).await
+}
+
+/// Puts a copy in the place of a database that is not there or has nothing in it; gives the last revision in it.
+pub async fn restore(config: &config::Config, file: &Path) -> anyhow::Result<u64> {
+    Ok(store::backup::restore(&config.database, file).await?.as_u64())
+}
+
+/// Copies a SQLite file into the empty PostgreSQL database of the configuration; gives the last revision.
+pub async fn copy_from_sqlite(config: &config::Config, file: &Path) -> anyhow::Result<u64> {
+    Ok(store::copying::copy(file, &config.database).await?.as_u64())
+}
+
 /// The public half of the key that signs snapshots (PEM); the key is made if there is none.
 pub fn snapshot_public_key(file: &Path, ids: &dyn Ids) -> anyhow::Result<String> {
     Ok(snapshots::SigningKey::open(file, ids)?.public_pem().to_owned())

@@ -46,6 +46,30 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Write a copy of the database to a file, while the database is in use.
+    Backup {
+        /// The configuration (TOML); `PORTVAKT_*` in the environment overrides it.
+        #[arg(long)]
+        config: PathBuf,
+        /// Where to; must not be there.
+        file: PathBuf,
+    },
+    /// Put a copy in the place of a database that is not there, or empty. No control plane may be using it.
+    Restore {
+        /// The configuration (TOML); `PORTVAKT_*` in the environment overrides it.
+        #[arg(long)]
+        config: PathBuf,
+        /// What `backup` wrote.
+        file: PathBuf,
+    },
+    /// Copy a SQLite file into the configured, empty PostgreSQL database. No control plane may be using either.
+    CopyFromSqlite {
+        /// The configuration (TOML); `PORTVAKT_*` in the environment overrides it.
+        #[arg(long)]
+        config: PathBuf,
+        /// The SQLite file.
+        file: PathBuf,
+    },
     /// Let all control planes on the PostgreSQL database sign with the configured key (start them anew afterwards), and
     /// print its public half (PEM).
     AdoptSigningKey {
@@ -81,6 +105,21 @@ fn run(command: Command) -> anyhow::Result<()> {
             let pem = runtime()?.block_on(control_plane::adopt_signing_key(&Config::read(&config)?))?;
             std::io::stdout().write_all(pem.as_bytes()).context("cannot print the key")
         }
+        Command::Backup { config, file } => {
+            let config = Config::read(&config)?;
+            let done = runtime()?.block_on(control_plane::backup(&config, &file));
+            done.with_context(|| format!("cannot copy `{}` to `{}`", config.database, file.display()))
+        }
+        Command::Restore { config, file } => {
+            let config = Config::read(&config)?;
+            let done = runtime()?.block_on(control_plane::restore(&config, &file));
+            print_revision(done.with_context(|| format!("cannot restore `{}`", config.database))?)
+        }
+        Command::CopyFromSqlite { config, file } => {
+            let config = Config::read(&config)?;
+            let done = runtime()?.block_on(control_plane::copy_from_sqlite(&config, &file));
+            print_revision(done.with_context(|| format!("cannot copy `{}`", file.display()))?)
+        }
         Command::ImportParties { config, file } => {
             let config = Config::read(&config)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -94,6 +133,10 @@ fn run(command: Command) -> anyhow::Result<()> {
             std::io::stdout().write_all(pem.as_bytes()).context("cannot print the key")
         }
     }
+}
+
+fn print_revision(revision: u64) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "up to revision {revision}").context("cannot print the result")
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

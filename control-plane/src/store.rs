@@ -2,8 +2,11 @@
 //!
 //! Every operation is one transaction: [`Store::change`] … [`Change::commit`], which appends to the change log and so
 //! makes the next [`Revision`]. The slices' own `store.rs` hold the SQL, the same for both; no slice reads another slice's
-//! tables. What differs is in [`sqlite`] and [`postgres`].
+//! tables. What differs is in [`sqlite`] and [`postgres`]; copies are
+//! made by [`backup`] and [`copying`].
 
+pub(crate) mod backup;
+pub(crate) mod copying;
 mod postgres;
 mod sqlite;
 

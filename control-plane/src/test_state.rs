@@ -125,6 +125,26 @@ impl TestState {
         test
     }
 
+    /// The same as [`TestState::with_request`] on SQLite, whatever the environment says.
+    pub(crate) async fn with_request_on_sqlite() -> Self {
+        let test = Self::unpublished_in(TestDatabase::file(), "http://127.0.0.1:1/jwk").await;
+        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
+        test.put_resources().await;
+        test.post(story::SYSTEMS, &test.vendor(), &story::system()).await.expect(200);
+        test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
+        test
+    }
+
+    /// Another process on a database with a copy of what is in this one's; it has the same signing key.
+    pub(crate) async fn on(&self, database: TestDatabase) -> Self {
+        self.stop();
+        let key = "portvakt.key.pem";
+        std::fs::copy(self.database.folder().join(key), database.folder().join(key)).unwrap();
+        let test = Self::start(self.clock.clone(), Arc::new(database), self.ids.clone(), &self.jwks_uri).await;
+        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
+        test
+    }
+
     async fn unpublished(jwks_uri: &str) -> Self {
         Self::unpublished_in(TestDatabase::new().await, jwks_uri).await
     }

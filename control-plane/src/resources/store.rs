@@ -278,6 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_policy_that_was_stored_before_versions_were_kept_is_the_first() {
+        sqlx::any::install_default_drivers();
         let mut database = Connection::connect("sqlite::memory:").await.unwrap();
         let before = [
             include_str!("../../migrations/sqlite/0001_initial.sql"),

@@ -1,5 +1,5 @@
 //! Several control planes on one database: one has the lead and publishes ([`publish`]), the others show what it
-//! published. Each commit elsewhere wakes them; a look every second repairs a missed one.
+//! published. Each commit elsewhere wakes them; a look every half second repairs a missed one.
 //!
 //! The lead saves work and nothing depends on it: whoever stores a publication checks that it follows the stored one.
 
@@ -16,7 +16,7 @@ use super::store;
 use crate::state::{AppState, Ids};
 use crate::store::{Lead, Store};
 
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// This database's epoch, drawn at its first start.
 pub(crate) async fn restore_epoch(store: &Store, ids: &dyn Ids) -> anyhow::Result<u64> {

@@ -32,7 +32,7 @@ const WRITER: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_
     SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 5; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// … and the one that leads, which asks every second: a silent one has ended.
-const LEADER: &str = "SET idle_session_timeout = '5s'; \
+const LEADER: &str = "SET idle_session_timeout = '30s'; \
     SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3";
 const VERSION: std::ops::Range<i32> = 150_000..160_000;
 
@@ -69,6 +69,20 @@ pub(super) async fn open(url: &Url) -> anyhow::Result<(AnyPool, AnyPool)> {
         .connect_with(options)
         .await?;
     Ok((writer, readers))
+}
+
+/// Whether no change was ever committed there.
+pub(super) async fn is_empty(url: &Url) -> anyhow::Result<bool> {
+    let mut connection = AnyConnection::connect_with(&AnyConnectOptions::from_url(url)?).await?;
+    let known = "SELECT CASE WHEN to_regclass('change_log') IS NULL THEN 0 ELSE 1 END";
+    let known: i32 = sqlx::query_scalar(known).fetch_one(&mut connection).await?;
+    Ok(known == 0 || revision(&mut connection).await?.as_u64() == 0)
+}
+
+/// The revision that the database knows, whatever its tables are.
+pub(super) async fn last_revision(url: &Url) -> anyhow::Result<Revision> {
+    let mut connection = AnyConnection::connect_with(&AnyConnectOptions::from_url(url)?).await?;
+    Ok(revision(&mut connection).await?)
 }
 
 /// Ends what it listens with when it is dropped.

@@ -56,7 +56,7 @@ fn pool(told: &'static str) -> AnyPoolOptions {
     })
 }
 
-fn options(file: &Path, mode: &str) -> anyhow::Result<AnyConnectOptions> {
+pub(super) fn options(file: &Path, mode: &str) -> anyhow::Result<AnyConnectOptions> {
     let absolute = std::path::absolute(file)?;
     let Ok(url) = Url::from_file_path(&absolute) else { bail!("`{}` is no path of a file", file.display()) };
     Ok(format!("sqlite://{}?mode={mode}", url.path()).parse()?)
@@ -64,7 +64,7 @@ fn options(file: &Path, mode: &str) -> anyhow::Result<AnyConnectOptions> {
 
 /// Makes the file, if there is none, readable for its owner only, whatever the umask: whoever reads it knows who may act
 /// for whom. SQLite gives `-wal` and `-shm` the same mode.
-fn create_private(file: &Path) -> std::io::Result<()> {
+pub(super) fn create_private(file: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

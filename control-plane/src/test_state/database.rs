@@ -33,13 +33,17 @@ pub(crate) enum DatabaseCopy {
 
 impl TestDatabase {
     pub(crate) async fn new() -> Self {
+        let Some(server) = Server::named() else { return Self::file() };
         let folder = tempfile::tempdir().unwrap();
-        let Some(server) = Server::named() else {
-            return Self { location: Database::File(folder.path().join("portvakt.db")), folder, server: None };
-        };
         let (name, claim) = server.claim_database().await;
         let location = Database::Postgres(server.url(&name));
         Self { location, folder, server: Some((server, claim)) }
+    }
+
+    /// A SQLite file, whatever the environment says.
+    pub(crate) fn file() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { location: Database::File(folder.path().join("portvakt.db")), folder, server: None }
     }
 
     pub(crate) fn location(&self) -> &Database {
