@@ -12,13 +12,15 @@ pub mod control_plane;
 pub mod gateway;
 pub mod in_force;
 pub mod platform;
+pub mod postgres;
 pub mod programs;
 pub mod standin;
 
 pub use caller::{Answer, ApiCaller, Body};
-pub use control_plane::ControlPlane;
+pub use control_plane::{ControlPlane, Storage};
 pub use gateway::{Gateway, GatewayOptions};
 pub use in_force::InForce;
 pub use platform::{Platform, PlatformOptions};
+pub use postgres::PostgresDatabase;
 pub use programs::Programs;
 pub use standin::Standin;

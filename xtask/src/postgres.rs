@@ -50,6 +50,7 @@ pub(crate) fn obtain(machine: &dyn Machine, options: SupplyOptions) -> Result<Pa
 pub(crate) struct Server {
     process: Child,
     folder: PathBuf,
+    programs: PathBuf,
 }
 
 impl Server {
@@ -85,7 +86,7 @@ impl Server {
         command.args(["-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=64MB"]);
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(&log)?);
         let process = command.spawn().context("`postgres` could not be started")?;
-        let mut server = Self { process, folder: folder.to_owned() };
+        let mut server = Self { process, folder: folder.to_owned(), programs: programs.to_owned() };
         let began = Instant::now();
         while !server.is_ready(&programs.join("pg_isready")) {
             if let Some(status) = server.process.try_wait()? {
@@ -100,6 +101,11 @@ impl Server {
     /// How the tests reach it.
     pub(crate) fn url(&self) -> String {
         format!("postgres:///postgres?host={}&user=portvakt", self.folder.display())
+    }
+
+    /// The folder with PostgreSQL's programs.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
     }
 
     fn is_ready(&self, pg_isready: &Path) -> bool {

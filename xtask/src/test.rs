@@ -149,6 +149,7 @@ impl Hosts<'_> {
             ("CONTROL_PLANE_BIN", path(Programs::CONTROL_PLANE)),
             ("MASKINPORTEN_STANDIN_BIN", path(Programs::MASKINPORTEN_STANDIN)),
             (postgres::URL, self.postgres.as_ref().map(|server| server.url().into())),
+            (postgres::NAMED, self.postgres.as_ref().map(|server| server.programs().to_owned())),
         ] {
             match value {
                 Some(value) => command.env(variable, value),

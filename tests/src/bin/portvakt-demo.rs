@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use gateway_tests::process;
 use gateway_tests::stack::cast::{FJORDBAKERIET, annual_accounts_path, vat_path};
-use gateway_tests::stack::{Gateway, GatewayOptions, Platform, PlatformOptions, Programs};
+use gateway_tests::stack::{Gateway, GatewayOptions, Platform, PlatformOptions, Programs, Storage};
 use gateway_tests::story::narrator::Narrator;
 use gateway_tests::story::{self, moves};
 use tempfile::TempDir;
@@ -103,7 +103,8 @@ async fn demo(
     let narrator = &mut Narrator::new(&mut out);
     let started = Instant::now();
     narrator.title("Portvakt: from a vendor's request to a decision inside Envoy")?;
-    let options = PlatformOptions { directory: folder.to_owned(), control_plane_port };
+    let storage = Storage::File;
+    let options = PlatformOptions { directory: folder.to_owned(), control_plane_port, storage };
     let platform = Platform::start(programs, &options).await?;
     platform.protect_the_api().await?;
     let options = GatewayOptions { port: gateway_port, ..GatewayOptions::default() };

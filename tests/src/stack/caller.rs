@@ -69,6 +69,20 @@ impl ApiCaller {
         self.call(Method::PUT, path, Body::Json(body)).await
     }
 
+    /// The body of a 200; `None` for any other answer.
+    pub async fn get_bytes(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let mut request = self.http.get(format!("{}{path}", self.base_url)).headers(self.headers.clone());
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.with_context(|| format!("GET {path} was not answered"))?;
+        if answer.status() != StatusCode::OK {
+            return Ok(None);
+        }
+        let body = answer.bytes().await.with_context(|| format!("the answer to GET {path} broke off"))?;
+        Ok(Some(body.to_vec()))
+    }
+
     pub async fn call(&self, method: Method, path: &str, body: Body) -> Result<Answer> {
         let call = format!("{method} {path}");
         let mut request = self.http.request(method, format!("{}{path}", self.base_url)).headers(self.headers.clone());

@@ -18,26 +18,47 @@ const START_SECONDS_MAX: u64 = 60;
 /// The shortest that the control plane accepts; rotated keys should not take minutes in a test.
 const KEY_REFRESH_SECONDS: u32 = 10;
 
+/// Where a control plane keeps its data.
+#[derive(Debug, Clone, Default)]
+pub enum Storage {
+    /// In a SQLite file in its directory.
+    #[default]
+    File,
+    /// In a PostgreSQL database that it may share; the key file is the same for all that share it, and made if missing.
+    Postgres { url: String, signing_key: PathBuf },
+}
+
 /// A control plane with its database; running, or killed.
 #[derive(Debug)]
 pub struct ControlPlane {
     program: PathBuf,
     directory: PathBuf,
+    storage: Storage,
     issuers: String,
     address: SocketAddr,
     process: Option<Process>,
 }
 
 impl ControlPlane {
-    /// Starts it on `port` (0 takes a free one) with a new database in `directory`, trusting the stand-in.
-    pub async fn start(program: &Path, directory: &Path, port: u16, standin: &Standin) -> Result<Self> {
+    /// Starts it on `port` (0 takes a free one) with its files in `directory`, trusting the stand-in.
+    pub async fn start(
+        program: &Path,
+        directory: &Path,
+        port: u16,
+        standin: &Standin,
+        storage: Storage,
+    ) -> Result<Self> {
         let mut control_plane = Self {
             program: program.into(),
             directory: directory.into(),
+            storage,
             issuers: issuers(standin),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             process: None,
         };
+        if let Storage::Postgres { .. } = control_plane.storage {
+            control_plane.make_key()?;
+        }
         control_plane.run().await?;
         Ok(control_plane)
     }
@@ -95,20 +116,34 @@ impl ControlPlane {
         self.process.as_ref().map(Process::id)
     }
 
+    fn make_key(&self) -> Result<()> {
+        let mut command = self.command("public-key");
+        command.arg("--config").arg(self.write_configuration()?);
+        let made = command.output().context("the signing key could not be made")?;
+        ensure!(made.status.success(), "the signing key could not be made: {}", String::from_utf8_lossy(&made.stderr));
+        Ok(())
+    }
+
+    /// The program, deaf to what the environment says about control planes.
+    fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(verb);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PORTVAKT_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
     async fn run(&mut self) -> Result<()> {
         let configuration = self.write_configuration()?;
         let address_file = self.directory.join("control-plane-address");
         // A file of the life before would be read as this one's.
         let _nothing_there_before = fs::remove_file(&address_file);
 
-        let mut command = Command::new(&self.program);
-        command.arg("serve").arg("--config").arg(&configuration);
-        command.arg("--address-file").arg(&address_file);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PORTVAKT_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = self.command("serve");
+        command.arg("--config").arg(&configuration).arg("--address-file").arg(&address_file);
         let mut process = Process::start("control-plane", command, &self.directory)?;
         let bound = Duration::from_secs(START_SECONDS_MAX);
         let base_url = process.base_url(&address_file, bound).await?;
@@ -130,11 +165,16 @@ impl ControlPlane {
     }
 
     fn configuration(&self) -> String {
+        let storage = match &self.storage {
+            Storage::File => format!("database = {}", quoted(&self.database().to_string_lossy())),
+            Storage::Postgres { url, signing_key } => {
+                format!("database = {}\nsigning_key = {}", quoted(url), quoted(&signing_key.to_string_lossy()))
+            }
+        };
         format!(
-            "listen = {}\ndatabase = {}\noperators = [{}]\nlookup_organizations = [{}]\n\
+            "listen = {}\n{storage}\noperators = [{}]\nlookup_organizations = [{}]\n\
              key_refresh_s = {KEY_REFRESH_SECONDS}\n{}",
             quoted(&self.address.to_string()),
-            quoted(&self.database().to_string_lossy()),
             quoted(cast::OPERATOR),
             quoted(cast::MASKINPORTEN),
             self.issuers,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::caller::{ApiCaller, Body};
 use super::cast::{self, Organization};
-use super::control_plane::ControlPlane;
+use super::control_plane::{ControlPlane, Storage};
 use super::programs::Programs;
 use super::standin::Standin;
 use crate::maskinporten::OrganizationNumber;
@@ -31,6 +31,7 @@ pub struct PlatformOptions {
     pub directory: PathBuf,
     /// 0 takes a free port.
     pub control_plane_port: u16,
+    pub storage: Storage,
 }
 
 /// The running programs and the organisations that use them.
@@ -57,7 +58,8 @@ impl Platform {
         fs::create_dir_all(&directory).with_context(|| format!("could not make {}", directory.display()))?;
         let standin = Standin::start(&programs.standin, &directory).await?;
         let port = options.control_plane_port;
-        let control_plane = ControlPlane::start(&programs.control_plane, &directory, port, &standin).await?;
+        let storage = options.storage.clone();
+        let control_plane = ControlPlane::start(&programs.control_plane, &directory, port, &standin, storage).await?;
         standin.use_control_plane(&control_plane.base_url()).await?;
         let sample_api = SampleApi::start().await?;
 

@@ -60,20 +60,36 @@ pub async fn request_system_user(
     wanted: Wanted,
 ) -> Result<SystemUserRequest> {
     let api = platform.api_as(&platform.vendor, REQUEST_WRITE_SCOPE).await?;
+    let answer = api.post(&format!("{REQUESTS}/vendor"), request_body(owner, wanted, None)).await?.expect(201)?;
+    read_request(&answer.json()?)
+}
+
+/// SmartCloud AS asks an organisation for many system users that differ in their reference; their ids.
+pub async fn request_system_users(platform: &Platform, owner: Organization, count: usize) -> Result<Vec<String>> {
+    let api = platform.api_as(&platform.vendor, REQUEST_WRITE_SCOPE).await?;
+    let mut ids = Vec::with_capacity(count);
+    for number in 0..count {
+        let body = request_body(owner, Wanted::VatAndAnnualAccounts, Some(&format!("reference-{number}")));
+        let answer = api.post(&format!("{REQUESTS}/vendor"), body).await?.expect(201)?;
+        ids.push(read_request(&answer.json()?)?.id);
+    }
+    Ok(ids)
+}
+
+fn request_body(owner: Organization, wanted: Wanted, external_ref: Option<&str>) -> Value {
     let packages = match wanted {
         Wanted::Vat => json!([]),
         Wanted::VatAndAnnualAccounts => json!([annual_accounts_package()]),
     };
-    let request = json!({
+    json!({
         "systemId": cast::SYSTEM_ID,
         "partyOrgNo": owner.number,
+        "externalRef": external_ref,
         "integrationTitle": "SmartCloud",
         "rights": [vat_right()],
         "accessPackages": packages,
         "redirectUrl": "https://smartcloud.example/done",
-    });
-    let answer = api.post(&format!("{REQUESTS}/vendor"), request).await?.expect(201)?;
-    read_request(&answer.json()?)
+    })
 }
 
 /// SmartCloud AS looks what became of its request.

@@ -1,6 +1,6 @@
 //! What the tests in Envoy start from: the whole stack in a folder of its own, gone when the test ends.
 
-use gateway_tests::stack::{Gateway, GatewayOptions, Platform, PlatformOptions, Programs};
+use gateway_tests::stack::{Gateway, GatewayOptions, Platform, PlatformOptions, Programs, Storage};
 use gateway_tests::story::moves;
 use tempfile::TempDir;
 
@@ -22,7 +22,8 @@ impl Stage {
     /// A platform with an API provider that has said nothing about its API yet.
     pub(crate) async fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = PlatformOptions { directory: folder.path().into(), control_plane_port: 0 };
+        let storage = Storage::File;
+        let options = PlatformOptions { directory: folder.path().into(), control_plane_port: 0, storage };
         let platform = Platform::start(Programs::from_environment().unwrap(), &options).await.unwrap();
         Self { platform, _folder: folder }
     }

@@ -26,4 +26,10 @@ mod in_envoy_walk;
 #[cfg(test)]
 mod in_wasmtime_host;
 #[cfg(test)]
+mod killed_while_approving;
+#[cfg(test)]
 mod maskinporten_grant;
+#[cfg(test)]
+mod on_postgres_replicas;
+#[cfg(test)]
+mod without_gateway;
