@@ -30,6 +30,18 @@ fn operations(test: &TestState) -> Vec<(&'static str, String, String, Value)> {
         ("POST", changes.to_owned(), test.vendor(), changed.clone()),
         ("POST", changes.replace("vendor?", "vendor/verify?"), test.vendor(), changed),
         ("PUT", "/portvakt/v1/parties".to_owned(), test.operator(), story::parties()),
+        (
+            "POST",
+            "/portvakt/v1/parties/events".to_owned(),
+            test.operator(),
+            json!({ "stream": "register", "after": 0, "events": [] }),
+        ),
+        (
+            "PUT",
+            "/portvakt/v1/parties/events/position".to_owned(),
+            test.operator(),
+            json!({ "stream": "register", "position": 0 }),
+        ),
         ("PUT", story::PROVIDER.to_owned(), test.operator(), provider),
         ("POST", credentials, test.operator(), json!({ "name": "demo" })),
         ("PUT", story::resource("vat"), test.resource_owner(), resource),

@@ -75,6 +75,7 @@ fn operations() -> OpenApiRouter<AppState> {
 /// Every operation that has to end within the time limit.
 fn limited_operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .merge(parties::routes())
         .merge(party_imports::routes())
         .merge(resources::routes())
         .merge(systems::routes())

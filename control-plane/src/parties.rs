@@ -4,9 +4,19 @@
 //!
 //! Portvakt does not keep the register's truth: an operator imports it ([`crate::party_imports`]).
 
+mod customers;
 pub(crate) mod model;
 mod relation_catalogue;
 mod role_catalogue;
 pub(crate) mod store;
 
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::AppState;
+
 pub(crate) use model::{Party, PartyId};
+
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(customers::handler))
+}

@@ -4,7 +4,7 @@
 
 use utoipa::ToSchema;
 
-use super::altinn::{Package, RequestStatus};
+use super::altinn::{Package, PageLinks, RequestStatus};
 
 /// What a vendor asks for an agent system user.
 #[derive(ToSchema)]
@@ -52,20 +52,6 @@ pub(crate) struct AgentRequestSystemResponse {
     party_uuid: Option<String>,
     #[schema(nullable = false)]
     user_may_escalate_but_not_approve: Option<bool>,
-}
-
-/// A page of requests for agent system users.
-#[derive(ToSchema)]
-pub(crate) struct AgentRequestPage {
-    links: PageLinks,
-    data: Vec<AgentRequestSystemResponse>,
-}
-
-/// Where the next page is; empty on the last one.
-#[derive(ToSchema)]
-pub(crate) struct PageLinks {
-    #[schema(nullable = false, format = "uri")]
-    next: Option<String>,
 }
 
 /// A client that an agent system user acts for.
@@ -221,4 +207,26 @@ pub(crate) struct ChangedPackages {
     clients: u64,
     /// Organisation numbers of clients that there were.
     dropped: Vec<String>,
+}
+
+/// Organisations of which the party is accountant, auditor or business manager.
+#[derive(ToSchema)]
+pub(crate) struct Customers {
+    data: Vec<CustomerParty>,
+}
+
+/// One of them.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct CustomerParty {
+    #[schema(format = "uuid")]
+    party_uuid: String,
+    party_id: i64,
+    #[schema(example = "organization")]
+    party_type: String,
+    display_name: String,
+    organization_identifier: String,
+    #[schema(required, example = "AS")]
+    unit_type: Option<String>,
+    is_deleted: bool,
 }

@@ -28,5 +28,6 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(decide::approve))
         .routes(routes!(decide::reject))
         .routes(routes!(escalate::handler))
+        .routes(routes!(list::of_system))
         .routes(routes!(list::pending))
 }

@@ -122,7 +122,6 @@ pub(crate) async fn clients_of(
     rows.into_iter().map(party).collect()
 }
 
-#[expect(dead_code, reason = "client delegation comes with the next change")]
 /// Organisations of which the provider is `role`, in order of their numbers.
 pub(crate) async fn customers(
     connection: &mut Connection,

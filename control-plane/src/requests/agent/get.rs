@@ -11,8 +11,8 @@ use crate::openapi::{self, clients};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::requests::model::{RequestId, SystemUserRequest};
+use crate::requests::portal::{Standing, standing};
 use crate::requests::{current, store};
-use crate::resources::model::built_in::BuiltInResource;
 use crate::state::AppState;
 use crate::store::Connection;
 use crate::system_users::model::SystemUserKind;
@@ -82,7 +82,7 @@ pub(super) async fn for_party(
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
-/// A request for an agent system user, to a person who sees the system users of the party that is asked.
+/// A request for an agent system user, to somebody of the organisation that is asked.
 #[utoipa::path(
     get, path = "/authentication/api/v1/systemuser/request/agent/{request_id}", operation_id = "getAgentRequestOfPerson", tag = openapi::REQUESTS,
     security(("user" = ["altinn:portal/enduser"])),
@@ -98,18 +98,13 @@ pub(super) async fn for_person(
     let party = parties::store::find_organization(&mut connection, request.party)
         .await?
         .ok_or(codes::AGENT_REQUEST_NOT_FOUND)?;
-    let (overview, access) = (BuiltInResource::SystemUserOverview, BuiltInResource::AccessManagement);
-    let may_see = caller.may(&state, &mut connection, &party, overview, "read").await?;
-    let may_approve = caller.may(&state, &mut connection, &party, access, "write").await?;
     // Whoever has no business there learns nothing of it.
-    if !may_see && !may_approve {
-        return Err(codes::AGENT_REQUEST_NOT_FOUND.into());
-    }
+    let standing = standing(&state, &mut connection, &caller, &party).await?.ok_or(codes::AGENT_REQUEST_NOT_FOUND)?;
     let mut answer = request.json(&state.settings.public_url, state.clock.now());
     if let Some(members) = answer.as_object_mut() {
         members.insert("partyId".to_owned(), json!(party.id));
         members.insert("partyUuid".to_owned(), json!(party.uuid));
-        members.insert("userMayEscalateButNotApprove".to_owned(), json!(!may_approve));
+        members.insert("userMayEscalateButNotApprove".to_owned(), json!(standing == Standing::MayEscalate));
     }
     Ok(Json(answer))
 }

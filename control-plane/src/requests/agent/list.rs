@@ -1,15 +1,16 @@
-//! Lists of requests for agent system users: what waits for the customer's access managers.
+//! Lists of requests for agent system users: of a system, and those that wait for the customer's access managers.
 
 use axum::Json;
 use axum::extract::State;
-use policies::id::OrganizationNumber;
+use policies::id::{OrganizationNumber, SystemId};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::caller::{AccessManagementWrite, PartyAccess};
-use crate::openapi::{self, clients};
-use crate::parameters::PathOf;
+use crate::caller::{AccessManagementWrite, PartyAccess, RequestRead, Vendor};
+use crate::openapi::{self, altinn, clients};
+use crate::parameters::{PathOf, Query};
 use crate::problem::{Problem, codes};
+use crate::requests::by_system::page_of_kind;
 use crate::requests::model::Status;
 use crate::requests::store;
 use crate::state::AppState;
@@ -18,6 +19,23 @@ use crate::system_users::model::SystemUserKind;
 #[derive(Debug, Deserialize)]
 pub(super) struct OrganizationInPath {
     organization: OrganizationNumber,
+}
+
+/// A system's requests for agent system users, oldest first, 50 a page.
+#[utoipa::path(
+    get, path = "/authentication/api/v1/systemuser/request/vendor/agent/bysystem/{system_id}", operation_id = "listAgentRequestsOfSystem", tag = openapi::REQUESTS,
+    security(("maskinporten" = ["altinn:authentication/systemuser.request.read"])),
+    params(("token" = Option<String>, Query, description = "From `links.next`")),
+    responses((status = 200, body = altinn::Paginated<clients::AgentRequestSystemResponse>), (status = 404, description = "`AUTH-00011`")),
+)]
+pub(super) async fn of_system(
+    State(state): State<AppState>,
+    caller: Vendor<RequestRead>,
+    PathOf(system_id): PathOf<SystemId>,
+    query: Query,
+) -> Result<Json<Value>, Problem> {
+    let path = ["systemuser", "request", "vendor", "agent", "bysystem", system_id.as_str()];
+    page_of_kind(&state, &caller, &system_id, &query, SystemUserKind::Agent, &path).await
 }
 
 /// Requests for agent system users that somebody who may not decide has passed on to those who may.

@@ -103,7 +103,7 @@ async fn the_customer_decides_once() {
     let accountant = test.accountant();
     let answer = test.send("POST", &agents::decision(&id, "approve"), &accountant, None).await;
     assert_eq!(answer.expect(200), json!(true));
-    for step in ["approve", "reject", "escalate"] {
+    for step in ["approve", "reject"] {
         let answer = test.send("POST", &agents::decision(&id, step), &accountant, None).await;
         answer.expect_code(409, "AUTH-00013");
     }
@@ -142,9 +142,18 @@ async fn what_was_passed_on_waits_for_the_access_managers() {
     let accountant = test.accountant();
     let pending = format!("/authentication/api/v1/systemuser/request/agent/50000003/{}/pending", agents::ACCOUNTANT);
     assert_eq!(test.get(&pending, &accountant).await.expect(200), json!([]));
+    let escalate = agents::decision(&id, "escalate");
+    test.send("POST", &escalate, &accountant, None).await.expect_code(409, "may_approve");
+    let member = 20_000_033;
+    let role = json!({ "userId": member, "organizationNumber": agents::ACCOUNTANT, "role": "styremedlem" });
+    let event = json!({ "events": [{ "sequence": 1, "roleAdded": role }] });
+    test.post("/portvakt/v1/parties/events", &test.operator(), &event).await.expect(200);
+    let member = tokens::User::new(member).token(&test);
+    test.send("POST", &agents::decision(&id, "approve"), &member, None).await.expect_code(403, "AUTH-00066");
+    let seen = test.get(&format!("/authentication/api/v1/systemuser/request/agent/{id}"), &member).await.expect(200);
+    assert_eq!(seen["userMayEscalateButNotApprove"], true);
     for _ in 0..2 {
-        let answer = test.send("POST", &agents::decision(&id, "escalate"), &accountant, None).await;
-        assert_eq!(answer.expect(200), json!(true));
+        assert_eq!(test.send("POST", &escalate, &member, None).await.expect(200), json!(true));
     }
     let list = test.get(&pending, &accountant).await.expect(200);
     assert_eq!(
@@ -155,6 +164,7 @@ async fn what_was_passed_on_waits_for_the_access_managers() {
     test.get(&other, &accountant).await.expect_code(403, "AUTH-00042");
     test.get(&pending, &test.administrator_of_hansen()).await.expect_code(403, "AUTH-00066");
     test.send("POST", &agents::decision(&id, "reject"), &accountant, None).await.expect(200);
+    test.send("POST", &escalate, &member, None).await.expect_code(409, "AUTH-00013");
     assert_eq!(test.get(&pending, &accountant).await.expect(200), json!([]));
 }
 
@@ -167,4 +177,29 @@ async fn what_the_system_no_longer_offers_is_not_approved() {
     test.put(&packages, &test.vendor(), &body).await.expect(200);
     let answer = test.send("POST", &agents::decision(&id, "approve"), &test.accountant(), None).await;
     answer.expect_code(400, "AUTH-00063");
+}
+
+#[tokio::test]
+async fn the_vendor_pages_through_its_requests_of_this_kind() {
+    let test = TestState::with_agent_system().await;
+    for number in 0..60 {
+        let mut body = agents::request();
+        body["externalRef"] = json!(format!("ref {number}"));
+        test.post(agents::REQUESTS, &test.vendor(), &body).await.expect(201);
+    }
+    let path = format!("{}/bysystem/{}", agents::REQUESTS, agents::SYSTEM);
+    let first = test.get(&path, &test.vendor()).await.expect(200);
+    let next = first["links"]["next"].as_str().unwrap().strip_prefix("http://portvakt.test").unwrap();
+    assert!(next.starts_with(&path));
+    let second = test.get(next, &test.vendor()).await.expect(200);
+    let ids: std::collections::BTreeSet<_> = [&first, &second]
+        .into_iter()
+        .flat_map(|page| page["data"].as_array().unwrap())
+        .map(|one| one["id"].to_string())
+        .collect();
+    assert_eq!((ids.len(), &second["links"]), (60, &json!({})));
+    let standard = format!("{}/bysystem/{}", story::REQUESTS, agents::SYSTEM);
+    assert_eq!(test.get(&standard, &test.vendor()).await.expect(200)["data"], json!([]));
+    let foreign = tokens::Maskinporten::vendor("310247065").token(&test);
+    test.get(&path, &foreign).await.expect_code(404, "AUTH-00011");
 }
