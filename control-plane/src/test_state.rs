@@ -2,12 +2,12 @@
 //! the test holds. Calls go through the router as they would through HTTP.
 
 pub(crate) mod agents;
+mod answer;
 mod database;
 pub(crate) mod paging;
 pub(crate) mod story;
 pub(crate) mod tokens;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -15,13 +15,14 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, header};
 use policies::id::ProviderId;
-use policies::snapshot::{SnapshotError, SnapshotKey, SnapshotVersion};
+use policies::snapshot::{SnapshotError, SnapshotKey};
 use policies::token::PureRust;
 use policies::{PolicySet, PolicyTrouble, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+pub(crate) use self::answer::{Answer, Fetched};
 use crate::config::{Config, IssuerConfig, IssuerKindConfig};
 use crate::state::{AppState, Clock, Ids};
 
@@ -464,65 +465,5 @@ impl TestState {
             json: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
             bytes,
         }
-    }
-}
-
-/// What came back.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) json: Value,
-    pub(crate) bytes: Bytes,
-}
-
-impl Answer {
-    /// The body of an answer with this status.
-    #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.json);
-        self.json
-    }
-
-    /// The body as text.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.bytes.to_vec()).unwrap()
-    }
-
-    #[track_caller]
-    pub(crate) fn expect_code(self, status: u16, code: &str) {
-        assert_eq!((self.status, self.json["code"].as_str()), (status, Some(code)), "{}", self.json);
-        assert_eq!(self.headers["content-type"], "application/problem+json");
-    }
-
-    #[track_caller]
-    pub(crate) fn expect_invalid(self, codes: &[&str]) {
-        assert_eq!(self.invalid_codes(), codes, "{}", self.json);
-    }
-
-    /// Codes of the wrong parts.
-    #[track_caller]
-    pub(crate) fn invalid_codes(&self) -> Vec<String> {
-        assert_eq!((self.status, &self.json["code"]), (400, &json!("STD-00000")), "{}", self.json);
-        let errors = self.json["validationErrors"].as_array().unwrap();
-        errors.iter().map(|error| error["code"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-/// A fetched snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fetched {
-    pub(crate) etag: String,
-    body: Bytes,
-}
-
-impl Fetched {
-    pub(crate) fn version(&self) -> SnapshotVersion {
-        self.etag.trim_matches('"').parse().unwrap()
-    }
-
-    /// Opens it as a gateway would.
-    pub(crate) fn open(self, test: &TestState) -> PolicySet {
-        test.open("regnskapsregisteret", self.body)
     }
 }
