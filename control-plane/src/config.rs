@@ -18,7 +18,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use database::Database;
-pub use tokens::{ExchangeIssuerConfig, ExchangeProvider, TokensConfig};
+pub use tokens::{ExchangeIssuerConfig, ExchangeProvider, LoginProviderConfig, TokensConfig};
 
 const KEY_REFRESH_S: std::ops::RangeInclusive<u64> = 10..=86_400;
 const SNAPSHOT_VALIDITY_S: std::ops::RangeInclusive<i64> = 60..=2_592_000;

@@ -18,6 +18,7 @@ use crate::config::{ExchangeIssuerConfig, ExchangeProvider, IssuerConfig};
 use crate::state::AppState;
 use crate::store::{Connection, Store};
 
+pub(crate) use fetch::client;
 pub(crate) use refresh_keys::{keep_fresh, refresh};
 
 /// The trusted issuers and the keys in use.
@@ -85,7 +86,7 @@ impl Issuers {
             last_look: Mutex::new(None),
         });
         let configured: Vec<_> = trusted.chain(exchange).map(Arc::new).collect();
-        let http = fetch::client(configured.iter().map(|configured| configured.jwks_uri.as_str()))
+        let http = client(configured.iter().map(|configured| configured.jwks_uri.as_str()))
             .context("cannot make the HTTP client that fetches keys")?;
         let issuers = Self {
             configured,

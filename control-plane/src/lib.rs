@@ -25,6 +25,7 @@ mod hash;
 mod health;
 mod issuers;
 mod json;
+mod logins;
 mod metrics;
 mod openapi;
 mod page;
@@ -85,6 +86,7 @@ fn limited_operations() -> OpenApiRouter<AppState> {
         .merge(client_delegations::routes())
         .merge(change_requests::routes())
         .merge(tokens::routes())
+        .merge(logins::routes())
         .merge(gateways::routes())
         .merge(decisions::routes())
         .merge(snapshots::routes())

@@ -21,6 +21,7 @@ use crate::decisions::CompiledPolicies;
 use crate::expiry;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::{self, Issuers, OwnIssuer};
+use crate::logins::LoginProviders;
 use crate::metrics::{self, Metrics};
 use crate::party_imports;
 use crate::rate_limit::RateLimit;
@@ -125,7 +126,8 @@ pub(crate) async fn open(
         issuer: tokens.issuer.clone(),
         is_trusted_by_gateways: tokens.config.trusted_by_gateways,
     });
-    let exchange = config.tokens.map(|tokens| tokens.exchange_issuers).unwrap_or_default();
+    let (exchange, login_providers) =
+        config.tokens.map(|tokens| (tokens.exchange_issuers, tokens.login_providers)).unwrap_or_default();
     let settings = Settings {
         public_url,
         operators: config.operators.into_iter().collect(),
@@ -143,6 +145,7 @@ pub(crate) async fn open(
         rate_limit: Arc::new(rate_limit),
         settings: Arc::new(settings),
         tokens: tokens.map(Arc::new),
+        logins: Arc::new(LoginProviders::open(login_providers)?),
         store,
         clock,
         ids,

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::decisions::CompiledPolicies;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::Issuers;
+use crate::logins::LoginProviders;
 use crate::metrics::Metrics;
 use crate::rate_limit::RateLimit;
 use crate::snapshots::Publications;
@@ -67,6 +68,7 @@ pub struct AppState {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) tokens: Option<Arc<TokenIssuer>>,
+    pub(crate) logins: Arc<LoginProviders>,
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) publications: Arc<Publications>,
     pub(crate) compiled_policies: Arc<CompiledPolicies>,

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("parties", &[]),
     ("issuers", &[]),
     ("resources", &[]),
     ("tokens", &["issuers", "parties"]),
+    ("logins", &["issuers", "tokens"]),
     ("systems", &["resources"]),
     ("system_users", &["parties", "systems"]),
     ("decisions", &["parties", "resources", "system_users"]),

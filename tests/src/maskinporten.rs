@@ -4,7 +4,8 @@
 //! tokens, they must not get wrong in the same way. It asks the control plane's look-up over HTTP with a token of its
 //! own, exactly as Maskinporten does, and never gives out a system-user token that the look-up did not name.
 //!
-//! It is also the second issuer a demo needs: `platform`, which signs the tokens of people who have logged in.
+//! It is also the other issuers a demo needs: `platform`, which signs the tokens of people who have logged in, and `login`,
+//! where people log in.
 //!
 //! Where to look next: `assertion` reads and checks a grant, `token` answers it, `lookup` asks the control plane,
 //! `admin` is what tests and the demo turn (register a client, rotate keys), `client` is the vendor's side.
@@ -14,6 +15,7 @@ mod assertion;
 pub mod client;
 mod clients;
 mod keys;
+pub mod login;
 mod lookup;
 mod metadata;
 mod organization;
@@ -105,6 +107,7 @@ fn router(state: Arc<State>) -> Router {
         .route("/.well-known/oauth-authorization-server", get(metadata::authorization_server))
         .route(&format!("/{platform}.well-known/openid-configuration"), get(platform::openid_configuration))
         .route(&format!("/{platform}.well-known/openid-configuration/jwks"), get(platform::keys))
+        .merge(login::routes())
         .route("/standin/control-plane", put(admin::set_control_plane))
         .route("/standin/clients", post(admin::register_client))
         .route("/standin/rotate-keys", post(admin::rotate_keys))

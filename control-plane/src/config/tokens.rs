@@ -33,6 +33,42 @@ pub struct TokensConfig {
     /// Whose tokens are exchanged although they are trusted with nothing else.
     #[serde(default)]
     pub exchange_issuers: Vec<ExchangeIssuerConfig>,
+    /// Where people log in (OpenID Connect).
+    #[serde(default)]
+    pub login_providers: Vec<LoginProviderConfig>,
+}
+
+/// A provider of logins.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginProviderConfig {
+    /// In addresses and tokens.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// The exact `iss`; its metadata is found from there.
+    pub issuer: String,
+    /// We, at the provider.
+    pub client_id: String,
+    /// … and how we prove it; without it, by PKCE only.
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    /// What is asked for besides `openid`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The claim that carries the user's number; without it the person's identity is looked up.
+    #[serde(default)]
+    pub user_id_claim: Option<String>,
+    /// Level of logins whose `acr` is none of ID-porten's.
+    #[serde(default)]
+    pub authentication_level: u8,
+}
+
+impl std::fmt::Debug for LoginProviderConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("LoginProviderConfig");
+        shown.field("name", &self.name).field("issuer", &self.issuer).finish_non_exhaustive()
+    }
 }
 
 /// An issuer whose tokens are only good for being exchanged.
@@ -66,6 +102,18 @@ pub enum ExchangeProvider {
 impl TokensConfig {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         ensure!(SESSION_S.contains(&self.session_s), "`tokens.session_s` must be in {SESSION_S:?} seconds");
+        let mut names = BTreeSet::new();
+        for provider in &self.login_providers {
+            web_url("issuer", &provider.issuer)?;
+            ensure!(provider.authentication_level <= 4, "`authentication_level` is 0 to 4");
+            let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            ensure!(
+                !provider.name.is_empty() && provider.name.bytes().all(is_name),
+                "a login provider's `name` has small letters, digits and hyphens: `{}`",
+                provider.name
+            );
+            ensure!(names.insert(&provider.name), "two login providers are called `{}`", provider.name);
+        }
         for issuer in &self.exchange_issuers {
             web_url("jwks_uri", &issuer.jwks_uri)?;
             ensure!(

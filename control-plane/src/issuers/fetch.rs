@@ -15,7 +15,7 @@ const KEYS_MAX: usize = 32;
 const KEY_MEMBERS: [&str; 9] = ["kid", "kty", "alg", "use", "n", "e", "crv", "x", "y"];
 
 /// A client for these addresses that follows no redirects: keys come from where the operator said.
-pub(super) fn client<'a>(mut jwks_uris: impl Iterator<Item = &'a str>) -> anyhow::Result<reqwest::Client> {
+pub(crate) fn client<'a>(mut jwks_uris: impl Iterator<Item = &'a str>) -> anyhow::Result<reqwest::Client> {
     let builder = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none());
     let is_http = |jwks_uri: &str| Url::parse(jwks_uri).is_ok_and(|url| url.scheme() == "http");
     if jwks_uris.all(is_http) {

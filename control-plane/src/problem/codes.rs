@@ -103,6 +103,11 @@ problem_codes! {
     CROSS_SITE = "cross_site_refused", FORBIDDEN, "With a cookie this is only taken from our own pages.";
     SESSION_ENDED = "session_ended", FORBIDDEN, "The session has ended; log in again.";
     USER_UNKNOWN = "user_unknown", FORBIDDEN, "Nobody knows which user the person is.";
+    LOGIN_PROVIDER_UNKNOWN = "login_provider_unknown", BAD_REQUEST, "There is no such provider of logins.";
+    RETURN_ADDRESS_FOREIGN = "return_address_foreign", BAD_REQUEST, "People return to our own pages only.";
+    LOGIN_EXPIRED = "login_expired", BAD_REQUEST, "The login was not begun here, has ended, or took too long; begin again.";
+    LOGIN_REFUSED = "login_refused", FORBIDDEN, "The provider has not logged the person in.";
+    LOGIN_PROVIDER_FAILED = "login_provider_failed", BAD_GATEWAY, "The provider of logins does not answer as it should.";
     TOKENS_NOT_ISSUED = "tokens_not_issued", NOT_FOUND, "This control plane issues no tokens.";
     EXCHANGE_PROVIDER_UNKNOWN = "exchange_provider_unknown", BAD_REQUEST, "Tokens of this provider are not exchanged.";
     ENTERPRISE_USERS_ENDED = "enterprise_users_ended", GONE, "Enterprise users are no longer accepted.";

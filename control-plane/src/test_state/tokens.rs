@@ -31,6 +31,7 @@ pub(crate) fn config(jwks_uri: &str, key_file: &std::path::Path) -> TokensConfig
             jwks_uri: jwks_uri.to_owned(),
             user_id_claim: None,
         }],
+        login_providers: Vec::new(),
     }
 }
 

@@ -27,7 +27,6 @@ pub(super) async fn put_identity(connection: &mut Connection, identity: &str, us
     Ok(())
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for logins"))]
 pub(crate) async fn begin_session(
     connection: &mut Connection,
     session: Uuid,

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::clients::Clients;
 use super::keys::{KeyRing, SigningAlgorithm, SigningKey};
+use super::login::Codes;
 use super::organization::OrganizationNumber;
 use super::used_assertions::UsedAssertions;
 use crate::http;
@@ -31,6 +32,7 @@ pub(super) struct State {
     pub(super) keys: Guarded<KeyRing>,
     pub(super) platform_key: SigningKey,
     pub(super) clients: Guarded<Clients>,
+    pub(super) codes: Guarded<Codes>,
     pub(super) used: Guarded<UsedAssertions>,
     pub(super) control_plane: Guarded<Option<Url>>,
     pub(super) lifetime: Guarded<TokenLifetime>,
@@ -45,6 +47,7 @@ impl State {
             keys: Guarded::new(KeyRing::new(SigningKey::generate(SigningAlgorithm::Rs256)?)),
             platform_key: SigningKey::generate(SigningAlgorithm::Rs256)?,
             clients: Guarded::new(Clients::default()),
+            codes: Guarded::new(Codes::default()),
             used: Guarded::new(UsedAssertions::default()),
             control_plane: Guarded::new(None),
             lifetime: Guarded::new(TokenLifetime { seconds: LIFETIME_SECONDS, issued_seconds_ago: 0 }),

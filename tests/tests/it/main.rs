@@ -33,3 +33,4 @@ mod maskinporten_grant;
 mod on_postgres_replicas;
 #[cfg(test)]
 mod without_gateway;
+mod people_log_in;
