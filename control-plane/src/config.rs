@@ -68,6 +68,9 @@ pub struct Config {
     /// Whose tokens are trusted, here and at every gateway.
     #[serde(default)]
     pub issuers: Vec<IssuerConfig>,
+    /// Whose platform access tokens prove other parts of the platform.
+    #[serde(default)]
+    pub platform_issuers: Vec<PlatformIssuerConfig>,
     /// Issuing tokens of our own.
     #[serde(default)]
     pub tokens: Option<TokensConfig>,
@@ -86,6 +89,16 @@ pub struct IssuerConfig {
     /// Authentication level of tokens that state none.
     #[serde(default = "default_authentication_level")]
     pub authentication_level: u8,
+}
+
+/// An issuer of platform access tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformIssuerConfig {
+    /// The exact `iss`: `platform`, or the code of a service owner.
+    pub issuer: String,
+    /// Where its keys are.
+    pub jwks_uri: String,
 }
 
 /// What an issuer's tokens look like.
@@ -173,6 +186,9 @@ impl Config {
         );
         if let Some(public_url) = &self.public_url {
             web_url("public_url", public_url)?;
+        }
+        for issuer in &self.platform_issuers {
+            web_url("jwks_uri", &issuer.jwks_uri)?;
         }
         if let Some(tokens) = &self.tokens {
             tokens.check()?;

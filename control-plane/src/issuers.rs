@@ -14,7 +14,7 @@ use policies::Timestamp;
 use policies::token::{IssuerKind, TrustedIssuer, VerificationKey};
 use serde_json::{Value, json};
 
-use crate::config::{ExchangeIssuerConfig, ExchangeProvider, IssuerConfig};
+use crate::config::{ExchangeIssuerConfig, ExchangeProvider, IssuerConfig, PlatformIssuerConfig};
 use crate::state::AppState;
 use crate::store::{Connection, Store};
 
@@ -28,7 +28,8 @@ pub(crate) struct Issuers {
     /// We ourselves, where tokens are issued.
     own: Option<OwnIssuer>,
     trusted: RwLock<Arc<[TrustedIssuer]>>,
-    exchangeable: RwLock<Arc<[(ExchangeProvider, TrustedIssuer)]>>,
+    /// Those that are trusted with one thing only.
+    others: RwLock<Arc<[(UseOf, TrustedIssuer)]>>,
     /// Held from the read to the taking into use, so that an older read is never used last.
     reloading: tokio::sync::Mutex<()>,
     http: reqwest::Client,
@@ -56,6 +57,8 @@ enum UseOf {
     Trusted { kind: IssuerKind, authentication_level: u8 },
     /// They can be exchanged for ours.
     Exchange(ExchangeProvider),
+    /// They prove a part of the platform to be one.
+    Platform,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl Issuers {
     pub(crate) async fn open(
         configs: Vec<IssuerConfig>,
         exchange: Vec<ExchangeIssuerConfig>,
+        platform: Vec<PlatformIssuerConfig>,
         own: Option<OwnIssuer>,
         store: &Store,
     ) -> anyhow::Result<Self> {
@@ -85,14 +89,20 @@ impl Issuers {
             use_of: UseOf::Exchange(provider),
             last_look: Mutex::new(None),
         });
-        let configured: Vec<_> = trusted.chain(exchange).map(Arc::new).collect();
+        let platform = platform.into_iter().map(|PlatformIssuerConfig { issuer, jwks_uri }| Configured {
+            issuer,
+            jwks_uri,
+            use_of: UseOf::Platform,
+            last_look: Mutex::new(None),
+        });
+        let configured: Vec<_> = trusted.chain(exchange).chain(platform).map(Arc::new).collect();
         let http = client(configured.iter().map(|configured| configured.jwks_uri.as_str()))
             .context("cannot make the HTTP client that fetches keys")?;
         let issuers = Self {
             configured,
             own,
             trusted: RwLock::new(Arc::new([])),
-            exchangeable: RwLock::new(Arc::new([])),
+            others: RwLock::new(Arc::new([])),
             reloading: tokio::sync::Mutex::new(()),
             http,
         };
@@ -112,8 +122,17 @@ impl Issuers {
             let trusted = self.trusted();
             return trusted.iter().filter(|issuer| issuer.kind == IssuerKind::Maskinporten).cloned().collect();
         }
-        let exchangeable = self.exchangeable.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        exchangeable.iter().filter(|(of, _)| *of == provider).map(|(_, issuer)| issuer.clone()).collect()
+        self.trusted_with(UseOf::Exchange(provider))
+    }
+
+    /// The issuers of platform access tokens, with the keys in use.
+    pub(crate) fn platform(&self) -> Arc<[TrustedIssuer]> {
+        self.trusted_with(UseOf::Platform)
+    }
+
+    fn trusted_with(&self, use_of: UseOf) -> Arc<[TrustedIssuer]> {
+        let others = self.others.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        others.iter().filter(|(of, _)| *of == use_of).map(|(_, issuer)| issuer.clone()).collect()
     }
 
     /// The issuers that gateways trust.
@@ -122,7 +141,7 @@ impl Issuers {
             UseOf::Trusted { kind, authentication_level } => {
                 Some(GatewayIssuer { issuer: configured.issuer.clone(), kind, authentication_level })
             }
-            UseOf::Exchange(_) => None,
+            UseOf::Exchange(_) | UseOf::Platform => None,
         });
         let own = self.own.iter().filter(|own| own.is_trusted_by_gateways).map(OwnIssuer::at_gateways);
         configured.chain(own)
@@ -132,7 +151,7 @@ impl Issuers {
     async fn reload(&self, store: &Store) -> anyhow::Result<()> {
         let _one_at_a_time = self.reloading.lock().await;
         let mut connection = store.read().await?;
-        let (mut trusted, mut exchangeable) = (Vec::new(), Vec::new());
+        let (mut trusted, mut others) = (Vec::new(), Vec::new());
         for configured in &self.configured {
             let issuer = &configured.issuer;
             match configured.use_of {
@@ -140,9 +159,12 @@ impl Issuers {
                     trusted.push(with_keys(&mut connection, issuer, kind, authentication_level).await?);
                 }
                 // Neither kind nor level counts: only the exchange sees these tokens.
-                UseOf::Exchange(provider) => {
+                UseOf::Exchange(_) => {
                     let issuer = with_keys(&mut connection, issuer, IssuerKind::Maskinporten, 0).await?;
-                    exchangeable.push((provider, issuer));
+                    others.push((configured.use_of, issuer));
+                }
+                UseOf::Platform => {
+                    others.push((UseOf::Platform, with_keys(&mut connection, issuer, IssuerKind::Altinn, 0).await?));
                 }
             }
         }
@@ -150,7 +172,7 @@ impl Issuers {
             trusted.push(with_keys(&mut connection, &own.issuer, IssuerKind::Altinn, 0).await?);
         }
         *self.trusted.write().unwrap_or_else(std::sync::PoisonError::into_inner) = trusted.into();
-        *self.exchangeable.write().unwrap_or_else(std::sync::PoisonError::into_inner) = exchangeable.into();
+        *self.others.write().unwrap_or_else(std::sync::PoisonError::into_inner) = others.into();
         Ok(())
     }
 }

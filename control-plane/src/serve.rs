@@ -135,7 +135,7 @@ pub(crate) async fn open(
         snapshot_validity_s: config.snapshot_validity_s,
     };
     let state = AppState {
-        issuers: Arc::new(Issuers::open(config.issuers, exchange, own_issuer, &store).await?),
+        issuers: Arc::new(Issuers::open(config.issuers, exchange, config.platform_issuers, own_issuer, &store).await?),
         publications: Arc::new(Publications::new(signing_key, epoch, store.is_shared())),
         compiled_policies: Arc::new(CompiledPolicies::open()?),
         poll_reports: Arc::new(PollReports::default()),
@@ -220,6 +220,7 @@ mod tests {
             key_refresh_s: 300,
             snapshot_validity_s: 86_400,
             issuers: Vec::new(),
+            platform_issuers: Vec::new(),
             tokens: None,
         }
     }

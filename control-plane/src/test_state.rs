@@ -114,38 +114,6 @@ impl TestState {
         test
     }
 
-    /// The story's resources, and tokens of our own.
-    pub(crate) async fn with_tokens() -> Self {
-        let database = TestDatabase::new().await;
-        crate::tokens::write_key_for_test(&database.folder().join("portvakt.tokens.json"));
-        let test = Self::unpublished_in(database, "http://127.0.0.1:1/jwk").await;
-        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
-        let id_porten = [tokens::jwk("i", tokens::ID_PORTEN_KEY)];
-        crate::issuers::trust_for_test(&test.state, tokens::ID_PORTEN, &id_porten).await;
-        test.put_resources().await;
-        test
-    }
-
-    /// The same as [`TestState::with_request`] on SQLite, whatever the environment says.
-    pub(crate) async fn with_request_on_sqlite() -> Self {
-        let test = Self::unpublished_in(TestDatabase::file(), "http://127.0.0.1:1/jwk").await;
-        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
-        test.put_resources().await;
-        test.post(story::SYSTEMS, &test.vendor(), &story::system()).await.expect(200);
-        test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
-        test
-    }
-
-    /// Another process on a database with a copy of what is in this one's; it has the same signing key.
-    pub(crate) async fn on(&self, database: TestDatabase) -> Self {
-        self.stop();
-        let key = "portvakt.key.pem";
-        std::fs::copy(self.database.folder().join(key), database.folder().join(key)).unwrap();
-        let test = Self::start(self.clock.clone(), Arc::new(database), self.ids.clone(), &self.jwks_uri).await;
-        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
-        test
-    }
-
     async fn unpublished(jwks_uri: &str) -> Self {
         Self::unpublished_in(TestDatabase::new().await, jwks_uri).await
     }
@@ -192,6 +160,7 @@ impl TestState {
                 issuer(tokens::MASKINPORTEN, IssuerKindConfig::Maskinporten),
                 issuer(tokens::ALTINN, IssuerKindConfig::Altinn),
             ],
+            platform_issuers: vec![tokens::platform_issuer(jwks_uri)],
             tokens: token_keys.exists().then(|| tokens::config(jwks_uri, &token_keys)),
         };
         crate::snapshot_public_key(&config.signing_key_file().unwrap(), &*ids).unwrap();

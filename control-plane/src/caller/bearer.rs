@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policies::token::{Caller, PureRust, TokenError, TrustedIssuer, VerifiedToken, verify};
+use policies::urn;
 use serde_json::{Map, Value};
 
 use super::{cookie, session};
@@ -19,6 +20,9 @@ use crate::state::AppState;
 pub(super) async fn verified_token(parts: &Parts, state: &AppState) -> Result<VerifiedToken, Problem> {
     token_and_claims(parts, state).await.map(|found| found.token)
 }
+
+/// Altinn's header for calls between apps and the platform.
+const PLATFORM_ACCESS_TOKEN: &str = "platformaccesstoken";
 
 /// A verified token with all that it says.
 pub(super) struct Found {
@@ -56,6 +60,22 @@ pub(crate) async fn token_to_exchange(
     let text = bearer(headers)?;
     let token = verified(state, text, &|state| state.issuers.exchangeable(provider)).await?;
     Ok((token, payload(text)?))
+}
+
+/// The app or component whose platform access token the call carries (Altinn's header `PlatformAccessToken`), if it carries
+/// one.
+pub(super) async fn platform_token(headers: &HeaderMap, state: &AppState) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(PLATFORM_ACCESS_TOKEN).iter();
+    let text = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value.to_str().unwrap_or_default().trim(),
+        (Some(_), Some(_)) => return Err(codes::TOKEN_MISSING.into()),
+    };
+    verified(state, text, &|state| state.issuers.platform()).await?;
+    match payload(text)?.get(urn::APP) {
+        Some(Value::String(app)) if !app.is_empty() => Ok(Some(app.clone())),
+        _ => Err(Problem::new(codes::TOKEN_INVALID).detail("the token names no app").member("reason", "claim_invalid")),
+    }
 }
 
 /// Verifies. A key that is not known is looked for at its issuer, once.

@@ -4,11 +4,13 @@
 //! Dropping a PostgreSQL database takes a second, so one is emptied and used again: it is whose session holds its lock.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use url::Url;
 
+use super::{TestState, story};
 use crate::config::Database;
 
 /// Names the server: a URL with the name of a database to connect to.
@@ -88,6 +90,28 @@ impl TestDatabase {
             }
             _ => panic!("a copy of another kind of database"),
         }
+    }
+}
+
+impl TestState {
+    /// The same as [`TestState::with_request`] on SQLite, whatever the environment says.
+    pub(crate) async fn with_request_on_sqlite() -> Self {
+        let test = Self::unpublished_in(TestDatabase::file(), "http://127.0.0.1:1/jwk").await;
+        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
+        test.put_resources().await;
+        test.post(story::SYSTEMS, &test.vendor(), &story::system()).await.expect(200);
+        test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
+        test
+    }
+
+    /// Another process on a database with a copy of what is in this one's; it has the same signing key.
+    pub(crate) async fn on(&self, database: TestDatabase) -> Self {
+        self.stop();
+        let key = "portvakt.key.pem";
+        std::fs::copy(self.database.folder().join(key), database.folder().join(key)).unwrap();
+        let test = Self::start(self.clock.clone(), Arc::new(database), self.ids.clone(), &self.jwks_uri).await;
+        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
+        test
     }
 }
 

@@ -6,8 +6,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use p256::pkcs8::EncodePrivateKey as _;
 use serde_json::{Value, json};
 
-use super::{TestState, story};
-use crate::config::{ExchangeIssuerConfig, ExchangeProvider, TokensConfig};
+use super::{TestDatabase, TestState, story};
+use crate::config::{ExchangeIssuerConfig, ExchangeProvider, PlatformIssuerConfig, TokensConfig};
 use crate::state::Clock as _;
 
 pub(crate) const MASKINPORTEN: &str = "https://maskinporten.test/";
@@ -16,6 +16,11 @@ pub(crate) const MASKINPORTEN_KEY: u8 = 10;
 pub(crate) const ALTINN_KEY: u8 = 20;
 pub(crate) const ID_PORTEN: &str = "https://idporten.test";
 pub(crate) const ID_PORTEN_KEY: u8 = 30;
+pub(crate) const PLATFORM_KEY: u8 = 50;
+
+pub(crate) fn platform_issuer(jwks_uri: &str) -> PlatformIssuerConfig {
+    PlatformIssuerConfig { issuer: "platform".to_owned(), jwks_uri: jwks_uri.to_owned() }
+}
 
 /// Tokens of our own, for whoever has logged in at ID-porten or comes from Maskinporten.
 pub(crate) fn config(jwks_uri: &str, key_file: &std::path::Path) -> TokensConfig {
@@ -32,6 +37,22 @@ pub(crate) fn config(jwks_uri: &str, key_file: &std::path::Path) -> TokensConfig
             user_id_claim: None,
         }],
         login_providers: Vec::new(),
+    }
+}
+
+impl TestState {
+    /// The story's resources, and tokens of our own.
+    pub(crate) async fn with_tokens() -> Self {
+        let database = TestDatabase::new().await;
+        crate::tokens::write_key_for_test(&database.folder().join("portvakt.tokens.json"));
+        let test = Self::unpublished_in(database, "http://127.0.0.1:1/jwk").await;
+        tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
+        let id_porten = [jwk("i", ID_PORTEN_KEY)];
+        crate::issuers::trust_for_test(&test.state, ID_PORTEN, &id_porten).await;
+        let platform = [jwk("p", PLATFORM_KEY)];
+        crate::issuers::trust_for_test(&test.state, "platform", &platform).await;
+        test.put_resources().await;
+        test
     }
 }
 

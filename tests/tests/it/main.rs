@@ -32,5 +32,6 @@ mod maskinporten_grant;
 #[cfg(test)]
 mod on_postgres_replicas;
 #[cfg(test)]
-mod without_gateway;
 mod people_log_in;
+#[cfg(test)]
+mod without_gateway;
