@@ -15,7 +15,7 @@ const LIFE_MS_MAX: u64 = 900;
 /// The same in every run; the moments differ all the same, because machines do.
 const SEED: u64 = 0x5eed_0000_0000_0200;
 /// After this many kills it lives on.
-const KILLS_MAX: usize = 8;
+const KILLS_MAX: usize = 6;
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
 
 async fn nothing_is_half_done_or_lost(storage: impl FnOnce(&tempfile::TempDir) -> Storage) {
