@@ -17,6 +17,7 @@ mod resource_owner;
 mod session;
 mod system_user;
 mod vendor;
+mod vendor_or_operator;
 
 pub(crate) use crate::hash::sha256_hex;
 pub(crate) use authorizer::Authorizer;
@@ -35,3 +36,4 @@ pub(crate) use resource_owner::ResourceOwner;
 pub(crate) use session::{OwnToken, session_of};
 pub(crate) use system_user::SystemUserCaller;
 pub(crate) use vendor::{RegisterWrite, RequestRead, RequestWrite, SystemUserQuery, SystemUsersRead, Vendor};
+pub(crate) use vendor_or_operator::VendorOrOperator;

@@ -50,6 +50,9 @@ pub struct Config {
     /// The header in which a proxy in front says whom it forwards for.
     #[serde(default)]
     pub client_address_header: Option<String>,
+    /// Whether webhooks may go to private addresses, and over http.
+    #[serde(default)]
+    pub webhook_private_addresses: bool,
     /// Organisations that operate the control plane.
     #[serde(default)]
     pub operators: Vec<OrganizationNumber>,

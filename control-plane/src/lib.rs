@@ -10,6 +10,7 @@
 //! This crate decides nothing itself: that is `policies`, which also accepts every snapshot before it is shown.
 
 mod access_packages;
+mod audit;
 #[cfg(test)]
 mod bad_input;
 mod caller;
@@ -18,6 +19,8 @@ mod client_delegations;
 pub mod config;
 mod decisions;
 mod delegation_checks;
+mod diagnoses;
+mod events;
 mod expiry;
 mod fields;
 mod gateways;
@@ -51,6 +54,7 @@ mod systems;
 #[cfg(test)]
 mod test_state;
 mod tokens;
+mod webhooks;
 #[cfg(test)]
 mod worked_example;
 
@@ -90,6 +94,10 @@ fn limited_operations() -> OpenApiRouter<AppState> {
         .merge(gateways::routes())
         .merge(decisions::routes())
         .merge(snapshots::routes())
+        .merge(audit::routes())
+        .merge(events::routes())
+        .merge(webhooks::routes())
+        .merge(diagnoses::routes())
         .merge(openapi::routes())
         .merge(health::routes())
 }

@@ -16,7 +16,7 @@ pub(crate) mod model;
 mod pending;
 mod portal;
 mod reject;
-mod store;
+pub(crate) mod store;
 mod take_into_use;
 mod withdraw;
 

@@ -29,6 +29,8 @@ use crate::snapshots::{self, Publications, SigningKey};
 use crate::state::{AppState, Clock, Ids, Settings};
 use crate::store::Store;
 use crate::tokens::{self, TokenIssuer};
+use crate::webhooks::Sender;
+use crate::{system_users, webhooks};
 
 /// How long calls under way may go on after the stop.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
@@ -71,6 +73,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> 
         tokio::spawn(expiry::keep_marked(state.clone())),
         tokio::spawn(tokens::keep_keys_published(state.clone())),
         tokio::spawn(client_delegations::jobs::run::keep_going(state.clone())),
+        tokio::spawn(system_users::keep_ended(state.clone())),
+        tokio::spawn(webhooks::keep_delivered(state.clone())),
     ];
     let metrics_address = match metrics_listener {
         Some(listener) => {
@@ -143,6 +147,7 @@ pub(crate) async fn open(
         client_jobs: Arc::new(Notify::new()),
         metrics: Arc::new(Metrics::new()?),
         rate_limit: Arc::new(rate_limit),
+        webhook_sender: Arc::new(Sender::new(config.webhook_private_addresses)?),
         settings: Arc::new(settings),
         tokens: tokens.map(Arc::new),
         logins: Arc::new(LoginProviders::open(login_providers)?),
@@ -213,6 +218,7 @@ mod tests {
             metrics_listen: Some("127.0.0.1:0".parse().unwrap()),
             rate_limit_per_s: 0,
             rate_limit_burst: 1,
+            webhook_private_addresses: false,
             client_address_header: None,
             operators: Vec::new(),
             lookup_organizations: Vec::new(),

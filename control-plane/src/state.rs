@@ -18,6 +18,7 @@ use crate::rate_limit::RateLimit;
 use crate::snapshots::Publications;
 use crate::store::Store;
 use crate::tokens::TokenIssuer;
+use crate::webhooks::Sender;
 
 /// What time it is. Tests set it.
 pub trait Clock: Send + Sync + 'static {
@@ -78,6 +79,7 @@ pub struct AppState {
     pub(crate) client_jobs: Arc<Notify>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rate_limit: Arc<RateLimit>,
+    pub(crate) webhook_sender: Arc<Sender>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 

@@ -241,12 +241,13 @@ impl Change {
         body: Value,
     ) -> Result<Revision, sqlx::Error> {
         let revision = sqlx::query_scalar(
-            "INSERT INTO change_log (revision, at, kind, body) \
-             VALUES ((SELECT coalesce(max(revision), 0) + 1 FROM change_log), $1, $2, $3) RETURNING revision",
+            "INSERT INTO change_log (revision, at, kind, body, party) \
+             VALUES ((SELECT coalesce(max(revision), 0) + 1 FROM change_log), $1, $2, $3, $4) RETURNING revision",
         )
         .bind(at.unix_millis())
         .bind(kind)
         .bind(body.to_string())
+        .bind(body.get("party").and_then(Value::as_str))
         .fetch_one(&mut *self.transaction)
         .await
         .map(Revision)?;

@@ -5,10 +5,12 @@
 
 mod delegations;
 mod delete;
+mod end_expired;
 mod get;
 mod list;
 mod lookup;
 pub(crate) mod model;
+mod put_validity;
 mod rename;
 pub(crate) mod store;
 mod stream;
@@ -19,9 +21,12 @@ use utoipa_axum::routes;
 
 use crate::state::AppState;
 
+pub(crate) use end_expired::keep_ended;
+
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(lookup::handler))
+        .routes(routes!(put_validity::handler))
         .routes(routes!(list::handler))
         .routes(routes!(get::handler, delete::handler))
         .routes(routes!(delegations::handler))

@@ -150,6 +150,7 @@ impl TestState {
             metrics_listen: None,
             rate_limit_per_s: 0,
             rate_limit_burst: 1,
+            webhook_private_addresses: false,
             client_address_header: None,
             operators: vec!["310247006".parse().unwrap()],
             lookup_organizations: vec!["310247014".parse().unwrap()],
@@ -169,6 +170,13 @@ impl TestState {
         let state = crate::serve::open(config, address, Arc::new(clock.clone()), ids.clone(), stopping).await.unwrap();
         let app = crate::app(state.clone());
         Self { clock, state, app, stop, database, ids, jwks_uri: jwks_uri.to_owned() }
+    }
+
+    /// The same with webhooks that may go to this machine.
+    pub(crate) fn with_private_webhooks(mut self) -> Self {
+        self.state.webhook_sender = Arc::new(crate::webhooks::Sender::new(true).unwrap());
+        self.app = crate::app(self.state.clone());
+        self
     }
 
     /// The same with a limit for calls.

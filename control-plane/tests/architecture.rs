@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("parties", &[]),
     ("issuers", &[]),
     ("resources", &[]),
@@ -21,6 +21,10 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("party_imports", &["client_delegations", "parties"]),
     ("change_requests", &["delegation_checks", "parties", "requests", "resources", "system_users", "systems"]),
     ("gateways", &["resources"]),
+    ("audit", &[]),
+    ("events", &[]),
+    ("webhooks", &["events"]),
+    ("diagnoses", &["parties", "requests", "resources", "system_users", "systems"]),
     ("snapshots", &["gateways", "issuers", "parties", "resources", "systems"]),
 ];
 

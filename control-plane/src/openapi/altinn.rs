@@ -151,6 +151,9 @@ pub(crate) struct CreateRequestSystemUser {
     /// One of the system's, with any query.
     #[schema(nullable = false)]
     redirect_url: Option<String>,
+    /// When what comes of it ends by itself. Portvakt's own.
+    #[schema(nullable = false, format = "date-time")]
+    valid_to: Option<String>,
 }
 
 /// A request, and where it stands.
@@ -174,6 +177,9 @@ pub(crate) struct RequestSystemResponse {
     #[schema(format = "date-time")]
     created: String,
     timed_out: bool,
+    /// When what comes of it ends by itself. Portvakt's own.
+    #[schema(nullable = false, format = "date-time")]
+    valid_to: Option<String>,
 }
 
 /// A request, to a person who may do something about it.

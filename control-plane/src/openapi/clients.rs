@@ -23,6 +23,9 @@ pub(crate) struct CreateAgentRequestSystemUser {
     access_packages: Vec<Package>,
     #[schema(nullable = false)]
     redirect_url: Option<String>,
+    /// When what comes of it ends by itself. Portvakt's own.
+    #[schema(nullable = false, format = "date-time")]
+    valid_to: Option<String>,
 }
 
 /// A request for an agent system user, and where it stands.
@@ -52,6 +55,9 @@ pub(crate) struct AgentRequestSystemResponse {
     party_uuid: Option<String>,
     #[schema(nullable = false)]
     user_may_escalate_but_not_approve: Option<bool>,
+    /// When what comes of it ends by itself. Portvakt's own.
+    #[schema(nullable = false, format = "date-time")]
+    valid_to: Option<String>,
 }
 
 /// A client that an agent system user acts for.

@@ -4,6 +4,8 @@
 
 use utoipa::ToSchema;
 
+use crate::audit::model::AuditEntry;
+use crate::events::model::Event;
 use crate::fields::LocalizedText;
 
 /// RFC 9457, in Altinn's shape. Some codes have members of their own.
@@ -253,4 +255,34 @@ pub(crate) struct Readiness {
     /// By provider: what was not published, and why.
     #[schema(value_type = Object)]
     publish_failures: serde_json::Value,
+}
+
+/// Where to go on.
+#[derive(ToSchema)]
+pub(crate) struct NextLink {
+    #[schema(nullable = false)]
+    next: Option<String>,
+}
+
+/// Changes, the newest first.
+#[derive(ToSchema)]
+pub(crate) struct AuditPage {
+    links: NextLink,
+    data: Vec<AuditEntry>,
+}
+
+/// Events, in order; `next` is always there.
+#[derive(ToSchema)]
+pub(crate) struct EventPage {
+    links: NextLink,
+    data: Vec<Event>,
+}
+
+/// A webhook, with the secret that signs; shown once.
+#[derive(ToSchema)]
+pub(crate) struct CreatedWebhook {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(example = "whsec_…")]
+    secret: String,
 }

@@ -167,6 +167,9 @@ problem_codes! {
     TOO_MANY_POLLS = "too_many_polls", TOO_MANY_REQUESTS, "Too many polls are held for this gateway credential.";
     SNAPSHOT_UNPUBLISHED = "snapshot_unpublished", SERVICE_UNAVAILABLE, "No snapshot is published for this API provider yet.";
 
+    WEBHOOK_UNKNOWN = "webhook_unknown", NOT_FOUND, "The vendor has no such webhook.";
+    WEBHOOKS_TOO_MANY = "webhooks_too_many", CONFLICT, "The vendor has as many webhooks as it may have.";
+
     // Ours: the service.
     TOO_MANY_CALLS = "too_many_calls", TOO_MANY_REQUESTS, "Too many calls come from this address.";
     DATABASE_BUSY = "database_busy", SERVICE_UNAVAILABLE, "The database is busy.";

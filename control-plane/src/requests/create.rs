@@ -41,6 +41,8 @@ pub(super) struct Body {
     access_packages: Vec<AccessPackageBody>,
     #[serde(rename = "redirecturl")]
     redirect_url: Option<String>,
+    #[serde(rename = "validto")]
+    valid_to: Option<String>,
 }
 
 /// A vendor asks a customer for a system user. Asking again gives the request that is there already.
@@ -95,6 +97,7 @@ pub(super) async fn handler(
         rights: requested::rights(connection, &system, &body.rights).await?,
         access_packages: requested::standard_packages(&system, &body.access_packages)?,
         created_at: now,
+        valid_to: valid_to(body.valid_to.as_deref(), now)?,
         is_escalated: false,
         decision: None,
         system: system.id,
@@ -115,6 +118,14 @@ fn answer(state: &AppState, status: StatusCode, request: &SystemUserRequest, now
     let public_url = &state.settings.public_url;
     let location = format!("{public_url}authentication/api/v1/systemuser/request/{}", request.id);
     (status, [(header::LOCATION, location)], Json(request.json(public_url, now)))
+}
+
+/// When what is asked for ends by itself: an instant in the future.
+pub(in crate::requests) fn valid_to(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let valid_to = Timestamp::parse_rfc3339(text).ok().filter(|valid_to| *valid_to > now);
+    let wrong = || Problem::new(codes::FIELD_INVALID).detail("`validTo` is not an instant in the future (RFC 3339)");
+    valid_to.map(Some).ok_or_else(wrong)
 }
 
 pub(super) async fn own_system<A>(

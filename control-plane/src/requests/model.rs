@@ -40,6 +40,8 @@ pub(crate) struct SystemUserRequest {
     pub(crate) rights: Vec<ResourceRight>,
     pub(crate) access_packages: Vec<AccessPackage>,
     pub(crate) created_at: Timestamp,
+    /// When what comes of it ends by itself.
+    pub(crate) valid_to: Option<Timestamp>,
     /// Somebody who may not decide has passed it on to those who may.
     pub(crate) is_escalated: bool,
     pub(crate) decision: Option<CustomerDecision>,
@@ -153,8 +155,14 @@ impl SystemUserRequest {
             "created": self.created_at,
             "timedOut": status == Status::Timedout,
         });
-        if let (SystemUserKind::Agent, Some(members)) = (self.kind, json.as_object_mut()) {
-            members.remove("rights");
+        if let Some(members) = json.as_object_mut() {
+            if self.kind == SystemUserKind::Agent {
+                members.remove("rights");
+            }
+            // Ours, so it is told only where it was asked for.
+            if let Some(valid_to) = self.valid_to {
+                members.insert("validTo".to_owned(), json!(valid_to));
+            }
         }
         json
     }
@@ -176,6 +184,7 @@ mod tests {
             rights: Vec::new(),
             access_packages: Vec::new(),
             created_at: Timestamp::from_unix_seconds(0),
+            valid_to: None,
             is_escalated: false,
             decision: None,
         }

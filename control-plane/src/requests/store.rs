@@ -23,6 +23,7 @@ struct RequestRow {
     access_packages: String,
     status: String,
     created_at: i64,
+    valid_to: Option<i64>,
     decided_at: Option<i64>,
     decided_by: Option<i64>,
     is_escalated: i64,
@@ -37,7 +38,7 @@ pub(super) async fn find(connection: &mut Connection, id: RequestId) -> Result<O
     row.map(request).transpose()
 }
 
-pub(super) async fn find_by_reference(
+pub(crate) async fn find_by_reference(
     connection: &mut Connection,
     party: OrganizationNumber,
     system: &SystemId,
@@ -58,7 +59,7 @@ pub(super) async fn find_by_reference(
 pub(super) async fn insert(connection: &mut Connection, request: &SystemUserRequest) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO system_user_request (id, kind, system, party, external_ref, integration_title, redirect_url, rights, \
-         access_packages, status, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'New', $10)",
+         access_packages, status, created_at, valid_to) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'New', $10, $11)",
     )
     .bind(request.id.to_string())
     .bind(request.kind.code())
@@ -70,6 +71,7 @@ pub(super) async fn insert(connection: &mut Connection, request: &SystemUserRequ
     .bind(stored::rights_text(&request.rights))
     .bind(stored::packages_text(&request.access_packages))
     .bind(request.created_at.unix_millis())
+    .bind(request.valid_to.map(Timestamp::unix_millis))
     .execute(connection)
     .await?;
     Ok(())
@@ -204,6 +206,7 @@ fn request(row: RequestRow) -> Result<SystemUserRequest, sqlx::Error> {
         rights: stored::rights(&row.rights)?,
         access_packages: stored::packages(&row.access_packages)?,
         created_at: Timestamp::from_unix_millis(row.created_at),
+        valid_to: row.valid_to.map(Timestamp::from_unix_millis),
         is_escalated: is_true(row.is_escalated),
         decision,
     })

@@ -85,6 +85,70 @@ pub(crate) async fn live_of_owner(
     rows.into_iter().map(system_user).collect()
 }
 
+/// System users of a system and an owner, withdrawn ones too, the oldest first.
+pub(crate) async fn of_system_and_owner(
+    connection: &mut Connection,
+    system: &SystemId,
+    owner: OrganizationNumber,
+) -> Result<Vec<SystemUser>, sqlx::Error> {
+    let rows: Vec<SystemUserRow> =
+        sqlx::query_as("SELECT * FROM system_user WHERE owner = $1 AND system = $2 ORDER BY created_at, id")
+            .bind(owner.to_string())
+            .bind(system.as_str())
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter().map(system_user).collect()
+}
+
+/// Owners of live system users of a system that hold something for a party.
+pub(crate) async fn owners_acting_for(
+    connection: &mut Connection,
+    system: &SystemId,
+    party: OrganizationNumber,
+) -> Result<Vec<OrganizationNumber>, sqlx::Error> {
+    let owners: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT owner FROM system_user WHERE system = $1 AND withdrawn_at IS NULL AND owner <> $2 AND id IN ( \
+         SELECT system_user FROM delegated_right WHERE party = $2 \
+         UNION SELECT system_user FROM delegated_access_package WHERE party = $2) ORDER BY owner",
+    )
+    .bind(system.as_str())
+    .bind(party.to_string())
+    .fetch_all(connection)
+    .await?;
+    owners.iter().map(|owner| decoded(OrganizationNumber::parse(owner))).collect()
+}
+
+/// Live system users whose time is over, those that have waited longest first.
+pub(super) async fn expired(
+    connection: &mut Connection,
+    now: Timestamp,
+    count: i64,
+) -> Result<Vec<SystemUser>, sqlx::Error> {
+    let rows: Vec<SystemUserRow> = sqlx::query_as(
+        "SELECT * FROM system_user WHERE valid_to IS NOT NULL AND valid_to <= $1 AND withdrawn_at IS NULL \
+         ORDER BY valid_to, id LIMIT $2",
+    )
+    .bind(now.unix_millis())
+    .bind(count)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(system_user).collect()
+}
+
+/// Says when the system user ends by itself.
+pub(super) async fn set_valid_to(
+    connection: &mut Connection,
+    id: SystemUserId,
+    valid_to: Option<Timestamp>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_user SET valid_to = $1 WHERE id = $2")
+        .bind(valid_to.map(Timestamp::unix_millis))
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// What the system user holds, one delegation per party; a withdrawn one's last delegations.
 pub(crate) async fn delegations(connection: &mut Connection, id: SystemUserId) -> Result<Vec<Delegation>, sqlx::Error> {
     let rights: Vec<RightRow> = sqlx::query_as(

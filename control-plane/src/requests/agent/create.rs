@@ -13,7 +13,7 @@ use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::AltinnJson;
 use crate::openapi::{self, clients};
 use crate::problem::{Problem, codes};
-use crate::requests::create::{own_system, registered_party, require_kind, reusable};
+use crate::requests::create::{own_system, registered_party, require_kind, reusable, valid_to};
 use crate::requests::model::{RequestId, SystemUserRequest};
 use crate::requests::store;
 use crate::right::AccessPackageBody;
@@ -35,6 +35,8 @@ pub(super) struct Body {
     access_packages: Vec<AccessPackageBody>,
     #[serde(rename = "redirecturl")]
     redirect_url: Option<String>,
+    #[serde(rename = "validto")]
+    valid_to: Option<String>,
 }
 
 /// A vendor asks a customer for an agent system user. Asking again gives the request that is there already.
@@ -85,6 +87,7 @@ pub(super) async fn handler(
         rights: Vec::new(),
         access_packages: requested::client_packages(&system, &body.access_packages)?,
         created_at: now,
+        valid_to: valid_to(body.valid_to.as_deref(), now)?,
         is_escalated: false,
         decision: None,
         system: system.id,
