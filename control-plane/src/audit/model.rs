@@ -23,6 +23,7 @@ const BASES: &[(&str, &str)] = &[
     ("clients_", CLIENT_ADMINISTRATOR),
     ("gateway_credential_", OPERATOR),
     ("issuer_keys_changed", "the keys that the issuer publishes"),
+    ("logged_out", "the person whose session it was"),
     ("parties_imported", OPERATOR),
     ("party_events_", OPERATOR),
     ("policy_stored", RESOURCE_OWNER),
@@ -39,6 +40,8 @@ const BASES: &[(&str, &str)] = &[
     ("system_user_", ACCESS_MANAGER),
     ("system_user_requested", VENDOR),
     ("system_users_expired", CLOCK),
+    ("token_keys_changed", "the time after which keys of our own are changed"),
+    ("user_identities_put", OPERATOR),
     ("webhook_", VENDOR),
 ];
 
