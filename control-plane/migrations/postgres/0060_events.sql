@@ -19,7 +19,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_the_log();
 
 -- What vendors are told. The revision is that of the change which is under way when the row is written.
 CREATE TABLE event (
-    id       BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id       BIGINT PRIMARY KEY,
     revision BIGINT NOT NULL,
     kind     TEXT COLLATE "C" NOT NULL,
     vendor   TEXT COLLATE "C" NOT NULL CHECK (length(vendor) = 9),
@@ -34,6 +34,16 @@ CREATE INDEX event_vendor ON event (vendor, id);
 CREATE INDEX event_party ON event (party, revision);
 CREATE INDEX event_client ON event (client, revision) WHERE client IS NOT NULL;
 CREATE INDEX event_object ON event (object, kind);
+
+-- Writers are one after the other, so numbers have no gaps to fill, and a copied table goes on where it was.
+CREATE FUNCTION number_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.id := (SELECT coalesce(max(id), 0) + 1 FROM event);
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER event_is_numbered BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION number_event();
 
 -- Triggers, so that no operation forgets.
 CREATE FUNCTION tell_of_request() RETURNS trigger LANGUAGE plpgsql AS $$
