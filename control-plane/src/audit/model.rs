@@ -23,6 +23,7 @@ const BASES: &[(&str, &str)] = &[
     ("clients_", CLIENT_ADMINISTRATOR),
     ("gateway_credential_", OPERATOR),
     ("issuer_keys_changed", "the keys that the issuer publishes"),
+    ("logged_in", "the person, by its login at an identity provider"),
     ("logged_out", "the person whose session it was"),
     ("parties_imported", OPERATOR),
     ("party_events_", OPERATOR),
