@@ -1,5 +1,5 @@
 //! Schemas of Altinn's forms, as they are documented there. Nothing is built of these types: what comes in is read in any
-//! letter case ([`crate::json::AltinnJson`]), and what goes out is compared with them in [`crate::openapi`].
+//! letter case ([`crate::json::AltinnJson`]).
 
 #![expect(dead_code, reason = "only their schemas are used")]
 

@@ -1,4 +1,4 @@
-//! Schemas of our own answers, where a handler writes them member by member; compared with real ones in [`crate::openapi`].
+//! Schemas of our own answers, where a handler writes them member by member.
 
 #![expect(dead_code, reason = "only their schemas are used")]
 
