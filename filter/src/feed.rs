@@ -1,53 +1,53 @@
 //! Following the control plane: events and the instant in, polls and the policy in force out. No I/O.
 //!
-//! One poll is under way at a time; the control plane holds it until there is something new: what changed since the
-//! version in force, or a whole base. Nothing but what [`PolicySet::update`] accepts changes the policy: anything else is
-//! counted as refused and the last good policy stays. After a delta that does not fit, a whole base is asked for. The
-//! policy's age is the time since the last poll that succeeded, not since the last change.
+//! Of a gateway's workers one asks the control plane for all ([`shared::Board::lead`]) and puts what came where the others
+//! find it; without shared data every worker asks for itself. One poll is under way at a time; the control plane holds it
+//! until there is something new: what changed since the version in force, or a base, which comes in parts ([`poll`]) and
+//! is taken over in slices ([`intake`]). Nothing but what [`PolicySet::update`] or an [`Intake`] accepts changes the
+//! policy: anything else is counted as refused and the last good policy stays. After a delta that does not fit, a whole
+//! base is asked for. The policy's age is the time since the last poll that succeeded, not since the last change.
+
+mod bases;
+mod intake;
+mod poll;
+pub(crate) mod shared;
 
 use policies::snapshot::{SnapshotError, SnapshotKey, SnapshotVersion};
 use policies::token::VerifySignature;
 use policies::{PolicySet, PolicyTrouble, Timestamp};
 
 use crate::config::Config;
+use bases::Coming;
+pub(crate) use poll::Poll;
+use poll::{Polls, Wanted};
+use shared::{Board, BoardBase, Head, Lead, SharedData, WorkerState};
 
-/// First wait after a failure, in milliseconds; doubled with each further one.
-const BACK_OFF_MILLIS_MIN: i64 = 200;
-/// Longest wait after a failure, in milliseconds.
-const BACK_OFF_MILLIS_MAX: i64 = 10_000;
-/// Shortest time between two polls that brought nothing new, in milliseconds: a control plane or a proxy that does not
-/// hold polls is not asked in a loop.
-const QUIET_MILLIS_MIN: i64 = 500;
-/// Longest `Retry-After` that is honoured, in seconds.
-const RETRY_AFTER_SECONDS_MAX: i64 = 60;
 /// How far the clock may jump back before the policy's age counts as unknown, in milliseconds.
 const CLOCK_BACK_MILLIS_MAX: i64 = 10_000;
-/// How much longer than the control plane's wait a poll may take, in seconds.
-const POLL_GRACE_SECONDS: u64 = 10;
-
-/// A poll to send.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Poll {
-    pub(crate) path: String,
-    pub(crate) prefer: String,
-    pub(crate) if_none_match: Option<String>,
-    pub(crate) timeout_seconds: u64,
-}
+/// How long a worker asks for itself after the board gave it something that it refused, in milliseconds.
+const DISTRUST_MILLIS: i64 = 5_000;
+/// Bodies with deltas on the board before a new base is asked for.
+const BATCHES_MAX: u32 = 4096;
+/// How often a worker says what it has in force though nothing changed, in milliseconds.
+const TELL_MILLIS: i64 = 10_000;
 
 /// What came back. A host that got no answer gives no status.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Reply {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after_seconds: Option<i64>,
+    /// Of what is published, or of the base that the part is of.
+    pub(crate) etag: Option<String>,
+    pub(crate) content_range: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// What a reply did.
+/// What an event did.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A new policy is in force.
     Applied(SnapshotVersion),
-    /// The policy in force is the newest.
+    /// The policy in force is the newest, or something is on its way.
     Unchanged,
     /// The snapshot was refused; the policy in force stays.
     Refused(SnapshotError),
@@ -56,51 +56,69 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) struct Feed {
-    resource: String,
-    wait_seconds: u16,
     warn_millis: i64,
     deny_millis: i64,
     keys: Vec<SnapshotKey>,
     provider: policies::id::ProviderId,
+    worker: u64,
+    board: Board,
+    polls: Polls,
     policy: PolicySet,
     missing: PolicySet,
     stale: PolicySet,
     last_success: Option<Timestamp>,
-    polled_at: Option<Timestamp>,
-    next_poll: Timestamp,
-    failures: u32,
     refused: u64,
+    /// This worker asks the control plane: for all, or for itself.
+    is_asking: bool,
+    /// … for all.
+    is_leading: bool,
+    distrust_until: Option<Timestamp>,
     /// Deltas do not lead on from what is in force.
     is_base_needed: bool,
-    jitter: u64,
+    /// The board has only the base: its deltas are asked for once more.
+    asks_from: Option<SnapshotVersion>,
+    coming: Option<Coming>,
+    /// Bodies with deltas taken from the board since the base in force.
+    batches: u32,
+    /// There are more.
+    is_behind: bool,
+    told: Option<(Timestamp, Option<SnapshotVersion>, u64)>,
+    reported: Vec<(u64, Option<SnapshotVersion>, u64)>,
 }
 
 impl Feed {
     /// `worker` tells workers of one gateway apart; any number that differs will do.
     pub(crate) fn new(config: &Config, worker: u64, now: Timestamp) -> Self {
         Self {
-            resource: format!("/snapshots/{}?gateway={}&worker={worker:016x}", config.provider, config.gateway),
-            wait_seconds: config.control_plane.wait_seconds,
             warn_millis: i64::from(config.staleness.warn_seconds) * 1000,
             deny_millis: i64::from(config.staleness.deny_seconds) * 1000,
             keys: config.snapshot_keys.clone(),
             provider: config.provider.clone(),
+            worker,
+            board: Board::new(config, worker),
+            polls: Polls::new(config, worker, now),
             policy: PolicySet::deny_all(PolicyTrouble::Missing),
             missing: PolicySet::deny_all(PolicyTrouble::Missing),
             stale: PolicySet::deny_all(PolicyTrouble::Stale),
             last_success: None,
-            polled_at: None,
-            next_poll: now,
-            failures: 0,
             refused: 0,
+            is_asking: false,
+            is_leading: false,
+            distrust_until: None,
             is_base_needed: false,
-            jitter: worker,
+            asks_from: None,
+            coming: None,
+            batches: 0,
+            is_behind: false,
+            told: None,
+            reported: Vec::new(),
         }
     }
 
     /// The policy in force; one that denies everything before the first snapshot and when the last is too old.
     pub(crate) fn policy(&self, now: Timestamp) -> &PolicySet {
         match self.last_success {
+            Some(_) if self.version().is_none() => &self.missing,
             None => &self.missing,
             // A clock that was set back makes the age unknown, and unknown is too old.
             Some(last)
@@ -114,7 +132,7 @@ impl Feed {
 
     /// The first snapshot has arrived.
     pub(crate) fn is_ready(&self) -> bool {
-        self.last_success.is_some()
+        self.last_success.is_some() && self.version().is_some()
     }
 
     /// The version in force.
@@ -132,83 +150,303 @@ impl Feed {
         self.age_millis(now).is_some_and(|age| age > self.warn_millis)
     }
 
-    /// The poll to send now, if one is due. It counts as under way until [`Self::replied`].
+    /// The name of this worker's queue.
+    pub(crate) fn queue(&self) -> String {
+        self.board.queue(self.worker)
+    }
+
+    /// There is work left that must not wait for the next tick.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.coming.as_ref().is_some_and(|coming| coming.is_from_board() || coming.is_whole()) || self.is_behind
+    }
+
+    /// Looks at what the others have, who asks, and does a slice of the work that is left.
+    pub(crate) fn look(
+        &mut self,
+        shared: &dyn SharedData,
+        now: Timestamp,
+        signatures: &dyn VerifySignature,
+    ) -> Outcome {
+        let lead = self.board.lead(shared, now);
+        let is_new_to_it = lead == Lead::This && !self.is_leading;
+        self.is_leading = lead == Lead::This;
+        self.is_asking = lead != Lead::Another || self.is_distrustful(now);
+        if !self.is_asking && self.polls.ended().is_some() {
+            self.coming = None;
+        }
+        let outcome = match self.board.head(shared) {
+            Some(head) if is_new_to_it && head.coming.is_some() => {
+                // Whoever led before will not go on with it.
+                self.coming = None;
+                self.board.set_head(shared, &Head { coming: None, ..head });
+                Outcome::Unchanged
+            }
+            Some(head) if !self.is_distrustful(now) => self.follow(&head, shared, now, signatures),
+            _ => Outcome::Unchanged,
+        };
+        match outcome {
+            Outcome::Unchanged => self.work(shared, now, signatures),
+            outcome => outcome,
+        }
+    }
+
+    /// The poll to send now, if this worker asks and one is due. It counts as under way until [`Self::replied`].
     pub(crate) fn poll(&mut self, now: Timestamp) -> Option<Poll> {
-        // A wait longer than any that is ever set means that the clock was set back.
-        let wait = self.next_poll.millis_since(now);
-        if self.polled_at.is_some() || (1..=RETRY_AFTER_SECONDS_MAX * 1000).contains(&wait) {
+        if !self.is_asking || !self.polls.is_due(now) {
             return None;
         }
-        self.polled_at = Some(now);
-        let version = self.version();
-        let applied = version.map(|version| format!("&applied={version}")).unwrap_or_default();
-        Some(Poll {
-            path: format!("{}{applied}&refused={}", self.resource, self.refused),
-            prefer: format!("wait={}", self.wait_seconds),
-            if_none_match: version.filter(|_| !self.is_base_needed).map(|version| format!("\"{version}\"")),
-            timeout_seconds: u64::from(self.wait_seconds) + POLL_GRACE_SECONDS,
-        })
+        let wanted = match &self.coming {
+            Some(coming) if coming.is_whole() || coming.is_from_board() => return None,
+            Some(coming) => Wanted::Part(coming.version, coming.first_missing()),
+            None if self.is_behind => return None,
+            None if self.is_base_needed => Wanted::Newer(None),
+            None => Wanted::Newer(self.asks_from.or(self.version())),
+        };
+        Some(self.polls.send(wanted, self.version(), self.refused, now))
     }
 
     /// Takes the reply to the poll under way.
-    pub(crate) fn replied(&mut self, reply: Reply, now: Timestamp, signatures: &dyn VerifySignature) -> Outcome {
-        let polled_at = self.polled_at.take();
+    pub(crate) fn replied(
+        &mut self,
+        reply: Reply,
+        shared: &dyn SharedData,
+        now: Timestamp,
+        signatures: &dyn VerifySignature,
+    ) -> Outcome {
+        let Some(polled_at) = self.polls.ended() else { return Outcome::Unchanged };
+        // Another may have taken over while this worker was stopped: what it does counts.
+        self.is_leading = self.is_leading && self.board.lead(shared, now) == Lead::This;
         let outcome = match reply.status {
-            Some(200) => match self.policy.update(reply.body, &self.keys, &self.provider, now, signatures) {
-                Ok(()) => self.version().map_or(Outcome::Failed { status: Some(200) }, Outcome::Applied),
-                // A control plane, or a proxy before it, that does not heed what was asked for.
-                Err(SnapshotError::InForce) => Outcome::Unchanged,
-                Err(error) => Outcome::Refused(error),
-            },
+            Some(200) => self.take_body(&reply.body, shared, now, signatures),
+            Some(206) => self.take_part(&reply, shared, now, signatures).map(|()| None),
             // Not modified says something only of what we have.
-            Some(304) if self.version().is_some() => Outcome::Unchanged,
-            status => Outcome::Failed { status },
+            Some(304) if self.version().is_some() => Ok(None),
+            Some(412) => {
+                self.coming = None;
+                Err(Outcome::Failed { status: Some(412) })
+            }
+            status => Err(Outcome::Failed { status }),
         };
-        match &outcome {
-            Outcome::Applied(_) => {
-                self.succeeded(now);
-                self.next_poll = now;
+        match outcome {
+            Ok(Some(version)) => {
+                self.succeeded(shared, now);
+                self.polls.brought_news(now);
+                Outcome::Applied(version)
             }
-            Outcome::Unchanged => {
-                self.succeeded(now);
-                let held = polled_at.map_or(0, |polled_at| now.millis_since(polled_at));
-                self.next_poll = now.plus_millis((QUIET_MILLIS_MIN - held).max(0));
+            Ok(None) if self.coming.is_some() => {
+                self.polls.brought_news(now);
+                Outcome::Unchanged
             }
-            Outcome::Refused(error) => {
-                self.refused += 1;
-                self.is_base_needed |=
-                    matches!(error, SnapshotError::Gap | SnapshotError::TooManyChanges | SnapshotError::Image(_));
-                self.back_off(now, None);
+            Ok(None) => {
+                self.succeeded(shared, now);
+                self.polls.brought_nothing(Some(polled_at), now);
+                Outcome::Unchanged
             }
-            Outcome::Failed { .. } => self.back_off(now, reply.retry_after_seconds),
+            Err(outcome) => {
+                self.polls.failed(now, reply.retry_after_seconds);
+                outcome
+            }
         }
-        outcome
     }
 
     /// The host could not send the poll.
     pub(crate) fn not_sent(&mut self, now: Timestamp) {
-        self.polled_at = None;
-        self.back_off(now, None);
+        self.polls.ended();
+        self.polls.failed(now, None);
     }
 
-    fn succeeded(&mut self, now: Timestamp) {
+    /// What the control plane has not been told of the workers yet; only the one that polls for all tells.
+    pub(crate) fn report(&mut self, shared: &dyn SharedData, now: Timestamp) -> Option<Vec<WorkerState>> {
+        let state = (self.version(), self.refused);
+        let is_told = self.told.is_some_and(|(at, version, refused)| {
+            (version, refused) == state && (0..TELL_MILLIS).contains(&now.millis_since(at))
+        });
+        if !is_told {
+            self.told = Some((now, state.0, state.1));
+            let seen_millis = now.unix_millis();
+            let state = WorkerState { worker: self.worker, seen_millis, applied: state.0, refused: state.1 };
+            self.board.tell(shared, state);
+        }
+        if !self.is_leading {
+            self.reported.clear();
+            return None;
+        }
+        let workers = self.board.workers(shared, now);
+        let news: Vec<_> = workers.iter().map(|state| (state.worker, state.applied, state.refused)).collect();
+        if news == self.reported {
+            return None;
+        }
+        self.reported = news;
+        Some(workers)
+    }
+
+    /// The report did not arrive: it is due again.
+    pub(crate) fn not_reported(&mut self) {
+        self.reported.clear();
+    }
+
+    fn is_distrustful(&self, now: Timestamp) -> bool {
+        self.distrust_until.is_some_and(|until| (1..=DISTRUST_MILLIS).contains(&until.millis_since(now)))
+    }
+
+    /// Takes what the board has and this worker has not.
+    fn follow(
+        &mut self,
+        head: &Head,
+        shared: &dyn SharedData,
+        now: Timestamp,
+        signatures: &dyn VerifySignature,
+    ) -> Outcome {
+        let success = Timestamp::from_unix_millis(head.last_success_millis);
+        if success.millis_since(now) <= CLOCK_BACK_MILLIS_MAX && self.last_success.is_none_or(|last| last < success) {
+            self.last_success = Some(success);
+        }
+        self.is_behind = false;
+        let base = self.policy.base().map(|base| base.version);
+        if let Some(current) = head.current
+            && base == Some(current.version)
+            && self.batches < current.batches
+        {
+            self.is_behind = self.batches + 1 < current.batches;
+            return self.take_batch(&current, shared, now, signatures);
+        }
+        // A base that somebody is still putting there is for those who wait for it.
+        let newest = if self.is_leading { head.current } else { head.coming.or(head.current) };
+        let known = self.coming.as_ref().map(|coming| coming.version).or(base);
+        let is_newer = |newest: &BoardBase| {
+            known.is_none_or(|known| known.epoch != newest.version.epoch || known.version < newest.version.version)
+        };
+        let is_own = self.coming.as_ref().is_some_and(|coming| !coming.is_from_board());
+        if let Some(newest) = newest.filter(is_newer)
+            && !is_own
+        {
+            self.coming = Some(Coming::from_board(&newest));
+        }
+        Outcome::Unchanged
+    }
+
+    fn take_batch(
+        &mut self,
+        base: &BoardBase,
+        shared: &dyn SharedData,
+        now: Timestamp,
+        signatures: &dyn VerifySignature,
+    ) -> Outcome {
+        let Some(body) = self.board.batch(shared, base.slot, self.batches) else {
+            self.distrust(now);
+            return Outcome::Unchanged;
+        };
+        self.batches += 1;
+        match self.policy.update(body, &self.keys, &self.provider, now, signatures) {
+            Ok(()) => self.version().map_or(Outcome::Unchanged, Outcome::Applied),
+            Err(SnapshotError::InForce) => Outcome::Unchanged,
+            Err(error) => {
+                self.distrust(now);
+                self.refused(error)
+            }
+        }
+    }
+
+    /// Asks for itself for a while.
+    fn distrust(&mut self, now: Timestamp) {
+        self.distrust_until = Some(now.plus_millis(DISTRUST_MILLIS));
+        self.coming = None;
+        self.is_behind = false;
+    }
+
+    /// A whole body: deltas, or a base from a control plane that does not know parts.
+    fn take_body(
+        &mut self,
+        body: &[u8],
+        shared: &dyn SharedData,
+        now: Timestamp,
+        signatures: &dyn VerifySignature,
+    ) -> Result<Option<SnapshotVersion>, Outcome> {
+        let before = self.policy.base().map(|base| base.version);
+        let result = self.policy.update(body.to_vec(), &self.keys, &self.provider, now, signatures);
+        if let Err(error) = result
+            && error != SnapshotError::InForce
+        {
+            return Err(self.refused(error));
+        }
         self.is_base_needed = false;
-        self.last_success = Some(now);
-        self.failures = 0;
+        let is_for_board = self.asks_from.take().is_some() || result.is_ok();
+        let base = self.policy.base().map(|base| base.version);
+        if base != before {
+            self.batches = 0;
+        }
+        if self.is_leading
+            && is_for_board
+            && let Some(version) = base
+        {
+            self.put_on_board(version, before == base, body, shared, now);
+        }
+        if result.is_err() { Ok(None) } else { Ok(self.version()) }
     }
 
-    /// Doubles the wait, and spreads the workers over half of it.
-    fn back_off(&mut self, now: Timestamp, retry_after_seconds: Option<i64>) {
-        let doubled = BACK_OFF_MILLIS_MIN << self.failures.min(6);
-        let wait = doubled.min(BACK_OFF_MILLIS_MAX);
-        self.failures = self.failures.saturating_add(1);
-        // xorshift: the workers need only differ.
-        self.jitter ^= self.jitter << 13;
-        self.jitter ^= self.jitter >> 7;
-        self.jitter ^= self.jitter << 17;
-        let spread = i64::try_from(self.jitter % wait.unsigned_abs().max(1)).unwrap_or(0) / 2;
-        let asked = retry_after_seconds.map_or(0, |seconds| seconds.clamp(0, RETRY_AFTER_SECONDS_MAX) * 1000);
-        self.next_poll = now.plus_millis((wait - spread).max(asked));
+    /// Shows the others a body that was accepted.
+    fn put_on_board(
+        &mut self,
+        base: SnapshotVersion,
+        are_deltas: bool,
+        body: &[u8],
+        shared: &dyn SharedData,
+        now: Timestamp,
+    ) {
+        let mut head = self.board.head(shared).unwrap_or_default();
+        match head.current {
+            Some(mut current) if are_deltas && current.version == base && current.batches < BATCHES_MAX => {
+                if !self.board.set_batch(shared, current.slot, current.batches, body) {
+                    return;
+                }
+                current.batches += 1;
+                self.batches = current.batches;
+                head.current = Some(current);
+                self.board.set_head(shared, &head);
+                self.wake_others(shared, now);
+            }
+            // The others cannot follow without a base.
+            _ if are_deltas => self.is_base_needed = true,
+            _ => self.show_base(base, body, shared, now),
+        }
+    }
+
+    fn wake_others(&self, shared: &dyn SharedData, now: Timestamp) {
+        for other in self.board.workers(shared, now) {
+            if other.worker != self.worker {
+                shared.wake(&self.board.queue(other.worker));
+            }
+        }
+    }
+
+    /// The control plane was asked, and answered.
+    fn succeeded(&mut self, shared: &dyn SharedData, now: Timestamp) {
+        self.last_success = Some(now);
+        if self.is_leading
+            && let Some(head) = self.board.head(shared)
+        {
+            self.board.set_head(shared, &Head { last_success_millis: now.unix_millis(), ..head });
+        }
+    }
+
+    fn refused(&mut self, error: SnapshotError) -> Outcome {
+        self.refused += 1;
+        self.coming = None;
+        self.is_base_needed |=
+            matches!(error, SnapshotError::Gap | SnapshotError::TooManyChanges | SnapshotError::Image(_));
+        Outcome::Refused(error)
+    }
+}
+
+impl Reply {
+    /// Where the part begins, how long the whole is, and of which base it is.
+    fn part(&self) -> Option<(u64, u64, SnapshotVersion)> {
+        let (range, total) = self.content_range.as_deref()?.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last, total): (u64, u64, u64) = (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
+        let is_whole = last.checked_sub(first)?.checked_add(1)? == self.body.len() as u64 && last < total;
+        let version = self.etag.as_deref()?.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
+        is_whole.then_some((first, total, version))
     }
 }
 

@@ -12,6 +12,8 @@ use policies::token::{Algorithm, PureRust, SignatureError, VerificationKey, Veri
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 
+use crate::feed::shared::SharedData;
+
 /// Until the host may be asked for its log level; while the module is initialised, Envoy allows no hostcall.
 pub(crate) fn log_from_info() {
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -37,9 +39,44 @@ pub(crate) fn tick_every(period: Duration) -> bool {
     hostcalls::set_tick_period(period).is_ok()
 }
 
-/// Sends a GET to a cluster; gives the token under which the reply will come.
-pub(crate) fn get(cluster: &str, headers: Vec<(&str, &str)>, timeout: Duration) -> Option<u32> {
-    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+/// Sends a call to a cluster; gives the token under which the reply will come.
+pub(crate) fn send(cluster: &str, headers: Vec<(&str, &str)>, body: Option<&[u8]>, timeout: Duration) -> Option<u32> {
+    hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
+}
+
+/// Makes the queue through which others wake this worker; `false` on a host without queues.
+pub(crate) fn make_queue(name: &str) -> bool {
+    hostcalls::register_shared_queue(name).is_ok()
+}
+
+/// Empties a queue that this worker made.
+pub(crate) fn empty_queue(queue: u32) {
+    while let Ok(Some(_)) = hostcalls::dequeue_shared_queue(queue) {}
+}
+
+/// What the workers of a host share.
+pub(crate) struct HostSharedData;
+
+impl SharedData for HostSharedData {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        match hostcalls::get_shared_data(key) {
+            Ok((Some(value), Some(state))) => Some((value, state)),
+            _ => None,
+        }
+    }
+
+    fn set(&self, key: &str, value: &[u8], state: Option<u32>) -> bool {
+        hostcalls::set_shared_data(key, Some(value), state).is_ok()
+    }
+
+    fn wake(&self, queue: &str) {
+        let vm = hostcalls::get_property(vec!["plugin_vm_id"]).ok().flatten().unwrap_or_default();
+        let Ok(vm) = std::str::from_utf8(&vm) else { return };
+        // Best effort: whoever is not woken looks at its next tick.
+        if let Ok(Some(queue)) = hostcalls::resolve_shared_queue(vm, queue) {
+            let _ = hostcalls::enqueue_shared_queue(queue, Some(&[1]));
+        }
+    }
 }
 
 pub(crate) fn reply_header(name: &str) -> Option<String> {

@@ -11,14 +11,19 @@ use proxy_wasm::types::ContextType;
 
 use crate::call::{Call, Passage};
 use crate::config::Config;
+use crate::feed::shared::WorkerState;
 use crate::feed::{Feed, Outcome, Reply};
 use crate::held::{HeldCall, HeldCalls};
-use crate::host::{self, HostSignatures};
+use crate::host::{self, HostSharedData, HostSignatures};
 use crate::identity::ClientHeaders;
 use crate::telemetry::Telemetry;
 
-/// How often the worker looks at its clock: due polls, waiting calls, the policy's age.
+/// How often the worker looks at its clock: due polls, what others have, waiting calls, the policy's age.
 const TICK: Duration = Duration::from_millis(100);
+/// … and while there is work that is done in slices: calls are served in between.
+const BUSY_TICK: Duration = Duration::from_millis(1);
+/// Longest that a report may take.
+const REPORT_TIME_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Root {
     context_id: u32,
@@ -34,10 +39,26 @@ pub(crate) struct Worker {
     pub(crate) telemetry: Telemetry,
     held: HeldCalls,
     poll_token: Option<u32>,
+    report_token: Option<u32>,
+    /// The queue through which others wake this worker; `None` until the first tick.
+    has_queue: Option<bool>,
+    is_busy: bool,
     warned: bool,
 }
 
 impl Root {
+    /// Decides the calls that waited for the first snapshot, once it is there.
+    fn answer_held(&self) {
+        let Some(worker) = &self.worker else { return };
+        let calls = {
+            let worker = &mut *worker.borrow_mut();
+            if worker.feed.is_ready() { worker.held.take_all() } else { Vec::new() }
+        };
+        if !calls.is_empty() {
+            self.settle(worker, calls);
+        }
+    }
+
     pub(crate) fn new(context_id: u32) -> Self {
         Self { context_id, worker: None }
     }
@@ -65,20 +86,21 @@ impl Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _: usize) {
         let Some(worker) = &self.worker else { return };
-        let ready = {
+        {
             let worker = &mut *worker.borrow_mut();
+            if worker.report_token == Some(token) {
+                worker.take_report_reply(headers);
+                return;
+            }
             if worker.poll_token != Some(token) {
                 return;
             }
             worker.poll_token = None;
             worker.take_reply(headers, body_bytes);
             worker.poll();
-            worker.feed.is_ready()
-        };
-        if ready {
-            let calls = worker.borrow_mut().held.take_all();
-            self.settle(worker, calls);
+            worker.keep_pace();
         }
+        self.answer_held();
     }
 }
 
@@ -107,14 +129,22 @@ impl RootContext for Root {
         let Some(worker) = &self.worker else { return };
         let expired = {
             let worker = &mut *worker.borrow_mut();
-            worker.poll();
+            worker.look();
             worker.look_at_age();
             worker.held.take_expired(host::now())
         };
+        self.answer_held();
         // Nothing has come for them, so each is refused for want of a policy.
-        if !expired.is_empty() {
+        if let Some(worker) = self.worker.as_ref().filter(|_| !expired.is_empty()) {
             self.settle(worker, expired);
         }
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        host::empty_queue(queue);
+        let Some(worker) = &self.worker else { return };
+        worker.borrow_mut().look();
+        self.answer_held();
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
@@ -136,6 +166,9 @@ impl Worker {
             telemetry: Telemetry::default(),
             held: HeldCalls::new(config.hold),
             poll_token: None,
+            report_token: None,
+            has_queue: None,
+            is_busy: false,
             warned: false,
             config,
         }
@@ -160,6 +193,27 @@ impl Worker {
         self.held.forget(context_id);
     }
 
+    /// Looks at what others have, asks if it is this worker's turn, and tells what is in force.
+    fn look(&mut self) {
+        if self.has_queue.is_none() {
+            // Not earlier: the trial instance that the host configures and throws away would own the queue.
+            self.has_queue = Some(host::make_queue(&self.feed.queue()));
+        }
+        let outcome = self.feed.look(&HostSharedData, host::now(), &self.signatures);
+        self.note(&outcome);
+        self.poll();
+        self.report();
+        self.keep_pace();
+    }
+
+    /// Ticks fast while there is work, and slowly else.
+    fn keep_pace(&mut self) {
+        let is_busy = self.feed.is_busy();
+        if is_busy != self.is_busy && host::tick_every(if is_busy { BUSY_TICK } else { TICK }) {
+            self.is_busy = is_busy;
+        }
+    }
+
     fn poll(&mut self) {
         let now = host::now();
         let Some(poll) = self.feed.poll(now) else { return };
@@ -172,15 +226,43 @@ impl Worker {
             ("authorization", authorization.as_str()),
             ("accept", "application/vnd.portvakt.snapshot"),
             ("prefer", poll.prefer.as_str()),
+            ("range", poll.range.as_str()),
         ];
-        if let Some(version) = &poll.if_none_match {
-            headers.push(("if-none-match", version));
-        }
-        self.poll_token = host::get(&control_plane.cluster, headers, Duration::from_secs(poll.timeout_seconds));
+        headers.extend(poll.if_none_match.as_deref().map(|version| ("if-none-match", version)));
+        headers.extend(poll.if_match.as_deref().map(|version| ("if-match", version)));
+        self.poll_token = host::send(&control_plane.cluster, headers, None, Duration::from_secs(poll.timeout_seconds));
         if self.poll_token.is_none() {
             log::warn!("the control plane cannot be asked: is there a cluster `{}`?", control_plane.cluster);
             self.telemetry.poll_failed();
             self.feed.not_sent(now);
+        }
+    }
+
+    /// Tells the control plane what the workers have in force, if that is news and this worker asks for all.
+    fn report(&mut self) {
+        if self.report_token.is_some() {
+            return;
+        }
+        let Some(workers) = self.feed.report(&HostSharedData, host::now()) else { return };
+        let control_plane = &self.config.control_plane;
+        let authorization = format!("Bearer {}", control_plane.credential);
+        let path = format!("/snapshots/{}/workers", self.config.provider);
+        let headers = vec![
+            (":method", "POST"),
+            (":path", path.as_str()),
+            (":authority", control_plane.authority.as_str()),
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let body = report_body(&self.config.gateway, &workers);
+        self.report_token = host::send(&control_plane.cluster, headers, Some(body.as_bytes()), REPORT_TIME_MAX);
+    }
+
+    fn take_report_reply(&mut self, headers: usize) {
+        self.report_token = None;
+        let status = if headers == 0 { None } else { host::reply_header(":status") };
+        if status.is_none_or(|status| !status.starts_with('2')) {
+            self.feed.not_reported();
         }
     }
 
@@ -191,12 +273,19 @@ impl Worker {
         let reply = Reply {
             status,
             retry_after_seconds: header("retry-after").and_then(|seconds| seconds.parse().ok()),
-            body: if status == Some(200) { host::reply_body(body_bytes) } else { Vec::new() },
+            etag: header("etag"),
+            content_range: header("content-range"),
+            body: if matches!(status, Some(200 | 206)) { host::reply_body(body_bytes) } else { Vec::new() },
         };
-        match self.feed.replied(reply, host::now(), &self.signatures) {
+        let outcome = self.feed.replied(reply, &HostSharedData, host::now(), &self.signatures);
+        self.note(&outcome);
+    }
+
+    fn note(&mut self, outcome: &Outcome) {
+        match outcome {
             Outcome::Applied(version) => {
                 log::info!("snapshot applied snapshot.version={version}");
-                self.telemetry.snapshot_applied(version);
+                self.telemetry.snapshot_applied(*version);
             }
             Outcome::Unchanged => {}
             Outcome::Refused(error) => {
@@ -220,4 +309,18 @@ impl Worker {
         }
         self.warned = warning;
     }
+}
+
+fn report_body(gateway: &str, workers: &[WorkerState]) -> String {
+    let workers: Vec<_> = workers
+        .iter()
+        .map(|state| {
+            serde_json::json!({
+                "worker": format!("{:016x}", state.worker),
+                "applied": state.applied.map(|version| version.to_string()),
+                "refused": state.refused,
+            })
+        })
+        .collect();
+    serde_json::json!({ "gateway": gateway, "workers": workers }).to_string()
 }

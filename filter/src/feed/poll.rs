@@ -1,0 +1,129 @@
+//! When the control plane is asked, and for what.
+
+use policies::Timestamp;
+use policies::snapshot::SnapshotVersion;
+
+use super::shared::PART_BYTES;
+use crate::config::Config;
+
+/// First wait after a failure, in milliseconds; doubled with each further one.
+pub(super) const BACK_OFF_MILLIS_MIN: i64 = 200;
+/// Longest wait after a failure, in milliseconds: so that a control plane that is back is soon heard of.
+pub(super) const BACK_OFF_MILLIS_MAX: i64 = 10_000;
+/// Shortest time between two polls that brought nothing new, in milliseconds: a control plane or a proxy that does not
+/// hold polls is not asked in a loop.
+const QUIET_MILLIS_MIN: i64 = 500;
+/// Longest `Retry-After` that is honoured, in seconds.
+const RETRY_AFTER_SECONDS_MAX: i64 = 60;
+/// How much longer than the control plane's wait a poll may take, in seconds.
+const POLL_GRACE_SECONDS: u64 = 10;
+
+/// A poll to send.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Poll {
+    pub(crate) path: String,
+    pub(crate) prefer: String,
+    /// What the gateway has.
+    pub(crate) if_none_match: Option<String>,
+    /// The base that the part must be of.
+    pub(crate) if_match: Option<String>,
+    /// Bases come in parts.
+    pub(crate) range: String,
+    pub(crate) timeout_seconds: u64,
+}
+
+/// What to ask for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    /// Whatever is newer than this; a whole base without it.
+    Newer(Option<SnapshotVersion>),
+    /// The part of this base that begins here.
+    Part(SnapshotVersion, u64),
+}
+
+pub(super) struct Polls {
+    resource: String,
+    wait_seconds: u16,
+    polled_at: Option<Timestamp>,
+    next_poll: Timestamp,
+    failures: u32,
+    jitter: u64,
+}
+
+impl Polls {
+    pub(super) fn new(config: &Config, worker: u64, now: Timestamp) -> Self {
+        Self {
+            resource: format!("/snapshots/{}?gateway={}&worker={worker:016x}", config.provider, config.gateway),
+            wait_seconds: config.control_plane.wait_seconds,
+            polled_at: None,
+            next_poll: now,
+            failures: 0,
+            jitter: worker,
+        }
+    }
+
+    /// The time for a poll has come, and none is under way.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        // A wait longer than any that is ever set means that the clock was set back.
+        let wait = self.next_poll.millis_since(now);
+        self.polled_at.is_none() && !(1..=RETRY_AFTER_SECONDS_MAX * 1000).contains(&wait)
+    }
+
+    /// The poll; it counts as under way until [`Self::ended`].
+    pub(super) fn send(
+        &mut self,
+        wanted: Wanted,
+        applied: Option<SnapshotVersion>,
+        refused: u64,
+        now: Timestamp,
+    ) -> Poll {
+        self.polled_at = Some(now);
+        let (version, base, first) = match wanted {
+            Wanted::Newer(version) => (version, None, 0),
+            Wanted::Part(base, first) => (None, Some(base), first),
+        };
+        let quoted = |version: SnapshotVersion| format!("\"{version}\"");
+        let applied = applied.map(|version| format!("&applied={version}")).unwrap_or_default();
+        let wait_seconds = if base.is_some() { 0 } else { self.wait_seconds };
+        Poll {
+            path: format!("{}{applied}&refused={refused}", self.resource),
+            prefer: format!("wait={wait_seconds}"),
+            if_none_match: version.map(quoted),
+            if_match: base.map(quoted),
+            range: format!("bytes={first}-{}", first + PART_BYTES as u64 - 1),
+            timeout_seconds: u64::from(wait_seconds) + POLL_GRACE_SECONDS,
+        }
+    }
+
+    /// The poll under way is over, whatever came of it; gives when it was sent.
+    pub(super) fn ended(&mut self) -> Option<Timestamp> {
+        self.polled_at.take()
+    }
+
+    /// Something new came, and perhaps there is more.
+    pub(super) fn brought_news(&mut self, now: Timestamp) {
+        self.failures = 0;
+        self.next_poll = now;
+    }
+
+    /// Nothing new came.
+    pub(super) fn brought_nothing(&mut self, polled_at: Option<Timestamp>, now: Timestamp) {
+        self.failures = 0;
+        let held = polled_at.map_or(0, |polled_at| now.millis_since(polled_at));
+        self.next_poll = now.plus_millis((QUIET_MILLIS_MIN - held).max(0));
+    }
+
+    /// Doubles the wait, and spreads the workers over half of it.
+    pub(super) fn failed(&mut self, now: Timestamp, retry_after_seconds: Option<i64>) {
+        let doubled = BACK_OFF_MILLIS_MIN << self.failures.min(6);
+        let wait = doubled.min(BACK_OFF_MILLIS_MAX);
+        self.failures = self.failures.saturating_add(1);
+        // xorshift: the workers need only differ.
+        self.jitter ^= self.jitter << 13;
+        self.jitter ^= self.jitter >> 7;
+        self.jitter ^= self.jitter << 17;
+        let spread = i64::try_from(self.jitter % wait.unsigned_abs().max(1)).unwrap_or(0) / 2;
+        let asked = retry_after_seconds.map_or(0, |seconds| seconds.clamp(0, RETRY_AFTER_SECONDS_MAX) * 1000);
+        self.next_poll = now.plus_millis((wait - spread).max(asked));
+    }
+}

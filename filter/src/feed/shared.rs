@@ -1,0 +1,299 @@
+//! What the workers of one gateway tell each other, in the host's shared data: who polls for all, what has come, who has
+//! what in force.
+//!
+//! Whatever module has the same `vm_id` can write there, so nothing of it is believed for being there: records carry a
+//! MAC under a key derived from the gateway credential, and pieces of snapshots carry the control plane's signature,
+//! which every worker checks itself. What does not check out counts as missing.
+
+use hmac::{Hmac, Mac as _};
+use policies::Timestamp;
+use policies::snapshot::SnapshotVersion;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::Config;
+
+/// Length of every part of a base but the last, in bytes: a copy takes about a millisecond.
+pub(crate) const PART_BYTES: usize = 1 << 20;
+/// How long a worker polls for all without renewing, in milliseconds.
+const LEASE_MILLIS: i64 = 1000;
+/// Renewed when no more than this is left, in milliseconds.
+const RENEW_MILLIS: i64 = 600;
+/// Workers that are remembered.
+const WORKERS_MAX: usize = 256;
+/// Silence after which a worker is forgotten, in milliseconds.
+const SILENT_MILLIS: i64 = 30_000;
+/// Attempts to add to a record that others add to at the same time.
+const ATTEMPTS_MAX: usize = 4;
+const MAC_BYTES: usize = 32;
+
+/// The host's shared data and queues.
+pub(crate) trait SharedData {
+    /// A value, and what names its state for [`Self::set`].
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
+
+    /// Stores a value, if its state is still the named one; `false` when it is not, or the host has no shared data.
+    fn set(&self, key: &str, value: &[u8], state: Option<u32>) -> bool;
+
+    /// Wakes the worker of a queue; hosts without queues do nothing, and the worker looks at its next tick.
+    fn wake(&self, queue: &str);
+}
+
+/// Which worker polls for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lead {
+    This,
+    Another,
+    /// The host has no shared data: each polls for itself.
+    Nobody,
+}
+
+/// A base on the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BoardBase {
+    pub(crate) slot: u8,
+    pub(crate) version: SnapshotVersion,
+    /// Length of the body.
+    pub(crate) bytes: u64,
+    /// Parts that have come.
+    pub(crate) parts: u32,
+    /// Bodies with deltas to it that have come since.
+    pub(crate) batches: u32,
+}
+
+/// What has come: a base with deltas, and perhaps the next base on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Head {
+    /// The last poll that succeeded.
+    pub(crate) last_success_millis: i64,
+    pub(crate) current: Option<BoardBase>,
+    pub(crate) coming: Option<BoardBase>,
+}
+
+/// One worker, as it last said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WorkerState {
+    pub(crate) worker: u64,
+    pub(crate) seen_millis: i64,
+    pub(crate) applied: Option<SnapshotVersion>,
+    pub(crate) refused: u64,
+}
+
+/// The board of one gateway's workers.
+pub(crate) struct Board {
+    prefix: String,
+    key: [u8; 32],
+    worker: u64,
+}
+
+impl Board {
+    pub(crate) fn new(config: &Config, worker: u64) -> Self {
+        let mut digest = Sha256::new();
+        // What belongs together: workers with another credential or other keys have a board of their own.
+        for text in ["portvakt workers", config.provider.as_str(), &config.control_plane.credential] {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text);
+        }
+        for key in &config.snapshot_keys {
+            digest.update(key.key_id());
+        }
+        let key: [u8; 32] = digest.finalize().into();
+        let name: String = Sha256::digest(key).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Self { prefix: format!("portvakt.{name}"), key, worker }
+    }
+
+    /// Name of a worker's queue.
+    pub(crate) fn queue(&self, worker: u64) -> String {
+        format!("{}.{worker:016x}", self.prefix)
+    }
+
+    /// Becomes, or stays, the one that polls, unless another is.
+    pub(crate) fn lead(&self, shared: &dyn SharedData, now: Timestamp) -> Lead {
+        let key = self.name("lease");
+        let now = now.unix_millis();
+        // A lease in a missing place could be taken by two: it is put there expired, and then competed for.
+        if shared.get(&key).is_none() && !shared.set(&key, &self.sealed(&key, &lease(0, 0)), None) {
+            return Lead::Nobody;
+        }
+        let Some((value, state)) = shared.get(&key) else { return Lead::Nobody };
+        let (holder, until) = self.opened(&key, &value).and_then(read_lease).unwrap_or((0, 0));
+        let left = until - now;
+        let is_held = (1..=2 * LEASE_MILLIS).contains(&left);
+        if is_held && holder != self.worker {
+            return Lead::Another;
+        }
+        let is_mine = is_held && left > RENEW_MILLIS
+            || shared.set(&key, &self.sealed(&key, &lease(self.worker, now + LEASE_MILLIS)), Some(state));
+        if is_mine { Lead::This } else { Lead::Another }
+    }
+
+    /// What has come.
+    pub(crate) fn head(&self, shared: &dyn SharedData) -> Option<Head> {
+        let key = self.name("head");
+        let (value, _) = shared.get(&key)?;
+        self.opened(&key, &value).and_then(Head::read)
+    }
+
+    /// Says what has come; only for the one that polls.
+    pub(crate) fn set_head(&self, shared: &dyn SharedData, head: &Head) -> bool {
+        let key = self.name("head");
+        shared.set(&key, &self.sealed(&key, &head.bytes()), None)
+    }
+
+    /// A part of a base.
+    pub(crate) fn part(&self, shared: &dyn SharedData, slot: u8, part: u32) -> Option<Vec<u8>> {
+        shared.get(&self.name(&format!("base.{slot}.{part}"))).map(|(value, _)| value)
+    }
+
+    pub(crate) fn set_part(&self, shared: &dyn SharedData, slot: u8, part: u32, bytes: &[u8]) -> bool {
+        shared.set(&self.name(&format!("base.{slot}.{part}")), bytes, None)
+    }
+
+    /// A body with deltas.
+    pub(crate) fn batch(&self, shared: &dyn SharedData, slot: u8, batch: u32) -> Option<Vec<u8>> {
+        shared.get(&self.name(&format!("delta.{slot}.{batch}"))).map(|(value, _)| value)
+    }
+
+    pub(crate) fn set_batch(&self, shared: &dyn SharedData, slot: u8, batch: u32, bytes: &[u8]) -> bool {
+        shared.set(&self.name(&format!("delta.{slot}.{batch}")), bytes, None)
+    }
+
+    /// Gives the memory of a base and its deltas back: the host keeps what nobody overwrites.
+    pub(crate) fn clear(&self, shared: &dyn SharedData, base: &BoardBase) {
+        for part in 0..base.parts {
+            self.set_part(shared, base.slot, part, &[]);
+        }
+        for batch in 0..base.batches {
+            self.set_batch(shared, base.slot, batch, &[]);
+        }
+    }
+
+    /// Every worker that was heard of lately.
+    pub(crate) fn workers(&self, shared: &dyn SharedData, now: Timestamp) -> Vec<WorkerState> {
+        self.read_workers(shared, now).0
+    }
+
+    /// Says what this worker has in force.
+    pub(crate) fn tell(&self, shared: &dyn SharedData, state: WorkerState) {
+        let key = self.name("workers");
+        for _ in 0..ATTEMPTS_MAX {
+            let (mut workers, place) = self.read_workers(shared, Timestamp::from_unix_millis(state.seen_millis));
+            workers.retain(|known| known.worker != state.worker);
+            workers.truncate(WORKERS_MAX - 1);
+            workers.push(state);
+            workers.sort_unstable_by_key(|known| known.worker);
+            let bytes: Vec<u8> = workers.iter().flat_map(WorkerState::bytes).collect();
+            if shared.set(&key, &self.sealed(&key, &bytes), place) {
+                return;
+            }
+        }
+    }
+
+    fn read_workers(&self, shared: &dyn SharedData, now: Timestamp) -> (Vec<WorkerState>, Option<u32>) {
+        let key = self.name("workers");
+        let Some((value, place)) = shared.get(&key) else { return (Vec::new(), None) };
+        let bytes = self.opened(&key, &value).unwrap_or_default();
+        let workers = bytes.chunks_exact(WorkerState::BYTES).filter_map(WorkerState::read);
+        let is_heard_of = |state: &WorkerState| (now.unix_millis() - state.seen_millis).abs() <= SILENT_MILLIS;
+        (workers.filter(is_heard_of).collect(), Some(place))
+    }
+
+    fn name(&self, what: &str) -> String {
+        format!("{}.{what}", self.prefix)
+    }
+
+    fn sealed(&self, key: &str, payload: &[u8]) -> Vec<u8> {
+        match self.mac(key, payload) {
+            Some(mac) => [payload, &mac.finalize().into_bytes()].concat(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The payload of a record that a worker of this gateway wrote under this key.
+    fn opened<'a>(&self, key: &str, record: &'a [u8]) -> Option<&'a [u8]> {
+        let (payload, mac) = record.split_at_checked(record.len().checked_sub(MAC_BYTES)?)?;
+        self.mac(key, payload)?.verify_slice(mac).ok()?;
+        Some(payload)
+    }
+
+    fn mac(&self, key: &str, payload: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
+        mac.update(&(key.len() as u64).to_le_bytes());
+        mac.update(key.as_bytes());
+        mac.update(payload);
+        Some(mac)
+    }
+}
+
+fn lease(holder: u64, until_millis: i64) -> Vec<u8> {
+    [holder.to_le_bytes(), until_millis.to_le_bytes()].concat()
+}
+
+fn read_lease(bytes: &[u8]) -> Option<(u64, i64)> {
+    let mut numbers = Numbers(bytes);
+    Some((numbers.next()?, numbers.next()? as i64))
+}
+
+impl Head {
+    fn bytes(&self) -> Vec<u8> {
+        let mut numbers = vec![self.last_success_millis as u64];
+        for base in [self.current, self.coming] {
+            numbers.push(u64::from(base.is_some()));
+            if let Some(base) = base {
+                let version = base.version;
+                numbers.extend([u64::from(base.slot), version.epoch, version.version, base.bytes]);
+                numbers.extend([u64::from(base.parts), u64::from(base.batches)]);
+            }
+        }
+        numbers.into_iter().flat_map(u64::to_le_bytes).collect()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut numbers = Numbers(bytes);
+        let last_success_millis = numbers.next()? as i64;
+        let mut base = || -> Option<Option<BoardBase>> {
+            if numbers.next()? == 0 {
+                return Some(None);
+            }
+            Some(Some(BoardBase {
+                slot: numbers.next()?.try_into().ok()?,
+                version: SnapshotVersion { epoch: numbers.next()?, version: numbers.next()? },
+                bytes: numbers.next()?,
+                parts: numbers.next()?.try_into().ok()?,
+                batches: numbers.next()?.try_into().ok()?,
+            }))
+        };
+        Some(Self { last_success_millis, current: base()?, coming: base()? })
+    }
+}
+
+impl WorkerState {
+    const BYTES: usize = 5 * 8;
+
+    fn bytes(&self) -> Vec<u8> {
+        let applied = self.applied.unwrap_or(SnapshotVersion { epoch: 0, version: 0 });
+        let numbers = [self.worker, self.seen_millis as u64, applied.epoch, applied.version, self.refused];
+        numbers.into_iter().flat_map(u64::to_le_bytes).collect()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut numbers = Numbers(bytes);
+        let (worker, seen_millis) = (numbers.next()?, numbers.next()? as i64);
+        let applied = SnapshotVersion { epoch: numbers.next()?, version: numbers.next()? };
+        // Versions begin at 1.
+        Some(Self { worker, seen_millis, applied: Some(applied).filter(|it| it.version > 0), refused: numbers.next()? })
+    }
+}
+
+/// Little-endian numbers of 64 bits, one after the other.
+struct Numbers<'a>(&'a [u8]);
+
+impl Numbers<'_> {
+    fn next(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*number))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

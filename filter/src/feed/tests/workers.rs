@@ -1,0 +1,282 @@
+//! Several workers of one gateway, a control plane and the board, step by step. Signatures are checked elsewhere.
+
+use std::collections::BTreeMap;
+
+use policies::snapshot::{Document, Manifest, SnapshotSettings, SystemUserState, compile, seal};
+use policies::token::{SignatureError, VerificationKey};
+use uuid::Uuid;
+
+use super::*;
+use crate::feed::shared::tests::MemoryShared;
+
+/// Takes every signature for good.
+struct AnySignature;
+
+impl VerifySignature for AnySignature {
+    fn verify(&self, _: &VerificationKey, _: &[u8], _: &[u8]) -> Result<(), SignatureError> {
+        Ok(())
+    }
+}
+
+fn config() -> Config {
+    Config::parse(crate::config::tests::valid().to_string().as_bytes()).unwrap()
+}
+
+/// The control plane: a base, deltas, and how often it gave some of it.
+struct ControlPlane {
+    base: Vec<u8>,
+    base_version: SnapshotVersion,
+    deltas: Vec<(u64, Vec<u8>)>,
+    policy: PolicySet,
+    settings: SnapshotSettings,
+    asked: usize,
+}
+
+impl ControlPlane {
+    fn new(version: u64, withdrawn: u128) -> Self {
+        let document = document(withdrawn);
+        let image = compile(&document).unwrap();
+        let config = config();
+        let base_version = SnapshotVersion { epoch: 7, version };
+        let key = config.snapshot_keys[0].key_id();
+        let (issued_at, end) = (start(), start().plus_seconds(3600));
+        let manifest = Manifest::new(config.provider.clone(), base_version, 0, 1, issued_at, end, key, &image);
+        let base = seal(&manifest, &[1; 64], &image);
+        let mut policy = PolicySet::deny_all(PolicyTrouble::Missing);
+        policy.update(base.clone(), &config.snapshot_keys, &config.provider, start(), &AnySignature).unwrap();
+        let settings = SnapshotSettings::new(self::document(0)).unwrap();
+        Self { base, base_version, deltas: Vec::new(), policy, settings, asked: 0 }
+    }
+
+    /// Withdraws one system user more.
+    fn publish(&mut self) {
+        let config = config();
+        let current = self.policy.manifest().unwrap().clone();
+        let version = current.version.version + 1;
+        let id = Uuid::from_u128((1 << 100) + u128::from(version)).to_string().parse().unwrap();
+        let changed = BTreeMap::from([(id, SystemUserState::Withdrawn)]);
+        let image = self.settings.delta(&changed, &self.policy).unwrap().bytes;
+        let (key, end) = (current.key_id, start().plus_seconds(3600));
+        let manifest = Manifest::of_delta(&current, version, version, start(), end, key, &image);
+        let piece = seal(&manifest, &[1; 64], &image);
+        self.policy.update(piece.clone(), &config.snapshot_keys, &config.provider, start(), &AnySignature).unwrap();
+        self.deltas.push((version, piece));
+    }
+
+    fn version(&self) -> SnapshotVersion {
+        self.policy.manifest().unwrap().version
+    }
+
+    /// The answer to a poll, as the control plane's feed gives it.
+    fn answer(&mut self, poll: &Poll) -> Reply {
+        let tag = |version: SnapshotVersion| Some(format!("\"{version}\""));
+        let known = poll.if_none_match.as_deref().map(|tag| tag.trim_matches('"').parse::<SnapshotVersion>().unwrap());
+        if known == Some(self.version()) {
+            return Reply { status: Some(304), ..Reply::default() };
+        }
+        self.asked += 1;
+        if let Some(known) = known.filter(|known| known.epoch == 7 && known.version >= self.base_version.version) {
+            let newer = self.deltas.iter().filter(|(version, _)| *version > known.version);
+            let body = newer.flat_map(|(_, piece)| piece.clone()).collect();
+            return Reply { status: Some(200), etag: tag(self.version()), body, ..Reply::default() };
+        }
+        if poll.if_match.is_some() && poll.if_match != tag(self.base_version) {
+            return Reply { status: Some(412), ..Reply::default() };
+        }
+        let (first, last) = poll.range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+        let last = last.min(self.base.len() - 1);
+        let content_range = Some(format!("bytes {first}-{last}/{}", self.base.len()));
+        let body = self.base[first..=last].to_vec();
+        Reply { status: Some(206), etag: tag(self.base_version), content_range, body, ..Reply::default() }
+    }
+}
+
+fn document(withdrawn: u128) -> Document {
+    let withdrawn: Vec<String> = (1..=withdrawn).map(|number| Uuid::from_u128(number << 20).to_string()).collect();
+    serde_json::from_value(serde_json::json!({
+        "provider": "regnskapsregisteret",
+        "withdrawnSystemUsers": withdrawn,
+    }))
+    .unwrap()
+}
+
+struct Gateway {
+    shared: MemoryShared,
+    workers: Vec<Feed>,
+    now: Timestamp,
+}
+
+impl Gateway {
+    fn new(workers: u64) -> Self {
+        let workers = (1..=workers).map(|worker| Feed::new(&config(), worker, start())).collect();
+        Self { shared: MemoryShared::default(), workers, now: start() }
+    }
+
+    /// A tick of every worker; who asks is answered, if there is a control plane.
+    fn tick(&mut self, control_plane: Option<&mut ControlPlane>) {
+        self.now = self.now.plus_millis(1);
+        let mut control_plane = control_plane;
+        for worker in &mut self.workers {
+            worker.look(&self.shared, self.now, &AnySignature);
+            while let Some(poll) = worker.poll(self.now) {
+                let reply = control_plane.as_mut().map_or_else(Reply::default, |plane| plane.answer(&poll));
+                worker.replied(reply, &self.shared, self.now, &AnySignature);
+                if worker.is_busy() {
+                    break;
+                }
+            }
+            worker.report(&self.shared, self.now);
+        }
+    }
+
+    fn versions(&self) -> Vec<Option<SnapshotVersion>> {
+        self.workers.iter().map(Feed::version).collect()
+    }
+
+    /// Ticks until every worker enforces what is published.
+    fn settle(&mut self, control_plane: &mut ControlPlane) {
+        for _ in 0..500 {
+            if self.versions().iter().all(|version| *version == Some(control_plane.version())) {
+                return;
+            }
+            self.tick(Some(control_plane));
+        }
+        panic!("{:?} instead of {}", self.versions(), control_plane.version());
+    }
+}
+
+#[test]
+fn one_asks_and_all_follow_base_and_deltas() {
+    let mut plane = ControlPlane::new(3, 150_000);
+    let parts = plane.base.len().div_ceil(shared::PART_BYTES);
+    assert!(parts > 2, "a base in parts");
+    let mut gateway = Gateway::new(4);
+    gateway.settle(&mut plane);
+    assert_eq!(plane.asked, parts, "each part is asked for once");
+    plane.publish();
+    plane.publish();
+    gateway.now = gateway.now.plus_seconds(1);
+    gateway.settle(&mut plane);
+    assert!(gateway.workers.iter().all(|worker| worker.refused == 0 && worker.is_ready()));
+    assert_eq!(gateway.workers.iter().filter(|worker| worker.is_asking).count(), 1);
+}
+
+#[test]
+fn a_new_worker_takes_everything_from_the_board_while_nobody_answers() {
+    let mut plane = ControlPlane::new(3, 150_000);
+    let mut gateway = Gateway::new(2);
+    gateway.settle(&mut plane);
+    plane.publish();
+    gateway.now = gateway.now.plus_seconds(1);
+    gateway.settle(&mut plane);
+    // The one that leads dies, and so does the control plane.
+    gateway.workers.remove(0);
+    gateway.now = gateway.now.plus_seconds(2);
+    gateway.workers.insert(0, Feed::new(&config(), 9, gateway.now));
+    let asked = plane.asked;
+    for _ in 0..50 {
+        gateway.tick(None);
+    }
+    assert_eq!((gateway.versions(), plane.asked), (vec![Some(plane.version()); 2], asked));
+    assert!(gateway.workers[0].is_ready());
+}
+
+#[test]
+fn a_new_base_replaces_the_old_one_everywhere_and_its_memory_is_given_back() {
+    let mut plane = ControlPlane::new(3, 150_000);
+    let mut gateway = Gateway::new(3);
+    gateway.settle(&mut plane);
+    let mut newer = ControlPlane::new(4, 100_000);
+    gateway.now = gateway.now.plus_seconds(1);
+    gateway.settle(&mut newer);
+    let kept: usize =
+        gateway.shared.keys().iter().filter_map(|key| gateway.shared.get(key)).map(|(value, _)| value.len()).sum();
+    assert!(kept < newer.base.len() + 10_000, "{kept} bytes are kept");
+    // An older control plane changes nothing.
+    gateway.now = gateway.now.plus_seconds(1);
+    for _ in 0..100 {
+        gateway.tick(Some(&mut plane));
+    }
+    assert_eq!(gateway.versions(), [Some(newer.version()); 3]);
+}
+
+#[test]
+fn whoever_leads_next_does_not_wait_for_the_rest_of_a_base() {
+    let mut plane = ControlPlane::new(3, 150_000);
+    let mut gateway = Gateway::new(2);
+    // One part has come when its worker dies.
+    let poll = {
+        let worker = &mut gateway.workers[0];
+        worker.look(&gateway.shared, gateway.now, &AnySignature);
+        worker.poll(gateway.now).unwrap()
+    };
+    let reply = plane.answer(&poll);
+    gateway.workers[0].replied(reply, &gateway.shared, gateway.now, &AnySignature);
+    gateway.workers.remove(0);
+    for _ in 0..3 {
+        gateway.tick(None);
+    }
+    assert!(gateway.workers[0].is_busy(), "it waits for the parts");
+    gateway.now = gateway.now.plus_seconds(2);
+    gateway.settle(&mut plane);
+}
+
+#[test]
+fn what_somebody_else_writes_on_the_board_is_refused_and_asked_for_again() {
+    let mut plane = ControlPlane::new(3, 150_000);
+    let mut gateway = Gateway::new(2);
+    gateway.settle(&mut plane);
+    let mut newer = ControlPlane::new(4, 150_000);
+    gateway.now = gateway.now.plus_seconds(1);
+    for _ in 0..3 {
+        gateway.tick(Some(&mut newer));
+    }
+    for key in gateway.shared.keys() {
+        gateway.shared.overwrite(&key, &[7; 500]);
+    }
+    for _ in 0..300 {
+        gateway.tick(Some(&mut newer));
+        assert!(gateway.versions().iter().all(|version| version.is_some_and(|version| version.version >= 3)));
+    }
+    gateway.now = gateway.now.plus_seconds(6);
+    gateway.settle(&mut newer);
+}
+
+#[test]
+fn a_worker_that_was_stopped_does_not_lead_two() {
+    let mut plane = ControlPlane::new(3, 10);
+    let mut gateway = Gateway::new(2);
+    gateway.settle(&mut plane);
+    gateway.now = gateway.now.plus_seconds(1);
+    let poll = gateway.workers[0].poll(gateway.now).unwrap();
+    // It hangs for longer than its lease, and another asks meanwhile.
+    gateway.now = gateway.now.plus_seconds(3);
+    gateway.workers[1].look(&gateway.shared, gateway.now, &AnySignature);
+    assert!(gateway.workers[1].is_leading);
+    plane.publish();
+    let reply = plane.answer(&poll);
+    gateway.workers[0].replied(reply, &gateway.shared, gateway.now, &AnySignature);
+    assert!(!gateway.workers[0].is_leading);
+    gateway.settle(&mut plane);
+    assert_eq!(gateway.workers.iter().map(|worker| worker.refused).sum::<u64>(), 0);
+}
+
+#[test]
+fn the_age_of_the_policy_is_that_of_the_one_that_asks() {
+    let mut plane = ControlPlane::new(3, 10);
+    let mut gateway = Gateway::new(2);
+    gateway.settle(&mut plane);
+    for _ in 0..3 {
+        gateway.now = gateway.now.plus_seconds(600);
+        gateway.tick(Some(&mut plane));
+        gateway.tick(Some(&mut plane));
+        assert!(gateway.workers.iter().all(|worker| worker.age_millis(gateway.now).unwrap() < 1000));
+    }
+    for _ in 0..3 {
+        gateway.now = gateway.now.plus_seconds(400);
+        gateway.tick(None);
+    }
+    let trouble = |worker: &Feed| format!("{:?}", worker.policy(gateway.now));
+    assert!(gateway.workers.iter().all(|worker| trouble(worker).contains("Stale")));
+}
