@@ -104,7 +104,7 @@ impl Loading {
             rights: Vec::new(),
             programs: Vec::new(),
             words_per_set: bits.div_ceil(64),
-            clients: u32::MAX..=0,
+            clients: std::ops::RangeInclusive::new(u32::MAX, 0),
         };
         Ok(Self { image, keys: Vec::new(), routes: Vec::new(), pass: 0, position: 0 })
     }
