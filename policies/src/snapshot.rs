@@ -31,7 +31,5 @@ pub use document::{
 pub(crate) use enforced::{ActiveUser, Enforced, Held, Known};
 pub use image::ImageError;
 pub(crate) use image::{HeldThrough, ObligationView, RightIndex};
-pub use manifest::{
-    CHUNK_BYTES, IMAGE_BYTES_MAX, Manifest, SNAPSHOT_BYTES_MAX, SnapshotError, SnapshotKey, SnapshotVersion, seal,
-};
+pub use manifest::{CHUNK_BYTES, IMAGE_BYTES_MAX, Manifest, SnapshotError, SnapshotKey, SnapshotVersion, seal};
 pub use opening::{Opening, open};

@@ -22,9 +22,6 @@ use super::image::ImageError;
 pub const CHUNK_BYTES: usize = 1 << 18;
 /// Longest image, in bytes: two of them, the old and the new, must fit in a worker's memory.
 pub const IMAGE_BYTES_MAX: usize = 224 << 20;
-/// Longest body that gateways fetch in one piece, in bytes: what Envoy hands to a filter
-/// (`http.async_response_buffer_limit`).
-pub const SNAPSHOT_BYTES_MAX: usize = 32 << 20;
 /// How far the clocks of gateway and control plane may differ, in seconds.
 const CLOCK_DIFFERENCE_SECONDS_MAX: i64 = 300;
 /// Longest time from signing to the end, in seconds.
