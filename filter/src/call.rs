@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicyTrouble, authorize};
+use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicyTrouble, authorize_cached};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
 
@@ -90,7 +90,7 @@ impl Worker {
     /// Decides a call in the current context; `true` lets it through.
     pub(crate) fn decide(&mut self, call: &ApiCall, client_headers: &ClientHeaders) -> bool {
         let now = host::now();
-        match authorize(self.feed.policy(now), call, now, &self.signatures) {
+        match authorize_cached(self.feed.policy(now), call, now, &self.signatures, &mut self.tokens) {
             Decision::Permit(permit) => self.pass(&permit, client_headers),
             Decision::Denial(denial) => self.refuse(&denial, client_headers),
         }

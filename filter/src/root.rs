@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policies::ApiCall;
+use policies::token::TokenCache;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -37,6 +38,7 @@ pub(crate) struct Worker {
     pub(crate) feed: Feed,
     pub(crate) signatures: HostSignatures,
     pub(crate) telemetry: Telemetry,
+    pub(crate) tokens: TokenCache<foldhash::fast::RandomState>,
     held: HeldCalls,
     poll_token: Option<u32>,
     report_token: Option<u32>,
@@ -164,6 +166,7 @@ impl Worker {
             feed: Feed::new(&config, worker, host::now()),
             signatures: HostSignatures::default(),
             telemetry: Telemetry::default(),
+            tokens: TokenCache::new(foldhash::fast::RandomState::default()),
             held: HeldCalls::new(config.hold),
             poll_token: None,
             report_token: None,

@@ -6,6 +6,7 @@
 //! the next step's argument.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 
 use crate::Timestamp;
 use crate::call::{ApiCall, CallError, Credentials};
@@ -15,7 +16,7 @@ use crate::policy_set::PolicySet;
 use crate::right::Right;
 use crate::route::{ApiRoute, Mode, PartySource};
 use crate::snapshot::{ActiveUser, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
-use crate::token::{self, Caller, SystemUserClaim, VerifiedToken, VerifySignature};
+use crate::token::{self, Caller, SystemUserClaim, TokenCache, VerifiedToken, VerifySignature};
 use crate::urn;
 use crate::xacml::response::Notice;
 use crate::xacml::{self, CompiledPolicy, Environment, GatewayAttributes};
@@ -34,6 +35,27 @@ pub fn authorize_verified(policy: &PolicySet, call: &ApiCall, token: &VerifiedTo
     decide_with(policy, call, now, |enforced| {
         token.check_again(enforced.issuers(), now)?;
         Ok(Cow::Borrowed(token))
+    })
+}
+
+/// Decides one call like [`authorize`], without verifying a signature that was verified before.
+pub fn authorize_cached<S: BuildHasher + Clone>(
+    policy: &PolicySet,
+    call: &ApiCall,
+    now: Timestamp,
+    signatures: &dyn VerifySignature,
+    cache: &mut TokenCache<S>,
+) -> Decision {
+    decide_with(policy, call, now, |enforced| {
+        let text = bearer(call)?;
+        let is_known = cache.get(text).is_some_and(|token| token.check_again(enforced.issuers(), now).is_ok());
+        if !is_known {
+            // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
+            cache.remove(text);
+            let verified = token::verify(text, enforced.issuers(), now, signatures)?;
+            cache.insert(text.into(), verified);
+        }
+        cache.get(text).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing)
     })
 }
 
@@ -153,10 +175,15 @@ fn verified_token(
     now: Timestamp,
     signatures: &dyn VerifySignature,
 ) -> Result<VerifiedToken, DenialReason> {
+    Ok(token::verify(bearer(call)?, enforced.issuers(), now, signatures)?)
+}
+
+/// The call's one bearer token.
+fn bearer(call: &ApiCall) -> Result<&str, DenialReason> {
     match call.credentials() {
         Credentials::None | Credentials::Other => Err(DenialReason::TokenMissing),
         Credentials::Repeated => Err(DenialReason::CredentialsRepeated),
-        Credentials::Bearer(token) => Ok(token::verify(token, enforced.issuers(), now, signatures)?),
+        Credentials::Bearer(token) => Ok(token),
     }
 }
 

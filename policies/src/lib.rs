@@ -43,7 +43,7 @@ pub mod token;
 pub mod urn;
 pub mod xacml;
 
-pub use authorize::{authorize, authorize_verified};
+pub use authorize::{authorize, authorize_cached, authorize_verified};
 pub use call::{ApiCall, CallError, HEADERS_MAX, PATH_BYTES_MAX, SEGMENTS_MAX};
 pub use decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, PolicyTrouble, RightHeld};
 pub use policy_set::PolicySet;

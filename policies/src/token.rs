@@ -4,6 +4,7 @@
 //! picks the key by exact issuer and key id, never by anything else the token says, and checks the times against the
 //! instant it is given. What a route demands (audience, scope, kind of caller) is [`crate::authorize()`]'s to check.
 
+mod cache;
 mod claims;
 #[cfg(test)]
 mod fuzz;
@@ -13,11 +14,12 @@ mod signature;
 
 use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber};
+pub use cache::TokenCache;
 pub use claims::{Caller, SystemUserClaim};
 pub use key::{Algorithm, KeyError, VerificationKey};
 pub use signature::{PureRust, SignatureError, VerifySignature, es256_der};
 
-use claims::Claims;
+use claims::{Claims, Times};
 
 /// Longest token that is read, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 8192;
@@ -156,7 +158,7 @@ pub struct VerifiedToken {
     scopes: Vec<String>,
     audiences: Vec<String>,
     authentication_level: u8,
-    expires: Timestamp,
+    times: Times,
     key: VerificationKey,
 }
 
@@ -208,14 +210,12 @@ impl VerifiedToken {
 
     /// When it ends.
     pub fn expires(&self) -> Timestamp {
-        self.expires
+        self.times.expires
     }
 
-    /// What was verified before still stands: the token has not ended, and its issuer still has the key.
+    /// What was verified before still stands: its times do, and its issuer still has the key.
     pub(crate) fn check_again(&self, issuers: &[TrustedIssuer], now: Timestamp) -> Result<(), TokenError> {
-        if now >= self.expires.plus_seconds(CLOCK_SKEW_SECONDS_MAX) {
-            return Err(TokenError::Expired);
-        }
+        self.times.check(now)?;
         let issuer = issuers.iter().find(|issuer| issuer.issuer == self.issuer).ok_or(TokenError::IssuerUnknown)?;
         let has_key = issuer.keys.iter().any(|key| key.is_copy_of(&self.key));
         let is_same = issuer.kind == self.kind && has_key;
@@ -243,7 +243,8 @@ pub fn verify(
     if key.algorithm() != jwt.algorithm {
         return Err(TokenError::AlgorithmNotAccepted);
     }
-    let expires = claims.check_times(now)?;
+    let times = claims.times()?;
+    times.check(now)?;
     claims.check_unbound()?;
     let verified = VerifiedToken {
         issuer: issuer.issuer.clone(),
@@ -257,7 +258,7 @@ pub fn verify(
             IssuerKind::Altinn => claims.authentication_level()?,
         },
         caller: claims.caller(issuer.kind)?,
-        expires,
+        times,
         key: key.clone(),
     };
     signatures.verify(key, jwt.signing_input.as_bytes(), &jwt.signature).map_err(|error| match error {

@@ -60,6 +60,29 @@ pub struct SystemUserClaim {
     pub external_ref: Option<String>,
 }
 
+/// When a token stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    starts: Option<Timestamp>,
+    pub(super) expires: Timestamp,
+}
+
+impl Times {
+    /// The token stands now.
+    pub(super) fn check(self, now: Timestamp) -> Result<(), TokenError> {
+        if now >= self.expires.plus_seconds(CLOCK_SKEW_SECONDS_MAX) {
+            return Err(TokenError::Expired);
+        }
+        if self.starts.is_some_and(|start| start > now.plus_seconds(CLOCK_SKEW_SECONDS_MAX)) {
+            return Err(TokenError::NotYetValid);
+        }
+        if self.expires > now.plus_seconds(LIFETIME_SECONDS_MAX + CLOCK_SKEW_SECONDS_MAX) {
+            return Err(TokenError::LifetimeTooLong);
+        }
+        Ok(())
+    }
+}
+
 /// A token's claims, unverified until the signature has been checked.
 pub(super) struct Claims(Object);
 
@@ -72,20 +95,11 @@ impl Claims {
         self.text("iss")?.ok_or(TokenError::ClaimInvalid)
     }
 
-    /// Checks `exp`, `nbf` and `iat`; gives the end.
-    pub(super) fn check_times(&self, now: Timestamp) -> Result<Timestamp, TokenError> {
+    /// When the token stands (RFC 7519 sections 4.1.4 to 4.1.6). `exp` is demanded.
+    pub(super) fn times(&self) -> Result<Times, TokenError> {
         let expires = self.instant("exp")?.ok_or(TokenError::ClaimInvalid)?;
-        let starts = [self.instant("nbf")?, self.instant("iat")?];
-        if now >= expires.plus_seconds(CLOCK_SKEW_SECONDS_MAX) {
-            return Err(TokenError::Expired);
-        }
-        if starts.into_iter().flatten().any(|start| start > now.plus_seconds(CLOCK_SKEW_SECONDS_MAX)) {
-            return Err(TokenError::NotYetValid);
-        }
-        if expires > now.plus_seconds(LIFETIME_SECONDS_MAX + CLOCK_SKEW_SECONDS_MAX) {
-            return Err(TokenError::LifetimeTooLong);
-        }
-        Ok(expires)
+        let starts = [self.instant("nbf")?, self.instant("iat")?].into_iter().flatten().max();
+        Ok(Times { starts, expires })
     }
 
     /// Refuses a token bound to a key or certificate (RFC 7800): presenting it proves nothing.
@@ -351,7 +365,7 @@ mod tests {
     fn times() {
         let now = Timestamp::from_unix_seconds(1_000_000);
         let check = |value: Value, expected: Result<(), TokenError>| {
-            assert_eq!(claims(&value).check_times(now).map(|_| ()), expected, "{value}");
+            assert_eq!(claims(&value).times().and_then(|times| times.check(now)), expected, "{value}");
         };
         check(json!({"exp":1_000_060}), Ok(()));
         check(json!({"exp":999_991}), Ok(()));

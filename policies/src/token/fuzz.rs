@@ -65,6 +65,15 @@ fn issuers() -> Vec<TrustedIssuer> {
     ]
 }
 
+/// A token that was accepted.
+pub(super) fn verified() -> super::VerifiedToken {
+    let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
+    let claims = format!(r#"{{"iss":"https://altinn.example/","exp":{},"urn:altinn:userid":1}}"#, NOW + 120);
+    let header = encode(br#"{"alg":"ES256","kid":"k"}"#);
+    let token = format!("{header}.{}.{}", encode(claims.as_bytes()), encode(&[1; 64]));
+    verify(&token, &issuers(), Timestamp::from_unix_seconds(NOW), &Believing).unwrap()
+}
+
 #[test]
 fn damaged_tokens_are_refused_or_read() {
     let header = br#"{"alg":"ES256","kid":"k","typ":"JWT"}"#;

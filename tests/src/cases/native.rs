@@ -1,10 +1,14 @@
 //! Cases put to `policies` directly.
 
+use std::hash::RandomState;
+
 use anyhow::{Result, bail, ensure};
 use policies::id::ProviderId;
 use policies::snapshot::SnapshotKey;
-use policies::token::{PureRust, VerifySignature};
-use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicySet, PolicyTrouble, Timestamp, authorize};
+use policies::token::{PureRust, TokenCache, VerifySignature};
+use policies::{
+    ApiCall, Basis, Decision, Denial, Permit, PolicySet, PolicyTrouble, Timestamp, authorize, authorize_cached,
+};
 
 use super::{CASE_NOW, Case, Expectation, keys, publish_all};
 
@@ -14,7 +18,16 @@ pub fn decide(case: &Case, signatures: &dyn VerifySignature) -> Result<Result<Bo
     let policy = policy(case, now)?;
     let headers = case.headers(now)?;
     let call = ApiCall::parse(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
-    Ok(match call.map(|call| authorize(&policy, &call, now, signatures)) {
+    let decision = call.map(|call| {
+        let decision = authorize(&policy, &call, now, signatures);
+        let mut cache = TokenCache::new(RandomState::new());
+        for again in ["for the first time", "with the token known"] {
+            let cached = authorize_cached(&policy, &call, now, signatures, &mut cache);
+            assert_eq!(format!("{cached:?}"), format!("{decision:?}"), "{}: {again}", case.name);
+        }
+        decision
+    });
+    Ok(match decision {
         Ok(Decision::Permit(permit)) => Ok(permit),
         Ok(Decision::Denial(denial)) => Err(denial),
         Err(error) => Err(Box::new(Denial::new(error.into()))),
