@@ -6,10 +6,13 @@ use std::rc::Rc;
 
 use super::*;
 
+/// Values, each with what names its state.
+type Values = BTreeMap<String, (Vec<u8>, u32)>;
+
 /// Shared data as Envoy has it: a state that names each write, and no way to add only what is missing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemoryShared {
-    values: Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>,
+    values: Rc<RefCell<Values>>,
     pub(crate) woken: Rc<RefCell<BTreeSet<String>>>,
 }
 
