@@ -271,7 +271,9 @@ impl Feed {
             self.reported.clear();
             return None;
         }
-        let workers = self.board.workers(shared, now);
+        // What this worker has in force its polls say.
+        let others = |state: &WorkerState| state.worker != self.worker;
+        let workers: Vec<_> = self.board.workers(shared, now).into_iter().filter(others).collect();
         let news: Vec<_> = workers.iter().map(|state| (state.worker, state.applied, state.refused)).collect();
         if news == self.reported {
             return None;
