@@ -300,7 +300,9 @@ impl Feed {
         signatures: &dyn VerifySignature,
     ) -> Outcome {
         let success = Timestamp::from_unix_millis(head.last_success_millis);
-        if success.millis_since(now) <= CLOCK_BACK_MILLIS_MAX && self.last_success.is_none_or(|last| last < success) {
+        // Nobody has got anything whole yet.
+        let is_known = head.last_success_millis > 0 && success.millis_since(now) <= CLOCK_BACK_MILLIS_MAX;
+        if is_known && self.last_success.is_none_or(|last| last < success) {
             self.last_success = Some(success);
         }
         self.is_behind = false;

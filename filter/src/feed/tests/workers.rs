@@ -163,6 +163,19 @@ fn one_asks_and_all_follow_base_and_deltas() {
 }
 
 #[test]
+fn a_worker_that_is_done_first_does_not_take_its_policy_for_old() {
+    let mut plane = ControlPlane::new(3, 150_000);
+    let mut gateway = Gateway::new(3);
+    for _ in 0..500 {
+        gateway.tick(Some(&mut plane));
+        for worker in gateway.workers.iter().filter(|worker| worker.is_ready()) {
+            assert!(!format!("{:?}", worker.policy(gateway.now)).contains("Stale"));
+        }
+    }
+    assert!(gateway.workers.iter().all(Feed::is_ready));
+}
+
+#[test]
 fn a_new_worker_takes_everything_from_the_board_while_nobody_answers() {
     let mut plane = ControlPlane::new(3, 150_000);
     let mut gateway = Gateway::new(2);
