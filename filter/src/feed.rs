@@ -75,6 +75,8 @@ pub(crate) struct Feed {
     distrust_until: Option<Timestamp>,
     /// Deltas do not lead on from what is in force.
     is_base_needed: bool,
+    /// A base came, and nobody has said yet what has changed since.
+    is_base_alone: bool,
     /// The board has only the base: its deltas are asked for once more.
     asks_from: Option<SnapshotVersion>,
     coming: Option<Coming>,
@@ -106,6 +108,7 @@ impl Feed {
             is_leading: false,
             distrust_until: None,
             is_base_needed: false,
+            is_base_alone: false,
             asks_from: None,
             coming: None,
             batches: 0,
@@ -130,7 +133,7 @@ impl Feed {
         }
     }
 
-    /// The first snapshot has arrived.
+    /// The first snapshot has arrived, whole: a base alone may be older than what was published last.
     pub(crate) fn is_ready(&self) -> bool {
         self.last_success.is_some() && self.version().is_some()
     }
@@ -200,7 +203,10 @@ impl Feed {
             Some(coming) => Wanted::Part(coming.version, coming.first_missing()),
             None if self.is_behind => return None,
             None if self.is_base_needed => Wanted::Newer(None),
-            None => Wanted::Newer(self.asks_from.or(self.version())),
+            None => match self.asks_from.or(self.version()) {
+                Some(version) if self.is_base_alone => Wanted::IsNewest(version),
+                version => Wanted::Newer(version),
+            },
         };
         Some(self.polls.send(wanted, self.version(), self.refused, now))
     }
@@ -299,20 +305,24 @@ impl Feed {
         now: Timestamp,
         signatures: &dyn VerifySignature,
     ) -> Outcome {
-        let success = Timestamp::from_unix_millis(head.last_success_millis);
-        // Nobody has got anything whole yet.
-        let is_known = head.last_success_millis > 0 && success.millis_since(now) <= CLOCK_BACK_MILLIS_MAX;
-        if is_known && self.last_success.is_none_or(|last| last < success) {
-            self.last_success = Some(success);
-        }
         self.is_behind = false;
         let base = self.policy.base().map(|base| base.version);
-        if let Some(current) = head.current
-            && base == Some(current.version)
-            && self.batches < current.batches
-        {
-            self.is_behind = self.batches + 1 < current.batches;
-            return self.take_batch(&current, shared, now, signatures);
+        if let Some(current) = head.current.filter(|current| base == Some(current.version)) {
+            let outcome = if self.batches < current.batches {
+                self.take_batch(&current, shared, now, signatures)
+            } else {
+                Outcome::Unchanged
+            };
+            self.is_behind = self.batches < current.batches && !self.is_distrustful(now);
+            let success = Timestamp::from_unix_millis(head.last_success_millis);
+            // Zero: nobody has got anything whole yet.
+            let is_known = head.last_success_millis > 0 && success.millis_since(now) <= CLOCK_BACK_MILLIS_MAX;
+            if self.batches >= current.batches && is_known && self.last_success.is_none_or(|last| last < success) {
+                self.last_success = Some(success);
+            }
+            if outcome != Outcome::Unchanged || self.is_behind {
+                return outcome;
+            }
         }
         // A base that somebody is still putting there is for those who wait for it.
         let newest = if self.is_leading { head.current } else { head.coming.or(head.current) };
@@ -425,6 +435,7 @@ impl Feed {
 
     /// The control plane was asked, and answered.
     fn succeeded(&mut self, shared: &dyn SharedData, now: Timestamp) {
+        self.is_base_alone = false;
         self.last_success = Some(now);
         if self.is_leading
             && let Some(head) = self.board.head(shared)

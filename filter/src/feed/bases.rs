@@ -153,7 +153,7 @@ impl Feed {
                 self.policy = policy;
                 self.batches = 0;
                 if !coming.is_from_board() {
-                    self.succeeded(shared, now);
+                    self.is_base_alone = true;
                     self.polls.brought_news(now);
                 }
                 self.lead_with(&coming, shared, now);
@@ -177,11 +177,12 @@ impl Feed {
         if !self.is_leading {
             return;
         }
-        let replaced = self.board.head(shared).and_then(|head| head.current).filter(|current| current.slot != slot);
+        let head = self.board.head(shared).unwrap_or_default();
+        let replaced = head.current.filter(|current| current.slot != slot);
         let current = Some(coming.as_board_base(slot));
         self.batches = 0;
         self.asks_from = Some(coming.version).filter(|version| Some(*version) != self.version());
-        self.board.set_head(shared, &Head { last_success_millis: now.unix_millis(), current, coming: None });
+        self.board.set_head(shared, &Head { current, coming: None, ..head });
         if let Some(replaced) = replaced {
             self.board.clear(shared, &replaced);
         }

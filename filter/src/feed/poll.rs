@@ -35,8 +35,10 @@ pub(crate) struct Poll {
 /// What to ask for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wanted {
-    /// Whatever is newer than this; a whole base without it.
+    /// Whatever is newer than this, when it comes; a whole base without it.
     Newer(Option<SnapshotVersion>),
+    /// Whether anything is newer than this, now.
+    IsNewest(SnapshotVersion),
     /// The part of this base that begins here.
     Part(SnapshotVersion, u64),
 }
@@ -78,13 +80,13 @@ impl Polls {
         now: Timestamp,
     ) -> Poll {
         self.polled_at = Some(now);
-        let (version, base, first) = match wanted {
-            Wanted::Newer(version) => (version, None, 0),
-            Wanted::Part(base, first) => (None, Some(base), first),
+        let (version, base, first, wait_seconds) = match wanted {
+            Wanted::Newer(version) => (version, None, 0, self.wait_seconds),
+            Wanted::IsNewest(version) => (Some(version), None, 0, 0),
+            Wanted::Part(base, first) => (None, Some(base), first, 0),
         };
         let quoted = |version: SnapshotVersion| format!("\"{version}\"");
         let applied = applied.map(|version| format!("&applied={version}")).unwrap_or_default();
-        let wait_seconds = if base.is_some() { 0 } else { self.wait_seconds };
         Poll {
             path: format!("{}{applied}&refused={refused}", self.resource),
             prefer: format!("wait={wait_seconds}"),
