@@ -44,7 +44,7 @@ impl ControlPlane {
         let base = seal(&manifest, &[1; 64], &image);
         let mut policy = PolicySet::deny_all(PolicyTrouble::Missing);
         policy.update(base.clone(), &config.snapshot_keys, &config.provider, start(), &AnySignature).unwrap();
-        let settings = SnapshotSettings::new(self::document(0)).unwrap();
+        let settings = SnapshotSettings::new(document(0)).unwrap();
         Self { base, base_version, deltas: Vec::new(), policy, settings, asked: 0 }
     }
 
