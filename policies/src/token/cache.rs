@@ -18,7 +18,7 @@ const BYTES_MAX: usize = 8 << 20;
 #[expect(clippy::disallowed_types, reason = "as above")]
 type Generation<S> = HashMap<Box<str>, VerifiedToken, S>;
 
-/// Bounded; what has not been used since the last [`ENTRIES_MAX`] new ones goes first.
+/// Bounded; what has not been used since the last 8,192 new ones goes first.
 #[derive(Debug)]
 pub struct TokenCache<S> {
     young: Generation<S>,
