@@ -34,7 +34,7 @@ use crate::state::AppState;
     responses(
         (status = 201, description = "`Location` is the change request", body = altinn::ChangeRequestResponse),
         (status = 200, description = "It was there already, or nothing is to be changed", body = altinn::ChangeRequestResponse),
-        (status = 401, description = "`vendor_not_owner_of_requested`"),
+        (status = 400, description = "As plain text `correlation_id_invalid`, or a code"), (status = 401, description = "`vendor_not_owner_of_requested`"),
         (status = 404, description = "`AUTH-00015`"), (status = 409, description = "`AUTH-00061`"),
     ),
 )]

@@ -28,7 +28,7 @@ use crate::system_users;
     ),
     request_body = altinn::ChangeRequestSystemUser,
     responses(
-        (status = 200, body = altinn::ChangeRequestResponse), (status = 401, description = "`vendor_not_owner_of_requested`"),
+        (status = 200, body = altinn::ChangeRequestResponse), (status = 400, description = "As plain text `correlation_id_invalid`, or a code"), (status = 401, description = "`vendor_not_owner_of_requested`"),
         (status = 404, description = "`AUTH-00015`"),
     ),
 )]

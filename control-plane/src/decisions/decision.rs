@@ -19,7 +19,7 @@ use crate::state::AppState;
     post, path = "/authorization/api/v1/decision", operation_id = "decide", tag = openapi::DECISIONS,
     security(("maskinporten" = ["portvakt:decisions"])),
     request_body(content((Object = "application/json"), (String = "application/xml"))),
-    responses((status = 200, description = "In the form of the request", body = Object)),
+    responses((status = 200, description = "In the form of the request", content((Object = "application/json"), (String = "application/xml")))),
 )]
 pub(super) async fn handler(
     State(state): State<AppState>,

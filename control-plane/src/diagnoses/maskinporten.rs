@@ -52,6 +52,7 @@ pub(super) enum Condition {
 
 /// One condition.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MaskinportenCondition)]
 pub(super) struct Finding {
     condition: Condition,
     holds: bool,

@@ -1,7 +1,7 @@
 //! The description is whole: every operation is in it, says what it does, and is in the README.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -140,4 +140,38 @@ async fn anybody_reads_the_description_and_its_page() {
     assert!(!text.contains("https://") && text.contains("./swagger-ui-bundle.js"), "{text}");
     let script = test.get("/portvakt/v1/docs/swagger-initializer.js", "").await;
     assert!(String::from_utf8_lossy(&script.bytes).contains("/portvakt/v1/openapi.json"));
+}
+
+/// Of two schemas of one name the description would silently keep one.
+#[test]
+fn no_two_schemas_have_the_same_name() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let (mut is_schema, mut renamed) = (false, None);
+            for line in std::fs::read_to_string(&path).unwrap().lines().map(str::trim) {
+                is_schema |= line.starts_with("#[derive(") && line.contains("ToSchema");
+                let after = |mark: &str| {
+                    let name = line.split_once(mark)?.1.split(|character: char| !character.is_alphanumeric()).next()?;
+                    Some(name.to_owned())
+                };
+                renamed = renamed.or(after("schema(as = "));
+                if let Some(name) = after("struct ").or(after("enum ")).filter(|_| !line.starts_with(['#', '/'])) {
+                    if std::mem::take(&mut is_schema) {
+                        let name = renamed.take().unwrap_or(name);
+                        let other = names.insert(name.clone(), path.clone());
+                        assert_eq!(other, None, "schema `{name}` is in {}, too", path.display());
+                    }
+                    renamed = None;
+                }
+            }
+        }
+    }
+    assert!(names.len() > 50, "{names:?}");
 }
