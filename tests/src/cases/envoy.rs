@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use policies::Timestamp;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -29,7 +30,7 @@ use crate::wait;
 
 /// Envoy runs a VM in each worker and one in its main thread; each follows the control plane.
 const WORKERS: u32 = 1;
-const VMS: u64 = 2;
+const VMS: usize = 2;
 /// How long a poll is held when there is nothing new.
 const HOLD: Duration = Duration::from_secs(20);
 const BOUND: Duration = Duration::from_secs(30);
@@ -60,17 +61,8 @@ impl CaseEnvoy {
             directory: folder.to_owned(),
         })
         .await?;
-        let refused = published.iter().filter(|publication| publication.refused.is_some()).count() as u64;
-        let applied = published.len() as u64 - refused;
         wait::until("every VM to have taken what was published", BOUND, async || {
-            let stats = envoy.stats("portvakt.snapshot").await?;
-            let count = |name: &str| {
-                let named = stats.iter().find(|(stat, _)| stat.ends_with(name));
-                named.map_or(0, |(_, count)| *count)
-            };
-            let taken = (count("snapshot.applied"), count("snapshot.refused"));
-            // One VM asks for all, and shows the others nothing that it refused; it may be offered and refused again.
-            Ok((taken.0 == applied * VMS && taken.1 >= refused).then_some(()))
+            Ok(control_plane.served.are_all_done().then_some(()))
         })
         .await
         .with_context(|| envoy.log_tail())?;
@@ -112,31 +104,64 @@ fn now() -> Timestamp {
 /// Serves each worker the bodies one after the other, then holds its polls.
 struct FakeControlPlane {
     address: SocketAddr,
+    served: Arc<Served>,
     serving: JoinHandle<()>,
 }
 
 struct Served {
     bodies: Vec<Bytes>,
-    next: Mutex<BTreeMap<String, usize>>,
+    asked: Mutex<Asked>,
+}
+
+/// One VM asks for all, and tells of the others.
+#[derive(Default)]
+struct Asked {
+    next: BTreeMap<String, usize>,
+    /// What each VM has in force.
+    applied: BTreeMap<String, Option<String>>,
+    /// What is in force when nothing is left to be served; `None` before that.
+    last: Option<Option<String>>,
+}
+
+impl Served {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever asks has been given everything, and every VM has in force what that comes to.
+    fn are_all_done(&self) -> bool {
+        let asked = self.asked();
+        let is_everywhere = |last: &Option<String>| asked.applied.values().all(|applied| applied == last);
+        asked.applied.len() == VMS && asked.last.as_ref().is_some_and(is_everywhere)
+    }
 }
 
 #[derive(Deserialize)]
 struct Poll {
     worker: String,
+    applied: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    workers: Vec<Poll>,
 }
 
 impl FakeControlPlane {
     async fn start(bodies: Vec<Bytes>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the control plane")?;
         let address = listener.local_addr()?;
-        let served = Arc::new(Served { bodies, next: Mutex::default() });
-        let app = axum::Router::new().route("/snapshots/regnskapsregisteret", get(poll)).with_state(served);
+        let served = Arc::new(Served { bodies, asked: Mutex::default() });
+        let app = axum::Router::new()
+            .route("/snapshots/regnskapsregisteret", get(poll))
+            .route("/snapshots/regnskapsregisteret/workers", post(report))
+            .with_state(Arc::clone(&served));
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
                 tracing::error!("the control plane of the cases ended: {error}");
             }
         });
-        Ok(Self { address, serving })
+        Ok(Self { address, served, serving })
     }
 }
 
@@ -148,10 +173,15 @@ impl Drop for FakeControlPlane {
 
 async fn poll(State(served): State<Arc<Served>>, Query(poll): Query<Poll>) -> Response {
     let body = {
-        let mut next = served.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = next.entry(poll.worker).or_default();
+        let mut asked = served.asked();
+        asked.applied.insert(poll.worker.clone(), poll.applied.clone());
+        let position = asked.next.entry(poll.worker).or_default();
         *position += 1;
-        served.bodies.get(*position - 1).cloned()
+        let body = served.bodies.get(*position - 1).cloned();
+        if body.is_none() {
+            asked.last = Some(poll.applied);
+        }
+        body
     };
     match body {
         Some(body) => ([(header::CONTENT_TYPE, "application/vnd.portvakt.snapshot")], body).into_response(),
@@ -160,6 +190,12 @@ async fn poll(State(served): State<Arc<Served>>, Query(poll): Query<Poll>) -> Re
             StatusCode::NOT_MODIFIED.into_response()
         }
     }
+}
+
+async fn report(State(served): State<Arc<Served>>, Json(report): Json<Report>) -> StatusCode {
+    let applied = report.workers.into_iter().map(|worker| (worker.worker, worker.applied));
+    served.asked().applied.extend(applied);
+    StatusCode::NO_CONTENT
 }
 
 struct Answer {
