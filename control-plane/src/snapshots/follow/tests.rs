@@ -73,9 +73,11 @@ async fn two_that_publish_give_no_version_to_two_things() {
         first.clock.advance_seconds(seconds * 50_000);
         first.touch().await;
         let renewed = next(&first, &gateway, &known).await;
+        let shown = next(&second, &gateway, &known).await;
+        if version(&shown) == version(&renewed) {
+            assert_eq!(shown.bytes, renewed.bytes);
+        }
         known = renewed.headers["etag"].clone();
-        let shown = second.fetch(&gateway, None).await;
-        assert!(shown.version() >= version(&renewed));
     }
     second.stop();
     alone.await.unwrap();
