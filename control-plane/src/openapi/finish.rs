@@ -98,11 +98,13 @@ fn finish_response(status: &str, response: &mut Value) {
     let is_failure = status.starts_with(['4', '5']);
     if is_failure && response.get("content").is_none() {
         let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
-        response["content"] = json!({ "application/problem+json": problem });
         // Some answers of Altinn's are a sentence and nothing else.
-        if response["description"].as_str().is_some_and(|said| said.contains("plain text")) {
-            response["content"]["text/plain"] = json!({ "schema": { "type": "string" } });
-        }
+        let is_sentence = response["description"].as_str().is_some_and(|said| said.contains("plain text"));
+        response["content"] = if is_sentence {
+            json!({ "application/problem+json": problem, "text/plain": { "schema": { "type": "string" } } })
+        } else {
+            json!({ "application/problem+json": problem })
+        };
     }
     let said = response["description"].as_str().unwrap_or_default();
     response["description"] = match said {
