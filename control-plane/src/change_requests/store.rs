@@ -145,13 +145,8 @@ pub(super) async fn insert(connection: &mut Connection, request: &ChangeRequest)
 
 /// Stores what the customer decided.
 pub(super) async fn update_decision(connection: &mut Connection, request: &ChangeRequest) -> Result<(), sqlx::Error> {
-    let status = match request.decision {
-        None => "New",
-        Some(CustomerDecision { is_accepted: true, .. }) => "Accepted",
-        Some(CustomerDecision { is_accepted: false, .. }) => "Rejected",
-    };
     sqlx::query("UPDATE change_request SET status = $1, decided_at = $2, decided_by = $3 WHERE id = $4")
-        .bind(status)
+        .bind(CustomerDecision::status_text(request.decision))
         .bind(request.decision.map(|decision| decision.at.unix_millis()))
         .bind(request.decision.map(|decision| decision.user_id))
         .bind(request.id.to_string())
@@ -174,14 +169,7 @@ pub(super) async fn archive(
 }
 
 fn change_request(row: ChangeRequestRow) -> Result<ChangeRequest, sqlx::Error> {
-    let decision = match (row.decided_by, row.decided_at) {
-        (Some(user_id), Some(at)) => Some(CustomerDecision {
-            is_accepted: row.status == "Accepted",
-            user_id,
-            at: Timestamp::from_unix_millis(at),
-        }),
-        _ => None,
-    };
+    let decision = CustomerDecision::of_columns(&row.status, row.decided_by, row.decided_at);
     Ok(ChangeRequest {
         id: ChangeRequestId(decoded(Uuid::parse_str(&row.id))?),
         system_user: decoded(SystemUserId::parse(&row.system_user))?,

@@ -55,6 +55,23 @@ pub(crate) struct CustomerDecision {
     pub(crate) at: Timestamp,
 }
 
+impl CustomerDecision {
+    /// What the columns say.
+    pub(crate) fn of_columns(status: &str, user_id: Option<i64>, at: Option<i64>) -> Option<Self> {
+        let (user_id, at) = (user_id?, Timestamp::from_unix_millis(at?));
+        Some(Self { is_accepted: status == "Accepted", user_id, at })
+    }
+
+    /// The word for the column.
+    pub(crate) fn status_text(decision: Option<Self>) -> &'static str {
+        match decision {
+            None => "New",
+            Some(Self { is_accepted: true, .. }) => "Accepted",
+            Some(Self { is_accepted: false, .. }) => "Rejected",
+        }
+    }
+}
+
 /// Where a request stands, in Altinn's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum Status {

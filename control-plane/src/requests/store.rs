@@ -137,13 +137,8 @@ pub(super) async fn update_decision(
     connection: &mut Connection,
     request: &SystemUserRequest,
 ) -> Result<(), sqlx::Error> {
-    let status = match request.decision {
-        None => "New",
-        Some(CustomerDecision { is_accepted: true, .. }) => "Accepted",
-        Some(CustomerDecision { is_accepted: false, .. }) => "Rejected",
-    };
     sqlx::query("UPDATE system_user_request SET status = $1, decided_at = $2, decided_by = $3 WHERE id = $4")
-        .bind(status)
+        .bind(CustomerDecision::status_text(request.decision))
         .bind(request.decision.map(|decision| decision.at.unix_millis()))
         .bind(request.decision.map(|decision| decision.user_id))
         .bind(request.id.to_string())
@@ -187,14 +182,7 @@ pub(super) async fn archive(connection: &mut Connection, id: RequestId, now: Tim
 }
 
 fn request(row: RequestRow) -> Result<SystemUserRequest, sqlx::Error> {
-    let decision = match (row.decided_by, row.decided_at) {
-        (Some(user_id), Some(at)) => Some(CustomerDecision {
-            is_accepted: row.status == "Accepted",
-            user_id,
-            at: Timestamp::from_unix_millis(at),
-        }),
-        _ => None,
-    };
+    let decision = CustomerDecision::of_columns(&row.status, row.decided_by, row.decided_at);
     Ok(SystemUserRequest {
         id: RequestId(decoded(Uuid::parse_str(&row.id))?),
         kind: decoded(row.kind.parse())?,
