@@ -1,14 +1,20 @@
-//! The figures of the decision engine, beside those of its peers: `cargo xtask bench engine`.
+//! The product's figures, beside those of its peers: `cargo xtask bench VERB`. Nothing here asserts a time.
 //!
-//! The program `engine-guest` measures from inside WebAssembly; here are its host ([`guest`], [`wasi`]), the control plane
-//! that publishes to it ([`publisher`], [`tokens`]), the order of things ([`engine`]) and what they come to ([`report`]).
-//! Nothing here asserts a time.
+//! What every verb stands on: [`rounds`] (in turns, because the machine changes while it is measured), [`processors`] (CPU
+//! time of processes and threads, and where they run), [`report`] and [`table`] (what it comes to).
+//!
+//! `engine`: the program `engine-guest` measures from inside WebAssembly; here are its host ([`guest`], [`wasi`]), the
+//! control plane that publishes to it ([`publisher`], [`tokens`]), the order of things ([`engine`]), [`peers`] and counts of
+//! [`instructions`].
 
 pub mod engine;
 pub mod guest;
 pub mod instructions;
 pub mod peers;
+pub mod processors;
 pub mod publisher;
 pub mod report;
+pub mod rounds;
+pub mod table;
 pub mod tokens;
 pub mod wasi;

@@ -1,9 +1,12 @@
-//! `cargo xtask bench engine`: the figures of the decision engine, in WebAssembly, beside those of its peers.
+//! `cargo xtask bench VERB`: the product's figures, beside those of its peers. One form for all: a table, then lines
+//! `figure NAME VALUE UNIT` that scripts can read. No time ever fails it.
 //!
-//! Here things are built, and the machine is named; what is measured is in the crate `gateway-tests`, feature `bench`.
+//! Here things are built, and the machine and the versions are named; what is measured is in the crate `gateway-tests`,
+//! feature `bench`, program `portvakt-bench`. One file per verb, with the verb's options: [`engine`].
+
+mod engine;
 
 use crate::SupplyOptions;
-use crate::build_filter;
 use crate::programs::{self, Programs, Scope};
 use crate::run;
 use anyhow::{Context, Result};
@@ -19,57 +22,33 @@ pub(crate) struct BenchOptions {
 #[derive(Subcommand)]
 enum What {
     /// The decision engine: snapshot, loading, look-ups, decisions, changes, and Cedar and regorus beside it
-    Engine(EngineOptions),
-}
-
-#[derive(Args)]
-struct EngineOptions {
-    /// Fewer sizes and turns: under two minutes
-    #[arg(long)]
-    quick: bool,
-    /// Rows (system user, party), instead of the usual sizes from 1,000 to 10,000,000
-    #[arg(long, num_args = 1.., value_name = "N")]
-    rows: Vec<u32>,
-    /// Count instructions of a few decisions instead (needs valgrind)
-    #[arg(long, conflicts_with_all = ["quick", "rows"])]
-    instructions: bool,
-    #[command(flatten)]
-    supplies: SupplyOptions,
+    Engine(engine::EngineOptions),
 }
 
 /// The verb; the exit code is the measuring program's.
 pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
-    let What::Engine(options) = &options.what;
-    let mut command = if options.instructions {
-        let mut command = bench_program(options)?;
-        command.arg("instructions");
-        command
-    } else {
-        let guest = build_filter::measuring_program(options.supplies)?;
-        let mut command = bench_program(options)?;
-        command.arg("engine").arg("--program").arg(guest);
-        if options.quick {
-            command.arg("--quick");
-        }
-        if !options.rows.is_empty() {
-            command.arg("--rows").args(options.rows.iter().map(u32::to_string));
-        }
-        command
-    };
-    println!("{}", machine());
-    let status = command.status().context("the measuring program could not be started")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match &options.what {
+        What::Engine(options) => engine::run(options),
+    }
 }
 
-fn bench_program(options: &EngineOptions) -> Result<Command> {
-    let programs = programs::build(Scope::Bench, options.supplies.offline)?;
+/// The measuring program, built; the caller adds its verb.
+fn program(supplies: SupplyOptions) -> Result<Command> {
+    let programs = programs::build(Scope::Bench, supplies.offline)?;
     let mut command = Command::new(programs.path(Programs::BENCH)?);
     run::forget_outer_package(&mut command);
     Ok(command)
 }
 
+/// Says what the figures are true of, and runs to the end.
+fn measure(mut command: Command, beside: &[String]) -> Result<ExitCode> {
+    println!("{}", machine(beside));
+    let status = command.status().context("the measuring program could not be started")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// What the figures are true of.
-fn machine() -> String {
+fn machine(beside: &[String]) -> String {
     let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let processors = text("/proc/cpuinfo");
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("\t: unknown");
@@ -77,16 +56,20 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let rustc = Command::new(run::native_rustc()).arg("--version").output();
     let rustc = rustc.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
-    let lock = text(&run::project_root().join("Cargo.lock").to_string_lossy());
-    let versions: Vec<String> = ["wasmtime", "cedar-policy", "regorus"]
-        .iter()
-        .map(|name| format!("{name} {}", locked_version(&lock, name).unwrap_or("unknown")))
-        .collect();
+    let load = text("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or("unknown");
     format!(
-        "machine    {model}, {cores} cores\nkernel     {}\ncompiler   {rustc}\nbeside     {}",
+        "machine    {model}, {cores} cores, load {load} before\nkernel     {}\ncompiler   {rustc}\nbeside     {}",
         text("/proc/sys/kernel/osrelease").trim(),
-        versions.join(", ")
+        beside.join(", ")
     )
+}
+
+/// Packages of the lock file with their versions: `wasmtime 48.0.8`.
+fn locked(packages: &[&str]) -> Vec<String> {
+    let lock = std::fs::read_to_string(run::project_root().join("Cargo.lock")).unwrap_or_default();
+    let version = |name: &&str| format!("{name} {}", locked_version(&lock, name).unwrap_or("unknown"));
+    packages.iter().map(version).collect()
 }
 
 /// The version of a package in the lock file.
@@ -109,7 +92,7 @@ mod tests {
     #[test]
     fn the_peers_are_locked() {
         let lock = include_str!("../../Cargo.lock");
-        for name in ["wasmtime", "cedar-policy", "regorus"] {
+        for name in engine::BESIDE {
             assert!(locked_version(lock, name).is_some(), "{name}");
         }
     }

@@ -13,7 +13,7 @@ use policies::snapshot::CHUNK_BYTES;
 use super::guest::Guest;
 use super::peers::{self, Asked};
 use super::publisher::{Published, Publisher, issuer_jwk};
-use super::report::Report;
+use super::report::{Bound, Bounds, Report};
 use super::tokens::tokens;
 use super::wasi::Program;
 
@@ -25,6 +25,32 @@ const CHANGES_TIMED: u32 = 8;
 const CHANGED_ROWS_OF_DELTA: u32 = 10_000;
 /// Rows that have changed when look-ups are timed again.
 const OVERLAYS: [u32; 3] = [1, 1_000, 50_000];
+
+/// Figures with a bound. Units are the figures' own.
+pub const BOUNDS: Bounds = &[
+    ("build.image.10m", Bound::AtMost(130.0)),
+    ("build.image.10m_3m", Bound::AtMost(130.0)),
+    ("build.time.10m", Bound::AtMost(60.0)),
+    ("build.time.10m_3m", Bound::AtMost(60.0)),
+    ("build.memory_peak.10m", Bound::AtMost(2_000.0)),
+    ("build.memory_peak.10m_3m", Bound::AtMost(2_000.0)),
+    ("load.push_max.10m", Bound::AtMost(4.0)),
+    ("load.push_max.10m_3m", Bound::AtMost(4.0)),
+    ("load.step_max.10m", Bound::AtMost(4.0)),
+    ("load.step_max.10m_3m", Bound::AtMost(4.0)),
+    ("memory.two.10m", Bound::AtMost(450.0)),
+    ("memory.two.10m_3m", Bound::AtMost(450.0)),
+    ("look_up.median.10m", Bound::AtMost(600.0)),
+    ("look_up.median.10m_3m", Bound::AtMost(600.0)),
+    ("decide.median.10m", Bound::AtMost(2_000.0)),
+    ("decide.median.10m_3m", Bound::AtMost(2_000.0)),
+    ("decide.p99.10m", Bound::AtMost(5_000.0)),
+    ("decide.p99.10m_3m", Bound::AtMost(5_000.0)),
+    ("change.piece.10m", Bound::AtMost(1_000.0)),
+    ("change.apply.10m", Bound::AtMost(5_000.0)),
+    ("peers.cedar_ratio", Bound::AtLeast(10.0)),
+    ("peers.regorus_ratio", Bound::AtLeast(10.0)),
+];
 
 /// How much is measured.
 #[derive(Debug, Clone)]

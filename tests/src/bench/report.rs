@@ -1,4 +1,6 @@
 //! What was measured, as a table for people and as lines for programs, with the bounds that the project set itself.
+//!
+//! A figure's rounds come to their median. Values that are compared are compared within a round ([`super::rounds`]).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,40 +17,23 @@ pub enum Bound {
 }
 
 /// Figures with a bound. Units are the figures' own.
-const BOUNDS: &[(&str, Bound)] = &[
-    ("build.image.10m", Bound::AtMost(130.0)),
-    ("build.image.10m_3m", Bound::AtMost(130.0)),
-    ("build.time.10m", Bound::AtMost(60.0)),
-    ("build.time.10m_3m", Bound::AtMost(60.0)),
-    ("build.memory_peak.10m", Bound::AtMost(2_000.0)),
-    ("build.memory_peak.10m_3m", Bound::AtMost(2_000.0)),
-    ("load.push_max.10m", Bound::AtMost(4.0)),
-    ("load.push_max.10m_3m", Bound::AtMost(4.0)),
-    ("load.step_max.10m", Bound::AtMost(4.0)),
-    ("load.step_max.10m_3m", Bound::AtMost(4.0)),
-    ("memory.two.10m", Bound::AtMost(450.0)),
-    ("memory.two.10m_3m", Bound::AtMost(450.0)),
-    ("look_up.median.10m", Bound::AtMost(600.0)),
-    ("look_up.median.10m_3m", Bound::AtMost(600.0)),
-    ("decide.median.10m", Bound::AtMost(2_000.0)),
-    ("decide.median.10m_3m", Bound::AtMost(2_000.0)),
-    ("decide.p99.10m", Bound::AtMost(5_000.0)),
-    ("decide.p99.10m_3m", Bound::AtMost(5_000.0)),
-    ("change.piece.10m", Bound::AtMost(1_000.0)),
-    ("change.apply.10m", Bound::AtMost(5_000.0)),
-    ("peers.cedar_ratio", Bound::AtLeast(10.0)),
-    ("peers.regorus_ratio", Bound::AtLeast(10.0)),
-];
+pub type Bounds = &'static [(&'static str, Bound)];
 
 /// Everything measured so far.
 #[derive(Debug, Default)]
 pub struct Report {
+    bounds: Bounds,
     /// In the order of their first appearance.
     names: Vec<String>,
     values: BTreeMap<String, (Vec<f64>, String)>,
 }
 
 impl Report {
+    /// Nothing measured yet.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, ..Self::default() }
+    }
+
     /// Adds a round's figures under what they were measured on.
     pub fn add(&mut self, of: &str, figures: impl IntoIterator<Item = Figure>) {
         for figure in figures {
@@ -86,15 +71,33 @@ impl Report {
                 0 | 1 => String::new(),
                 rounds => format!("{rounds}: {} … {}", rounded(lowest(values)), rounded(highest(values))),
             };
-            let _ = writeln!(text, "{name:<44} {:>14} {unit:<5} {spread:<24} {}", rounded(value), verdict(name, value));
+            let _ = writeln!(
+                text,
+                "{name:<44} {:>14} {unit:<5} {spread:<24} {}",
+                rounded(value),
+                self.verdict(name, value)
+            );
         }
         text
+    }
+
+    /// The table, and a line `figure NAME VALUE UNIT` for each.
+    pub fn print(&self) {
+        println!("{}", self.table());
+        for figure in self.figures() {
+            println!("{figure}");
+        }
     }
 
     /// Names of figures that are not within their bound.
     pub fn missed(&self) -> Vec<&str> {
         let missed = |(name, bound): &&(&'static str, Bound)| self.value(name).is_some_and(|value| !bound.holds(value));
-        BOUNDS.iter().filter(missed).map(|(name, _)| *name).collect()
+        self.bounds.iter().filter(missed).map(|(name, _)| *name).collect()
+    }
+
+    fn verdict(&self, name: &str, value: f64) -> String {
+        let Some((_, bound)) = self.bounds.iter().find(|(bounded, _)| *bounded == name) else { return String::new() };
+        format!("{bound}: {}", if bound.holds(value) { "ok" } else { "MISSED" })
     }
 }
 
@@ -116,11 +119,6 @@ impl std::fmt::Display for Bound {
     }
 }
 
-fn verdict(name: &str, value: f64) -> String {
-    let Some((_, bound)) = BOUNDS.iter().find(|(bounded, _)| *bounded == name) else { return String::new() };
-    format!("{bound}: {}", if bound.holds(value) { "ok" } else { "MISSED" })
-}
-
 fn lowest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
@@ -135,7 +133,8 @@ mod tests {
 
     #[test]
     fn rounds_come_to_one_figure_with_its_bound() {
-        let mut report = Report::default();
+        let mut report =
+            Report::new(&[("look_up.median.10m", Bound::AtMost(600.0)), ("decide.p99.10m", Bound::AtMost(5_000.0))]);
         for value in [700.0, 500.0, 400.0] {
             report.add("10m", [Figure::new("look_up.median", value, "ns")]);
         }

@@ -1,4 +1,4 @@
-//! Measures the decision engine; `cargo xtask bench engine` builds and starts it.
+//! Measures; `cargo xtask bench VERB` builds and starts it.
 
 use std::io::{stdin, stdout};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use gateway_tests::bench::peers::Asked;
 use gateway_tests::bench::publisher::{Published, Publisher};
 use gateway_tests::bench::report::Report;
 
-/// Measure the decision engine
+/// Measure
 #[derive(Parser)]
 struct Options {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Everything
+    /// The decision engine
     Engine(EngineOptions),
     /// Instructions of single decisions
     Instructions,
@@ -65,17 +65,17 @@ fn main() -> Result<ExitCode> {
             }
         }
         Verb::Engine(options) => {
-            let mut report = Report::default();
+            let mut report = Report::new(engine::BOUNDS);
             let asked = Asked { questions: 10_000, rounds: if options.quick { 5 } else { 15 } };
             engine::run(&plan(options), &mut report)?;
             let given = engine::run_peers(asked, &mut report)?;
-            print(&report);
+            report.print();
             println!("{given}");
         }
         Verb::Instructions => {
-            let mut report = Report::default();
+            let mut report = Report::new(engine::BOUNDS);
             instructions::run(&mut report)?;
-            print(&report);
+            report.print();
         }
         Verb::Serve => {
             let served = engine_guest::session::serve(&mut stdin().lock(), &mut stdout().lock());
@@ -83,13 +83,6 @@ fn main() -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn print(report: &Report) {
-    println!("{}", report.table());
-    for figure in report.figures() {
-        println!("{figure}");
-    }
 }
 
 fn plan(options: EngineOptions) -> Plan {
