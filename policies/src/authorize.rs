@@ -299,7 +299,7 @@ impl UseOfRight<'_> {
         match through {
             HeldThrough::Direct => Ok(GrantedThrough::Delegation),
             // A loaded image has checked the name.
-            HeldThrough::AccessPackage(name) => AccessPackage::from_name(name)
+            HeldThrough::AccessPackage(name) => AccessPackage::from_name(name.as_str())
                 .map(GrantedThrough::AccessPackage)
                 .map_err(|_| (DenialReason::RightMissing, None)),
         }

@@ -316,7 +316,7 @@ impl Look<'_> {
             }
             let package = match through {
                 HeldThrough::Direct => None,
-                HeldThrough::AccessPackage(name) => Some(name.to_owned()),
+                HeldThrough::AccessPackage(name) => Some(name.as_str().to_owned()),
             };
             match found.iter_mut().find(|(known, _)| *known == package) {
                 Some((_, actions)) => actions.push(right.action.clone()),

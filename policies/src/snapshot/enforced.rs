@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::delta::Delta;
-use super::image::{HeldThrough, Image, RightIndex, RightSetIndex, Rows, SystemUserIndex, SystemView, bits};
+use super::image::{
+    HeldThrough, Image, PackageName, RightIndex, RightSetIndex, Rows, SystemUserIndex, SystemView, bits,
+};
 use super::manifest::Manifest;
 use crate::id::SystemUserId;
 use crate::route::RouteTable;
@@ -421,5 +423,5 @@ impl HeldRights {
 }
 
 fn through(package: Option<&str>) -> HeldThrough<'_> {
-    package.map_or(HeldThrough::Direct, HeldThrough::AccessPackage)
+    package.map_or(HeldThrough::Direct, |name| HeldThrough::AccessPackage(PackageName::new(name)))
 }

@@ -7,8 +7,9 @@ pub(crate) mod check;
 pub(crate) mod settings;
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::hint::black_box;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use uuid::Uuid;
 use zerocopy::little_endian::{U32, U64};
@@ -76,12 +77,41 @@ pub(crate) struct RightSetIndex(pub(crate) usize);
 pub(crate) struct RightIndex(pub(crate) u32);
 
 /// Why a system user holds a right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum HeldThrough<'image> {
-    /// This access package grants it; the URN's last part.
-    AccessPackage(&'image str),
+    /// This access package grants it.
+    AccessPackage(PackageName<'image>),
     /// It was delegated directly.
     Direct,
+}
+
+/// An access package's name, the last part of its URN. Most decisions never read it.
+#[derive(Clone, Copy)]
+pub(crate) struct PackageName<'image>(Name<'image>);
+
+#[derive(Clone, Copy)]
+enum Name<'image> {
+    InImage(&'image Sections, u32),
+    Text(&'image str),
+}
+
+impl<'image> PackageName<'image> {
+    pub(crate) fn new(name: &'image str) -> Self {
+        Self(Name::Text(name))
+    }
+
+    pub(crate) fn as_str(self) -> &'image str {
+        match self.0 {
+            Name::InImage(sections, index) => sections.string(index),
+            Name::Text(name) => name,
+        }
+    }
+}
+
+impl fmt::Debug for PackageName<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(formatter)
+    }
 }
 
 /// A registered system.
@@ -137,16 +167,23 @@ impl Image {
         self.sections.elements::<[u8; 32]>(Section::RightsDigest).first()
     }
 
-    /// Finds a system user by the directory of leading bits and a binary search inside its bucket.
+    /// Finds a system user: its leading bits give the bucket in the directory, those that follow about where in it.
     pub(crate) fn system_user(&self, id: SystemUserId) -> Option<SystemUserIndex> {
         let ids: &[[u8; 16]] = self.sections.elements(Section::SystemUserIds);
         let directory: &[U32] = self.sections.elements(Section::SystemUserDirectory);
-        let wanted = id.as_uuid().into_bytes();
-        let bucket = bucket(&wanted, directory.len());
+        let wanted = id.as_uuid().as_u128();
+        let bucket = bucket(id.as_uuid().as_bytes(), directory.len());
         let start = directory.get(bucket)?.get() as usize;
         let end = directory.get(bucket + 1)?.get() as usize;
-        self.fetch(Section::RowOffsets, start);
-        let found = ids.get(start..end)?.binary_search(&wanted).ok()?;
+        let expected = share_of(following_bits(wanted, directory.len()), end.checked_sub(start)?);
+        self.fetch(Section::RowOffsets, start + expected);
+        let number = |id: &[u8; 16]| u128::from_be_bytes(*id);
+        let ids = ids.get(start..end)?;
+        let found = match walk(ids, 0..ids.len(), expected, wanted, number) {
+            Walk::Found(position) => position,
+            Walk::Absent => return None,
+            Walk::Beyond(rest, _) => by_halves(ids, rest, wanted, number)?,
+        };
         Some(SystemUserIndex(start + found))
     }
 
@@ -229,7 +266,7 @@ impl Image {
     fn through(&self, reason: U32) -> HeldThrough<'_> {
         match reason.get() {
             REASON_DIRECT => HeldThrough::Direct,
-            package => HeldThrough::AccessPackage(self.sections.string(package)),
+            package => HeldThrough::AccessPackage(PackageName(Name::InImage(&self.sections, package))),
         }
     }
 
@@ -327,9 +364,6 @@ impl Rows<'_> {
 
     /// About where the party is among the parties.
     fn expected(&self, party: u32, range: &RangeInclusive<u32>) -> usize {
-        if self.parties.len() <= SHORT_RUN {
-            return 0;
-        }
         interpolated(party, *range.start(), *range.end(), self.parties.len()).unwrap_or(0)
     }
 
@@ -340,52 +374,74 @@ impl Rows<'_> {
     }
 }
 
-/// Runs that are searched by halves alone, in elements: they lie in few cache lines.
-const SHORT_RUN: usize = 64;
-/// Looks at where a number should be; the second is a few elements off when numbers lie evenly.
-const INTERPOLATIONS: usize = 2;
-/// First stride from there, in elements: a cache line.
-const STRIDE: usize = 16;
+/// Elements that are looked at one after the other from where the wanted one should be: they lie in few cache lines, and
+/// a processor fetches the next before it is asked for. A search by halves would wait for each.
+const WALK: usize = 32;
+/// Walks before a search by halves. Where numbers lie evenly the first ends nearly always.
+const WALKS: usize = 2;
 
-/// Finds a number among ascending ones of `range`. Organisation numbers lie evenly, so that a long run is entered where
-/// the number should be, and searched by halves only around there: a few cache lines instead of one for every half.
-fn position(ascending: &[U32], wanted: u32, range: &RangeInclusive<u32>) -> Option<usize> {
-    let search = |low: usize, high: usize| {
-        let found = ascending.get(low..high)?.binary_search_by_key(&wanted, |number| number.get()).ok()?;
-        Some(low + found)
-    };
-    if ascending.len() <= SHORT_RUN {
-        return search(0, ascending.len());
-    }
-    let (mut low, mut high) = (0, ascending.len());
-    let (mut least, mut greatest) = (*range.start(), *range.end());
-    let mut is_above = true;
-    for _ in 0..INTERPOLATIONS {
-        let expected = low + interpolated(wanted, least, greatest, high - low)?;
-        let number = ascending.get(expected)?.get();
-        match number.cmp(&wanted) {
-            Ordering::Equal => return Some(expected),
-            Ordering::Less => (low, least, is_above) = (expected + 1, number + 1, true),
-            Ordering::Greater => (high, greatest, is_above) = (expected, number - 1, false),
+/// How a walk ended.
+enum Walk<K> {
+    Found(usize),
+    Absent,
+    /// The wanted one can only be in this rest, which begins after or ends before the last one looked at.
+    Beyond(Range<usize>, K),
+}
+
+/// Walks towards the wanted one among ascending elements of a range, from where it should be.
+fn walk<T, K: Ord + Copy>(
+    ascending: &[T],
+    range: Range<usize>,
+    expected: usize,
+    wanted: K,
+    key: impl Fn(&T) -> K,
+) -> Walk<K> {
+    let Some(mut last) = ascending.get(expected).map(&key) else { return Walk::Absent };
+    let (low, high) = (expected.saturating_sub(WALK).max(range.start), (expected + WALK).min(range.end));
+    match last.cmp(&wanted) {
+        Ordering::Equal => Walk::Found(expected),
+        Ordering::Less => {
+            for (element, position) in ascending.get(expected + 1..high).unwrap_or(&[]).iter().zip(expected + 1..) {
+                last = key(element);
+                if last >= wanted {
+                    return if last == wanted { Walk::Found(position) } else { Walk::Absent };
+                }
+            }
+            if high == range.end { Walk::Absent } else { Walk::Beyond(high..range.end, last) }
+        }
+        Ordering::Greater => {
+            for (element, back) in ascending.get(low..expected).unwrap_or(&[]).iter().rev().zip(1..) {
+                last = key(element);
+                if last <= wanted {
+                    return if last == wanted { Walk::Found(expected - back) } else { Walk::Absent };
+                }
+            }
+            if low == range.start { Walk::Absent } else { Walk::Beyond(range.start..low, last) }
         }
     }
-    // Each stride is twice the last, so that there are at most as many as a search by halves takes.
-    let mut stride = STRIDE;
-    if is_above {
-        let (mut from, mut to) = (low, low + stride);
-        while to < high && ascending.get(to - 1)?.get() < wanted {
-            stride *= 2;
-            (from, to) = (to, to + stride);
+}
+
+fn by_halves<T, K: Ord>(ascending: &[T], range: Range<usize>, wanted: K, key: impl Fn(&T) -> K) -> Option<usize> {
+    let found = ascending.get(range.clone())?.binary_search_by_key(&wanted, key).ok()?;
+    Some(range.start + found)
+}
+
+/// Finds a number among ascending ones of `bounds`. Organisation numbers lie evenly, so that a run is entered where the
+/// number should be: one cache line or two instead of one for every half.
+fn position(ascending: &[U32], wanted: u32, bounds: &RangeInclusive<u32>) -> Option<usize> {
+    let number = |number: &U32| number.get();
+    let (mut least, mut greatest) = (*bounds.start(), *bounds.end());
+    let mut range = 0..ascending.len();
+    for _ in 0..WALKS {
+        let expected = range.start + interpolated(wanted, least, greatest, range.len())?;
+        match walk(ascending, range, expected, wanted, number) {
+            Walk::Found(position) => return Some(position),
+            Walk::Absent => return None,
+            Walk::Beyond(rest, last) if last < wanted => (range, least) = (rest, last + 1),
+            Walk::Beyond(rest, last) => (range, greatest) = (rest, last - 1),
         }
-        search(from, to.min(high))
-    } else {
-        let (mut from, mut to) = (high.saturating_sub(stride), high);
-        while from > low && ascending.get(from)?.get() > wanted {
-            stride *= 2;
-            (from, to) = (from.saturating_sub(stride), from);
-        }
-        search(from.max(low), to)
     }
+    by_halves(ascending, range, wanted, number)
 }
 
 /// Where the number should be among `count` of `least..=greatest` that lie evenly; `None` when it is outside.
@@ -395,6 +451,16 @@ fn interpolated(wanted: u32, least: u32, greatest: u32, count: usize) -> Option<
         return None;
     }
     usize::try_from(u64::from(above) * count as u64 / (u64::from(width) + 1)).ok()
+}
+
+/// The bits of a uuid after those that choose its bucket in a directory of `length` entries.
+fn following_bits(id: u128, length: usize) -> u32 {
+    (id >> (96 - bucket_bits(length).min(96))) as u32
+}
+
+/// Where among `count` evenly spread numbers of 32 bits this one should be.
+fn share_of(number: u32, count: usize) -> usize {
+    ((u64::from(number) * count as u64) >> 32) as usize
 }
 
 /// A system as a record of these sections says.
@@ -423,9 +489,12 @@ pub(crate) fn bits(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u32
 
 /// The bucket of a uuid in a directory of `length` entries (a power of two and one more): its leading bits.
 pub(crate) fn bucket(id: &[u8; 16], length: usize) -> usize {
-    let bits = length.saturating_sub(1).checked_ilog2().unwrap_or(0);
     let leading = (Uuid::from_bytes(*id).as_u128() >> 96) as u32;
-    leading.checked_shr(32 - bits).unwrap_or(0) as usize
+    leading.checked_shr(32 - bucket_bits(length)).unwrap_or(0) as usize
+}
+
+fn bucket_bits(length: usize) -> u32 {
+    length.saturating_sub(1).checked_ilog2().unwrap_or(0)
 }
 
 #[cfg(test)]

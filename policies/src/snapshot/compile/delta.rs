@@ -310,7 +310,7 @@ fn is_same(held: Held<'_>, set: &RightSet) -> bool {
             bit == wanted
                 && match (through, reason) {
                     (HeldThrough::Direct, Reason::Direct) => true,
-                    (HeldThrough::AccessPackage(name), Reason::Package(package)) => *name == package.name(),
+                    (HeldThrough::AccessPackage(name), Reason::Package(package)) => name.as_str() == package.name(),
                     _ => false,
                 }
         })

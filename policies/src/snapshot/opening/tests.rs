@@ -186,10 +186,12 @@ fn contents(policy: &PolicySet, numbers: u64) -> BTreeSet<String> {
             all.insert(format!("{id} {party}"));
             for (right, index) in enforced.image().rights().iter().zip(0..) {
                 match held.through(RightIndex(index)) {
-                    None => {}
-                    Some(HeldThrough::Direct) => drop(all.insert(format!("{id} {party} {right} direct"))),
-                    Some(HeldThrough::AccessPackage(name)) => drop(all.insert(format!("{id} {party} {right} {name}"))),
-                }
+                    None => continue,
+                    Some(HeldThrough::Direct) => all.insert(format!("{id} {party} {right} direct")),
+                    Some(HeldThrough::AccessPackage(name)) => {
+                        all.insert(format!("{id} {party} {right} {}", name.as_str()))
+                    }
+                };
             }
         }
     }
