@@ -3,7 +3,7 @@
 //!
 //! [`check`] is the one way to find out, for everything that gives a system user something: approvals, changes, dry runs.
 //! It stores nothing. Whoever gives something calls [`require_delegable`] in the same transaction: all of it can be passed on,
-//! or nothing is.
+//! or nothing is; and [`compile_policies`] before it begins.
 
 mod check;
 pub(crate) mod model;
@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use crate::state::AppState;
 
+pub(crate) use crate::decisions::passing_on::compile as compile_policies;
 pub(crate) use check::{check, require_delegable};
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {

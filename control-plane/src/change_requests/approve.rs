@@ -11,7 +11,7 @@ use super::get::{IdInPath, partys_own};
 use super::model::{Actions, WantedChange};
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
-use crate::delegation_checks::require_delegable;
+use crate::delegation_checks::{compile_policies, require_delegable};
 use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
@@ -34,6 +34,9 @@ pub(super) async fn handler(
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<bool>, Problem> {
     let now = state.clock.now();
+    let mut read = state.store.read().await?;
+    let asked = partys_own(&mut read, &caller, request_id).await?.wanted.required_rights;
+    compile_policies(&state, read, &asked).await?;
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let request = partys_own(connection, &caller, request_id).await?;

@@ -13,10 +13,11 @@ use super::world::Purpose;
 use super::{judge, world};
 use crate::parties::Party;
 use crate::problem::Problem;
+use crate::resources;
 use crate::right::ResourceRight;
 use crate::service::beside;
 use crate::state::AppState;
-use crate::store::Connection;
+use crate::store::{Connection, Transaction};
 
 /// What of subjects a resource's policy looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +77,32 @@ pub(crate) async fn decide(
     .await
 }
 
+/// Compiles the policies that rights are about and that were not compiled before, from what was just read. Called before a
+/// write begins, so that no other waits for it; what is replaced until then, [`decide`] compiles.
+pub(crate) async fn compile(state: &AppState, mut read: Transaction, rights: &[ResourceRight]) -> Result<(), Problem> {
+    let ids = rights.iter().map(|right| right.resource.clone()).collect();
+    let mut unknown = Vec::new();
+    for resource in resources::store::states(&mut read, &ids).await? {
+        if let Some(version) = resource.policy_version
+            && !state.compiled_policies.knows(&resource.id, version)
+            && let Some(xml) = resources::store::policy_xml(&mut read, &resource.id).await?
+        {
+            unknown.push((resource, version, xml));
+        }
+    }
+    drop(read);
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let state = state.clone();
+    beside(move || {
+        for (resource, version, xml) in unknown {
+            state.compiled_policies.of(&resource.id, version, resource.semantics, Some(&xml));
+        }
+    })
+    .await
+}
+
 fn names(user: LoggedInUser, party: &Party, rights: &[ResourceRight]) -> Names {
     Names {
         resources: rights.iter().map(|right| right.resource.to_string()).collect(),
@@ -97,5 +124,28 @@ fn subjects(policy: &DecidingPolicy) -> PolicySubjects {
     PolicySubjects {
         roles: names("urn:altinn:rolecode") || names("urn:altinn:external-role"),
         access_packages: names(urn::ACCESS_PACKAGE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_state::TestState;
+
+    #[tokio::test]
+    async fn policies_are_compiled_before_a_write_begins() {
+        let test = TestState::with_request().await;
+        let right = ResourceRight { resource: "vat".parse().unwrap(), action: None };
+        let names = Names { resources: ["vat".to_owned()].into(), ..Names::default() };
+        let uncompiled = async |test: &TestState| {
+            let mut read = test.state.store.read().await.unwrap();
+            Facts::read(&mut read, &names, &test.state.compiled_policies).await.unwrap().policies.len()
+        };
+        assert_eq!(uncompiled(&test).await, 1);
+        let unknown = ResourceRight { resource: "none".parse().unwrap(), action: None };
+        let read = test.state.store.read().await.unwrap();
+        compile(&test.state, read, &[right, unknown]).await.unwrap();
+        assert_eq!(uncompiled(&test).await, 0);
+        test.approve().await;
     }
 }

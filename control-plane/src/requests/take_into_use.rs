@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::caller::{AccessManagementWrite, PartyAccess};
-use crate::delegation_checks::require_delegable;
+use crate::delegation_checks::{compile_policies, require_delegable};
 use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::AltinnJson;
 use crate::openapi::{self, altinn};
@@ -42,9 +42,12 @@ pub(super) async fn handler(
 ) -> Result<Json<Value>, Problem> {
     let now = state.clock.now();
     let id = SystemUserId::from_uuid(state.ids.uuid().map_err(Problem::internal)?);
+    let system_id = SystemId::parse(&body.system_id).map_err(|_| codes::SYSTEM_NOT_FOUND)?;
+    let mut read = state.store.read().await?;
+    let offered = systems::store::find(&mut read, &system_id).await?.map(|system| system.rights).unwrap_or_default();
+    compile_policies(&state, read, &offered).await?;
     let mut change = state.store.change().await?;
     let connection = change.connection();
-    let system_id = SystemId::parse(&body.system_id).map_err(|_| codes::SYSTEM_NOT_FOUND)?;
     let system = systems::store::find(connection, &system_id)
         .await?
         .filter(|system| !system.is_deleted)
