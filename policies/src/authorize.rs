@@ -319,7 +319,7 @@ impl UseOfRight<'_> {
             party_organization: &party,
             action: self.names.action.as_str(),
         };
-        let decided = program.decide_attributes(&attributes, Environment::at(self.now));
+        let decided = program.decide_attributes(&attributes, Environment::at_gateway(self.now));
         match decided.decision {
             xacml::response::Decision::Permit => {
                 self.check_notices(&decided.obligations)?;

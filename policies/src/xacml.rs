@@ -54,6 +54,8 @@ use response::{DecisionResult, Notice, Response, StatusCode};
 
 /// Steps that a decision may take, unless said otherwise.
 pub const FUEL_MAX: u64 = 2_000_000;
+/// Steps that a decision in a gateway may take: some milliseconds, in which its worker serves nobody else.
+pub const GATEWAY_FUEL_MAX: u64 = 200_000;
 
 /// Answer to a request that wants several decisions to be one.
 const COMBINED_DECISION: &str = "`CombinedDecision` is an optional feature that is not supported";
@@ -109,6 +111,11 @@ impl Environment {
     /// At this instant, with the usual number of steps.
     pub fn at(now: Timestamp) -> Self {
         Self { now, fuel_max: FUEL_MAX }
+    }
+
+    /// At this instant, in a gateway.
+    pub fn at_gateway(now: Timestamp) -> Self {
+        Self { now, fuel_max: GATEWAY_FUEL_MAX }
     }
 }
 

@@ -130,3 +130,26 @@ fn obligations_of_a_policy_are_told_without_a_request() {
     );
     assert_eq!(told(&set, Semantics::Standard), [("set".to_owned(), "x".to_owned())]);
 }
+
+#[test]
+fn a_gateway_gives_up_earlier_than_a_decision_request_does() {
+    let bag = |from: u32| {
+        let literals: Vec<_> = (from..from + 400).map(|number| format!("integer:{number}")).collect();
+        format!("(integer-bag {})", literals.join(" "))
+    };
+    // Every number with every other, and no two are equal.
+    let slow = condition(&format!("(not (any-of-any 'integer-equal {} {}))", bag(0), bag(1_000)));
+    let policy =
+        compiled(&policy("p", PERMIT_OVERRIDES, &rule("r", "Permit", &slow)), Semantics::Standard).unwrap();
+    let known = GatewayAttributes {
+        system_user: "47caea5b-a80b-4343-b1d3-31eb523a4e28",
+        access_packages: &[],
+        resource: "vat",
+        party_organization: "310247049",
+        action: "read",
+    };
+    let now = now().now;
+    let answer = |environment| policy.decide_attributes(&known, environment).decision;
+    assert_eq!(answer(Environment::at(now)), Decision::Permit);
+    assert_eq!(answer(Environment::at_gateway(now)), Decision::Indeterminate);
+}
