@@ -22,6 +22,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::Database;
+#[cfg(test)]
+pub(crate) use postgres::migrations as postgres_migrations;
 
 /// Longest wait for a connection, which for writers is their queue.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@ use crate::store::{Connection, decoded};
 #[derive(sqlx::FromRow)]
 struct ChangeRequestRow {
     id: String,
+    #[sqlx(rename = "systemuser")]
     system_user: String,
     system: String,
     party: String,
@@ -123,7 +124,7 @@ pub(super) async fn mark_timed_out(
 
 pub(super) async fn insert(connection: &mut Connection, request: &ChangeRequest) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO change_request (id, system_user, system, party, external_ref, required_rights, unwanted_rights, \
+        "INSERT INTO change_request (id, systemuser, system, party, external_ref, required_rights, unwanted_rights, \
          required_packages, unwanted_packages, redirect_url, status, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'New', $11)",
     )

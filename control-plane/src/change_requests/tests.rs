@@ -343,9 +343,9 @@ async fn by_reference_comes_the_newest() {
 async fn each_of_two_thousand_is_on_one_page_also_while_some_are_added() {
     let (test, _) = with_system_user().await;
     let path = format!("{CHANGES}/vendor/bysystem/310247030_smartcloud");
-    let insert = "INSERT INTO change_request (id, system_user, system, party, external_ref, required_rights, \
+    let insert = "INSERT INTO change_request (id, systemuser, system, party, external_ref, required_rights, \
                   unwanted_rights, required_packages, unwanted_packages, status, created_at) \
-                  SELECT $1, id, system, owner, $2, '[]', '[]', '[]', '[]', 'New', $3 FROM system_user";
+                  SELECT $1, id, system, owner, $2, '[]', '[]', '[]', '[]', 'New', $3 FROM systemuser";
     paging::each_once(&test, &path, &test.vendor(), insert).await;
 }
 

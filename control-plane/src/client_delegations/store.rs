@@ -15,6 +15,7 @@ use crate::system_users::model::Delegation;
 #[derive(sqlx::FromRow)]
 struct ClientRow {
     id: String,
+    #[sqlx(rename = "systemuser")]
     system_user: String,
     client: String,
     created_at: i64,
@@ -28,7 +29,7 @@ pub(crate) async fn insert(
     packages: &[AccessPackage],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO client_delegation (id, system_user, client, created_at, created_by) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO client_delegation (id, systemuser, client, created_at, created_by) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(delegation.id.hyphenated().to_string())
     .bind(delegation.system_user.to_string())
@@ -61,7 +62,7 @@ pub(crate) async fn delete(connection: &mut Connection, delegation: &ClientDeleg
 
 /// Forgets whom a withdrawn system user acted for. What it held stays: it says which gateways must be told.
 pub(crate) async fn forget_all(connection: &mut Connection, system_user: SystemUserId) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM client_delegation WHERE system_user = $1")
+    sqlx::query("DELETE FROM client_delegation WHERE systemuser = $1")
         .bind(system_user.to_string())
         .execute(connection)
         .await?;
@@ -74,7 +75,7 @@ pub(crate) async fn find(
     client: OrganizationNumber,
 ) -> Result<Option<ClientDelegation>, sqlx::Error> {
     let row: Option<ClientRow> =
-        sqlx::query_as("SELECT * FROM client_delegation WHERE system_user = $1 AND client = $2")
+        sqlx::query_as("SELECT * FROM client_delegation WHERE systemuser = $1 AND client = $2")
             .bind(system_user.to_string())
             .bind(client.to_string())
             .fetch_optional(connection)
@@ -90,7 +91,7 @@ pub(crate) async fn page(
     count: i64,
 ) -> Result<Vec<ClientDelegation>, sqlx::Error> {
     let rows: Vec<ClientRow> = sqlx::query_as(
-        "SELECT * FROM client_delegation WHERE system_user = $1 AND client > $2 ORDER BY client LIMIT $3",
+        "SELECT * FROM client_delegation WHERE systemuser = $1 AND client > $2 ORDER BY client LIMIT $3",
     )
     .bind(system_user.to_string())
     .bind(after)
@@ -101,7 +102,7 @@ pub(crate) async fn page(
 }
 
 pub(crate) async fn has_some(connection: &mut Connection, system_user: SystemUserId) -> Result<bool, sqlx::Error> {
-    let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM client_delegation WHERE system_user = $1) THEN 1 ELSE 0 END";
+    let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM client_delegation WHERE systemuser = $1) THEN 1 ELSE 0 END";
     sqlx::query_scalar(sql).bind(system_user.to_string()).fetch_one(connection).await.map(is_true)
 }
 
@@ -111,7 +112,7 @@ pub(crate) async fn of_clients(
     clients: &BTreeSet<OrganizationNumber>,
 ) -> Result<Vec<ClientDelegation>, sqlx::Error> {
     let rows: Vec<ClientRow> = sqlx::query_as(
-        "SELECT * FROM client_delegation WHERE client IN (SELECT value FROM json_each($1)) ORDER BY system_user, client",
+        "SELECT * FROM client_delegation WHERE client IN (SELECT value FROM json_each($1)) ORDER BY systemuser, client",
     )
     .bind(json!(clients).to_string())
     .fetch_all(connection)

@@ -35,10 +35,10 @@ pub(super) struct SystemUserRow {
 
 const SELECT: &str = "SELECT id, owner, system, withdrawn_at, \
     (SELECT string_agg(party || '\u{1f}' || resource || '\u{1f}' || coalesce(action, ''), '\u{1e}') \
-     FROM delegated_right WHERE system_user = system_user.id) AS rights, \
+     FROM delegated_right WHERE systemuser = systemuser.id) AS rights, \
     (SELECT string_agg(party || '\u{1f}' || package, '\u{1e}') \
-     FROM delegated_access_package WHERE system_user = system_user.id) AS packages \
-    FROM system_user";
+     FROM delegated_access_package WHERE systemuser = systemuser.id) AS packages \
+    FROM systemuser";
 
 /// All that are live or were withdrawn a short time ago, in order of their ids, from `after` on.
 pub(super) async fn page(
@@ -63,7 +63,7 @@ pub(super) async fn changed(
     count: u32,
 ) -> Result<Vec<SystemUserRow>, sqlx::Error> {
     let sql = format!(
-        "{SELECT} WHERE id IN (SELECT system_user FROM system_user_revision WHERE revision > $1 LIMIT $2) ORDER BY id"
+        "{SELECT} WHERE id IN (SELECT systemuser FROM system_user_revision WHERE revision > $1 LIMIT $2) ORDER BY id"
     );
     sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(since.as_i64()).bind(i64::from(count)).fetch_all(connection).await
 }
@@ -86,8 +86,8 @@ pub(super) async fn acting_for(
 ) -> Result<BTreeSet<SystemUserId>, sqlx::Error> {
     let parties = serde_json::Value::from(parties.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string();
     let ids: Vec<String> = sqlx::query_scalar(
-        "SELECT system_user FROM delegated_right WHERE party IN (SELECT value FROM json_each($1)) \
-         UNION SELECT system_user FROM delegated_access_package WHERE party IN (SELECT value FROM json_each($1)) LIMIT $2",
+        "SELECT systemuser FROM delegated_right WHERE party IN (SELECT value FROM json_each($1)) \
+         UNION SELECT systemuser FROM delegated_access_package WHERE party IN (SELECT value FROM json_each($1)) LIMIT $2",
     )
     .bind(parties)
     .bind(i64::from(count))

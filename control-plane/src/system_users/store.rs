@@ -29,6 +29,7 @@ struct SystemUserRow {
 
 #[derive(sqlx::FromRow)]
 struct RightRow {
+    #[sqlx(rename = "systemuser")]
     system_user: String,
     party: String,
     resource: String,
@@ -37,6 +38,7 @@ struct RightRow {
 
 #[derive(sqlx::FromRow)]
 struct PackageRow {
+    #[sqlx(rename = "systemuser")]
     system_user: String,
     party: String,
     package: String,
@@ -44,7 +46,7 @@ struct PackageRow {
 
 /// The system user, withdrawn or not.
 pub(crate) async fn find(connection: &mut Connection, id: SystemUserId) -> Result<Option<SystemUser>, sqlx::Error> {
-    let row: Option<SystemUserRow> = sqlx::query_as("SELECT * FROM system_user WHERE id = $1")
+    let row: Option<SystemUserRow> = sqlx::query_as("SELECT * FROM systemuser WHERE id = $1")
         .bind(id.to_string())
         .fetch_optional(connection)
         .await?;
@@ -59,7 +61,7 @@ pub(crate) async fn find_live(
     external_ref: &str,
 ) -> Result<Option<SystemUser>, sqlx::Error> {
     let row: Option<SystemUserRow> = sqlx::query_as(
-        "SELECT * FROM system_user WHERE owner = $1 AND system = $2 AND external_ref = $3 AND withdrawn_at IS NULL",
+        "SELECT * FROM systemuser WHERE owner = $1 AND system = $2 AND external_ref = $3 AND withdrawn_at IS NULL",
     )
     .bind(owner.to_string())
     .bind(system.as_str())
@@ -76,7 +78,7 @@ pub(crate) async fn live_of_owner(
     kind: SystemUserKind,
 ) -> Result<Vec<SystemUser>, sqlx::Error> {
     let rows: Vec<SystemUserRow> = sqlx::query_as(
-        "SELECT * FROM system_user WHERE owner = $1 AND kind = $2 AND withdrawn_at IS NULL ORDER BY created_at, id",
+        "SELECT * FROM systemuser WHERE owner = $1 AND kind = $2 AND withdrawn_at IS NULL ORDER BY created_at, id",
     )
     .bind(owner.to_string())
     .bind(kind.code())
@@ -92,7 +94,7 @@ pub(crate) async fn of_system_and_owner(
     owner: OrganizationNumber,
 ) -> Result<Vec<SystemUser>, sqlx::Error> {
     let rows: Vec<SystemUserRow> =
-        sqlx::query_as("SELECT * FROM system_user WHERE owner = $1 AND system = $2 ORDER BY created_at, id")
+        sqlx::query_as("SELECT * FROM systemuser WHERE owner = $1 AND system = $2 ORDER BY created_at, id")
             .bind(owner.to_string())
             .bind(system.as_str())
             .fetch_all(connection)
@@ -107,9 +109,9 @@ pub(crate) async fn owners_acting_for(
     party: OrganizationNumber,
 ) -> Result<Vec<OrganizationNumber>, sqlx::Error> {
     let owners: Vec<String> = sqlx::query_scalar(
-        "SELECT DISTINCT owner FROM system_user WHERE system = $1 AND withdrawn_at IS NULL AND owner <> $2 AND id IN ( \
-         SELECT system_user FROM delegated_right WHERE party = $2 \
-         UNION SELECT system_user FROM delegated_access_package WHERE party = $2) ORDER BY owner",
+        "SELECT DISTINCT owner FROM systemuser WHERE system = $1 AND withdrawn_at IS NULL AND owner <> $2 AND id IN ( \
+         SELECT systemuser FROM delegated_right WHERE party = $2 \
+         UNION SELECT systemuser FROM delegated_access_package WHERE party = $2) ORDER BY owner",
     )
     .bind(system.as_str())
     .bind(party.to_string())
@@ -125,7 +127,7 @@ pub(super) async fn expired(
     count: i64,
 ) -> Result<Vec<SystemUser>, sqlx::Error> {
     let rows: Vec<SystemUserRow> = sqlx::query_as(
-        "SELECT * FROM system_user WHERE valid_to IS NOT NULL AND valid_to <= $1 AND withdrawn_at IS NULL \
+        "SELECT * FROM systemuser WHERE valid_to IS NOT NULL AND valid_to <= $1 AND withdrawn_at IS NULL \
          ORDER BY valid_to, id LIMIT $2",
     )
     .bind(now.unix_millis())
@@ -141,7 +143,7 @@ pub(super) async fn set_valid_to(
     id: SystemUserId,
     valid_to: Option<Timestamp>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE system_user SET valid_to = $1 WHERE id = $2")
+    sqlx::query("UPDATE systemuser SET valid_to = $1 WHERE id = $2")
         .bind(valid_to.map(Timestamp::unix_millis))
         .bind(id.to_string())
         .execute(connection)
@@ -152,13 +154,13 @@ pub(super) async fn set_valid_to(
 /// What the system user holds, one delegation per party; a withdrawn one's last delegations.
 pub(crate) async fn delegations(connection: &mut Connection, id: SystemUserId) -> Result<Vec<Delegation>, sqlx::Error> {
     let rights: Vec<RightRow> = sqlx::query_as(
-        "SELECT system_user, party, resource, action FROM delegated_right WHERE system_user = $1 ORDER BY party, position",
+        "SELECT systemuser, party, resource, action FROM delegated_right WHERE systemuser = $1 ORDER BY party, position",
     )
     .bind(id.to_string())
     .fetch_all(&mut *connection)
     .await?;
     let packages: Vec<PackageRow> = sqlx::query_as(
-        "SELECT system_user, party, package FROM delegated_access_package WHERE system_user = $1 ORDER BY party, position",
+        "SELECT systemuser, party, package FROM delegated_access_package WHERE systemuser = $1 ORDER BY party, position",
     )
     .bind(id.to_string())
     .fetch_all(connection)
@@ -179,8 +181,8 @@ pub(crate) async fn replace_delegation(
     delegation: &Delegation,
 ) -> Result<(), sqlx::Error> {
     for statement in [
-        "DELETE FROM delegated_right WHERE system_user = $1 AND party = $2",
-        "DELETE FROM delegated_access_package WHERE system_user = $1 AND party = $2",
+        "DELETE FROM delegated_right WHERE systemuser = $1 AND party = $2",
+        "DELETE FROM delegated_access_package WHERE systemuser = $1 AND party = $2",
     ] {
         sqlx::query(statement)
             .bind(id.to_string())
@@ -197,7 +199,7 @@ pub(crate) async fn are_live(
     ids: &BTreeSet<SystemUserId>,
 ) -> Result<BTreeMap<SystemUserId, bool>, sqlx::Error> {
     let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT id, CASE WHEN withdrawn_at IS NULL THEN 1 ELSE 0 END FROM system_user \
+        "SELECT id, CASE WHEN withdrawn_at IS NULL THEN 1 ELSE 0 END FROM systemuser \
          WHERE id IN (SELECT value FROM json_each($1))",
     )
     .bind(json!(ids).to_string())
@@ -214,20 +216,20 @@ pub(crate) async fn live_delegations(
 ) -> Result<BTreeMap<SystemUserId, Vec<Delegation>>, sqlx::Error> {
     let (ids, parties) = (json!(ids).to_string(), json!(parties).to_string());
     let rights: Vec<RightRow> = sqlx::query_as(
-        "SELECT held.system_user, party, resource, action FROM delegated_right AS held \
-         JOIN system_user ON system_user.id = held.system_user AND system_user.withdrawn_at IS NULL \
-         WHERE held.system_user IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
-         ORDER BY held.system_user, party, position",
+        "SELECT held.systemuser, party, resource, action FROM delegated_right AS held \
+         JOIN systemuser ON systemuser.id = held.systemuser AND systemuser.withdrawn_at IS NULL \
+         WHERE held.systemuser IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
+         ORDER BY held.systemuser, party, position",
     )
     .bind(&ids)
     .bind(&parties)
     .fetch_all(&mut *connection)
     .await?;
     let packages: Vec<PackageRow> = sqlx::query_as(
-        "SELECT held.system_user, party, package FROM delegated_access_package AS held \
-         JOIN system_user ON system_user.id = held.system_user AND system_user.withdrawn_at IS NULL \
-         WHERE held.system_user IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
-         ORDER BY held.system_user, party, position",
+        "SELECT held.systemuser, party, package FROM delegated_access_package AS held \
+         JOIN systemuser ON systemuser.id = held.systemuser AND systemuser.withdrawn_at IS NULL \
+         WHERE held.systemuser IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
+         ORDER BY held.systemuser, party, position",
     )
     .bind(&ids)
     .bind(&parties)
@@ -242,7 +244,7 @@ pub(crate) async fn insert(
     delegations: &[Delegation],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO system_user (id, kind, client_packages, system, owner, external_ref, integration_title, created_at) \
+        "INSERT INTO systemuser (id, kind, client_packages, system, owner, external_ref, integration_title, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(user.id.to_string())
@@ -262,7 +264,7 @@ pub(crate) async fn insert(
 }
 
 pub(super) async fn update_title(connection: &mut Connection, user: &SystemUser) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE system_user SET integration_title = $1 WHERE id = $2")
+    sqlx::query("UPDATE systemuser SET integration_title = $1 WHERE id = $2")
         .bind(&user.integration_title)
         .bind(user.id.to_string())
         .execute(connection)
@@ -271,7 +273,7 @@ pub(super) async fn update_title(connection: &mut Connection, user: &SystemUser)
 }
 
 pub(crate) async fn mark_withdrawn(connection: &mut Connection, user: &SystemUser) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE system_user SET withdrawn_at = $1 WHERE id = $2")
+    sqlx::query("UPDATE systemuser SET withdrawn_at = $1 WHERE id = $2")
         .bind(user.withdrawn_at.map(Timestamp::unix_millis))
         .bind(user.id.to_string())
         .execute(connection)
@@ -287,7 +289,7 @@ pub(crate) async fn insert_delegation(
 ) -> Result<(), sqlx::Error> {
     for (position, right) in (0_i64..).zip(&delegation.rights) {
         sqlx::query(
-            "INSERT INTO delegated_right (system_user, party, position, resource, action) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO delegated_right (systemuser, party, position, resource, action) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(id.to_string())
         .bind(delegation.party.to_string())
@@ -299,7 +301,7 @@ pub(crate) async fn insert_delegation(
     }
     for (position, package) in (0_i64..).zip(&delegation.access_packages) {
         sqlx::query(
-            "INSERT INTO delegated_access_package (system_user, party, position, package) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO delegated_access_package (systemuser, party, position, package) VALUES ($1, $2, $3, $4)",
         )
         .bind(id.to_string())
         .bind(delegation.party.to_string())
@@ -317,7 +319,7 @@ pub(crate) async fn set_client_packages(
     id: SystemUserId,
     packages: &[AccessPackage],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE system_user SET client_packages = $1 WHERE id = $2")
+    sqlx::query("UPDATE systemuser SET client_packages = $1 WHERE id = $2")
         .bind(stored::packages_text(packages))
         .bind(id.to_string())
         .execute(connection)
@@ -332,8 +334,8 @@ pub(crate) async fn delete_delegation(
     party: OrganizationNumber,
 ) -> Result<(), sqlx::Error> {
     for statement in [
-        "DELETE FROM delegated_right WHERE system_user = $1 AND party = $2",
-        "DELETE FROM delegated_access_package WHERE system_user = $1 AND party = $2",
+        "DELETE FROM delegated_right WHERE systemuser = $1 AND party = $2",
+        "DELETE FROM delegated_access_package WHERE systemuser = $1 AND party = $2",
     ] {
         sqlx::query(statement).bind(id.to_string()).bind(party.to_string()).execute(&mut *connection).await?;
     }

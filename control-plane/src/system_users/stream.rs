@@ -146,7 +146,7 @@ mod tests {
             let mut change = test.state.store.change().await.unwrap();
             for number in first..first + count {
                 sqlx::query(
-                    "INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
+                    "INSERT INTO systemuser (id, kind, system, owner, external_ref, integration_title, created_at) \
                      VALUES ($1, 'standard', '310247030_smartcloud', '310247049', $2, 'x', 0)",
                 )
                 .bind(format!("00000000-0000-4000-9000-{number:012}"))
@@ -174,7 +174,7 @@ mod tests {
                 let mut change = test.state.store.change().await.unwrap();
                 // One that was shown, and one that was not.
                 sqlx::query(
-                    "UPDATE system_user SET integration_title = 'y' WHERE external_ref IN ('ref 0', 'ref 1999')",
+                    "UPDATE systemuser SET integration_title = 'y' WHERE external_ref IN ('ref 0', 'ref 1999')",
                 )
                 .execute(change.connection())
                 .await

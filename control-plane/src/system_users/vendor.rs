@@ -139,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn each_of_two_thousand_is_on_one_page_also_while_some_are_added() {
         let test = TestState::with_system().await;
-        let insert = "INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
+        let insert = "INSERT INTO systemuser (id, kind, system, owner, external_ref, integration_title, created_at) \
                       VALUES ($1, 'standard', '310247030_smartcloud', '310247049', $2, 'x', $3)";
         paging::each_once(&test, BY_SYSTEM, &test.vendor(), insert).await;
     }

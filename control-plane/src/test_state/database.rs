@@ -192,7 +192,7 @@ impl Server {
 
     /// A database with today's tables and nothing in them, made once.
     async fn template(&self) -> String {
-        let migrations = sqlx::migrate!("migrations/postgres");
+        let migrations = crate::store::postgres_migrations();
         let checksums: Vec<u8> = migrations.iter().flat_map(|migration| migration.checksum.to_vec()).collect();
         let name =
             format!("portvakt_template_{}", crate::caller::sha256_hex(&checksums).chars().take(16).collect::<String>());

@@ -10,6 +10,7 @@ use crate::store::{Connection, decoded};
 #[derive(sqlx::FromRow)]
 struct JobRow {
     id: String,
+    #[sqlx(rename = "systemuser")]
     system_user: String,
     action: String,
     moved_from: Option<String>,
@@ -20,7 +21,7 @@ struct JobRow {
 
 pub(super) async fn insert(connection: &mut Connection, job: &Job, clients: &[PartyUuid]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO client_job (id, system_user, action, moved_from, created_at, created_by) \
+        "INSERT INTO client_job (id, systemuser, action, moved_from, created_at, created_by) \
          VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(text(job.id))

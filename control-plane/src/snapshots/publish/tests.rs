@@ -266,11 +266,11 @@ async fn a_system_with_more_system_users_than_a_delta_takes_ends_for_all_of_them
     let mut change = test.state.store.change().await.unwrap();
     for statement in [
         "WITH RECURSIVE counted (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < 20001) \
-         INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
+         INSERT INTO systemuser (id, kind, system, owner, external_ref, integration_title, created_at) \
          SELECT '00000000-0000-4000-9000-' || substr(CAST(1000000000000 + number AS TEXT), 2), 'standard', \
                 '310247030_smartcloud', '310247049', 'ref ' || number, 'x', 0 FROM counted",
-        "INSERT INTO delegated_right (system_user, party, position, resource, action) \
-         SELECT id, owner, 0, 'vat', NULL FROM system_user WHERE created_at = 0",
+        "INSERT INTO delegated_right (systemuser, party, position, resource, action) \
+         SELECT id, owner, 0, 'vat', NULL FROM systemuser WHERE created_at = 0",
     ] {
         sqlx::query(statement).execute(change.connection()).await.unwrap();
     }

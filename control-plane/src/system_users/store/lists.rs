@@ -15,7 +15,7 @@ pub(in crate::system_users) async fn of_system(
     after: Position,
 ) -> Result<Vec<SystemUser>, sqlx::Error> {
     let rows: Vec<super::SystemUserRow> = sqlx::query_as(
-        "SELECT * FROM system_user WHERE system = $1 AND withdrawn_at IS NULL \
+        "SELECT * FROM systemuser WHERE system = $1 AND withdrawn_at IS NULL \
          AND (created_at > $2 OR (created_at = $2 AND id > $3)) ORDER BY created_at, id LIMIT $4",
     )
     .bind(system.as_str())
@@ -45,9 +45,9 @@ struct StreamRow {
     user: super::SystemUserRow,
 }
 
-const SELECT: &str = "SELECT place.number, party.party_id, change_log.at AS changed_at, system_user.* \
-    FROM system_user_sequence AS place JOIN system_user ON system_user.id = place.system_user \
-    JOIN party ON party.organization = system_user.owner \
+const SELECT: &str = "SELECT place.number, party.party_id, change_log.at AS changed_at, systemuser.* \
+    FROM system_user_sequence AS place JOIN systemuser ON systemuser.id = place.systemuser \
+    JOIN party ON party.organization = systemuser.owner \
     LEFT JOIN change_log ON change_log.revision = place.revision";
 
 /// Those after a number, in order.
@@ -66,7 +66,7 @@ pub(in crate::system_users) async fn stream_entry(
     connection: &mut Connection,
     id: SystemUserId,
 ) -> Result<Option<StreamEntry>, sqlx::Error> {
-    let sql = format!("{SELECT} WHERE place.system_user = $1");
+    let sql = format!("{SELECT} WHERE place.systemuser = $1");
     let row: Option<StreamRow> =
         sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.to_string()).fetch_optional(connection).await?;
     row.map(entry).transpose()
