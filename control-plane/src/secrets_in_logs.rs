@@ -1,9 +1,12 @@
 //! Nothing that is logged, at the most talkative level, has a token, a credential, a key or a body in it.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::json;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 use crate::test_state::{TestState, story};
 
@@ -21,6 +24,40 @@ impl Write for Logged {
     }
 }
 
+/// Says of every log line that somebody may want it, and wants none.
+struct Undecided;
+
+impl Subscriber for Undecided {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// `tracing` asks once for each log line whether anybody wants it, when the first thread comes by, and a test without a
+/// subscriber would answer for all. Whoever makes a control plane calls this first; then each thread is asked.
+pub(crate) fn ask_each_thread() {
+    static ASKED: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Undecided));
+    LazyLock::force(&ASKED);
+}
+
 #[tokio::test]
 async fn secrets_are_in_no_log_line() {
     let logged = Logged::default();
@@ -30,9 +67,6 @@ async fn secrets_are_in_no_log_line() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    // With one subscriber alone, `tracing` lets the first thread that comes by a log line, which may be another test's and
-    // have none, decide for all threads that nobody wants it.
-    let _another = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let test = TestState::with_request().await;
