@@ -5,6 +5,7 @@
 
 mod change_log;
 mod delete;
+pub(crate) mod end;
 mod get;
 mod list;
 pub(crate) mod model;

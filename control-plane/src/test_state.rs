@@ -4,6 +4,7 @@
 pub(crate) mod agents;
 mod answer;
 mod database;
+mod described;
 pub(crate) mod paging;
 pub(crate) mod story;
 pub(crate) mod tokens;
@@ -134,6 +135,7 @@ impl TestState {
     }
 
     async fn start(clock: MockClock, database: Arc<TestDatabase>, ids: Arc<dyn Ids>, jwks_uri: &str) -> Self {
+        crate::secrets_in_logs::ask_each_thread();
         let _chosen_before = rustls::crypto::ring::default_provider().install_default();
         let issuer = |issuer: &str, kind| IssuerConfig {
             issuer: issuer.to_owned(),
@@ -433,14 +435,17 @@ impl TestState {
     }
 
     async fn call(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let (parts, body) = self.app.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
-        Answer {
+        let answer = Answer {
             status: parts.status.as_u16(),
             headers: headers.collect(),
             json: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
             bytes,
-        }
+        };
+        described::check(&method, &path, &answer);
+        answer
     }
 }

@@ -38,6 +38,7 @@ const BASES: &[(&str, &str)] = &[
     ("resource_stored", RESOURCE_OWNER),
     ("routes_replaced", RESOURCE_OWNER),
     ("system_", VENDOR),
+    ("system_end_went_on", "the deletion of the system by its vendor"),
     ("system_user_", ACCESS_MANAGER),
     ("system_user_requested", VENDOR),
     ("system_users_expired", CLOCK),

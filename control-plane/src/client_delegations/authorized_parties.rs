@@ -24,7 +24,7 @@ use crate::system_users::model::SystemUserKind;
 #[utoipa::path(
     get, path = "/accessmanagement/api/v1/enduser/authorizedparties", operation_id = "listAuthorizedParties", tag = openapi::CLIENTS,
     security(("maskinporten" = ["altinn:accessmanagement/authorizedparties"])),
-    responses((status = 200, body = clients::AuthorizedParties)),
+    responses((status = 200, body = clients::AuthorizedParties), (status = 404, description = "`AUTH-00015`")),
 )]
 pub(super) async fn handler(State(state): State<AppState>, caller: SystemUserCaller) -> Result<Json<Value>, Problem> {
     let user = caller.user;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::caller::{PartyAccess, SystemUserOverviewRead};
-use crate::openapi;
+use crate::openapi::{self, own};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::resources::model::Resource;
@@ -37,7 +37,7 @@ pub(super) struct PartyRights {
     #[schema(value_type = String)]
     organization_number: OrganizationNumber,
     /// From the party that holds the rights to the system user.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<own::RightsLink>)]
     chain: Vec<Link>,
     #[schema(value_type = Vec<String>)]
     access_packages: BTreeSet<AccessPackage>,

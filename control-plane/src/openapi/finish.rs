@@ -94,17 +94,29 @@ fn finish_operation(path: &str, operation: &mut Map<String, Value>) {
     }
 }
 
+#[expect(clippy::indexing_slicing, reason = "members of objects that the macros made")]
 fn finish_response(status: &str, response: &mut Value) {
+    // A number or a truth value is JSON, too.
+    if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut)
+        && content.get("text/plain").is_some_and(|plain| plain["schema"]["type"] != "string")
+        && let Some(value) = content.remove("text/plain")
+    {
+        content.insert("application/json".to_owned(), value);
+    }
     let is_failure = status.starts_with(['4', '5']);
     if is_failure && response.get("content").is_none() {
         let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
-        // Some answers of Altinn's are a sentence and nothing else.
-        let is_sentence = response["description"].as_str().is_some_and(|said| said.contains("plain text"));
-        response["content"] = if is_sentence {
-            json!({ "application/problem+json": problem, "text/plain": { "schema": { "type": "string" } } })
-        } else {
-            json!({ "application/problem+json": problem })
-        };
+        let says = |form: &str| response["description"].as_str().is_some_and(|said| said.contains(form));
+        // Some answers of Altinn's are a sentence and nothing else, or a number.
+        let (is_sentence, is_number) = (says("plain text"), says("The number"));
+        let mut content = json!({ "application/problem+json": problem });
+        if is_sentence {
+            content["text/plain"] = json!({ "schema": { "type": "string" } });
+        }
+        if is_number {
+            content["application/json"] = json!({ "schema": { "type": "integer" } });
+        }
+        response["content"] = content;
     }
     let said = response["description"].as_str().unwrap_or_default();
     response["description"] = match said {

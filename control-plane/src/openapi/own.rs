@@ -188,12 +188,22 @@ pub(crate) struct StoredRoutes {
     routes: u64,
 }
 
+/// One step from the party that holds rights to the system user.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RightsLink {
+    /// `party`, `mainUnit` or `owner`.
+    #[schema(example = "party")]
+    r#type: String,
+    organization_number: String,
+}
+
 /// Why gateways do or do not permit it now.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct Explanation {
     permitted: bool,
-    #[schema(required)]
+    #[schema(nullable = false)]
     denial: Option<String>,
     snapshot_version: String,
     reasons: Vec<serde_json::Value>,
@@ -234,11 +244,16 @@ pub(crate) struct EvaluationAnswer {
     context: Option<serde_json::Value>,
 }
 
-/// Decisions in the order of the questions (AuthZEN 1.0).
+/// Decisions in the order of the questions; the members of a single decision when no list was sent (AuthZEN 1.0).
 #[derive(ToSchema)]
 #[schema(as = AuthzenDecisions)]
 pub(crate) struct EvaluationsAnswer {
-    evaluations: Vec<EvaluationAnswer>,
+    #[schema(nullable = false)]
+    evaluations: Option<Vec<EvaluationAnswer>>,
+    #[schema(nullable = false)]
+    decision: Option<bool>,
+    #[schema(nullable = false, value_type = Option<Object>)]
+    context: Option<serde_json::Value>,
 }
 
 /// Whether the process can do its work.

@@ -59,4 +59,18 @@ mod tests {
         let request = test.get(&path, &test.vendor()).await.expect(200);
         assert_eq!((&request["status"], &request["timedOut"]), (&json!("Timedout"), &json!(true)));
     }
+
+    #[tokio::test]
+    async fn of_two_control_planes_one_marks_each_request() {
+        let first = TestState::with_request().await;
+        let second = first.replica().await;
+        for reference in ["a", "b", "c"] {
+            let mut request = story::request();
+            request["externalRef"] = json!(reference);
+            first.post(story::REQUESTS, &first.vendor(), &request).await.expect(201);
+        }
+        first.clock.advance_seconds(LIFETIME_DAYS * 86_400);
+        let (here, there) = tokio::join!(expire(&first.state, 100), expire(&second.state, 100));
+        assert!(here.unwrap().max(there.unwrap()) == 4 && marked(&first).await == 4);
+    }
 }

@@ -25,7 +25,7 @@ pub(super) struct InPath {
 #[utoipa::path(
     delete, path = "/authentication/api/v1/systemuser/{party}/{system_user_id}", operation_id = "deleteSystemUser", tag = openapi::SYSTEM_USERS,
     security(("user" = ["altinn:portal/enduser"])),
-    responses((status = 202, description = "`1`", body = u8), (status = 404, description = "`0`, no such system user")),
+    responses((status = 202, description = "`1`", body = u8), (status = 404, description = "The number `0`: no such system user")),
 )]
 pub(super) async fn handler(
     State(state): State<AppState>,

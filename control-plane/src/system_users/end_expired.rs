@@ -1,4 +1,4 @@
-//! Ends system users whose time is over. Each step is bounded, and a change like any other: it is in the log, vendors are
+//! Ends system users whose time is over, or whose system was deleted ([`systems::end`]). Each step is bounded, and a change like any other: it is in the log, vendors are
 //! told, and gateways refuse the system users from the next snapshot on.
 
 use std::time::Duration;
@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::store;
 use crate::state::AppState;
+use crate::systems;
 
 /// System users that are ended in one change.
 const ENDED_AT_ONCE: i64 = 200;
@@ -16,11 +17,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Ends what is over until the service stops.
 pub(crate) async fn keep_ended(state: AppState) {
     loop {
-        let outcome = match step(&state).await {
-            Ok(ended) if ended > 0 => "done",
-            Ok(_) => "idle",
+        let ended = async { Ok::<_, sqlx::Error>(systems::end::step(&state).await? | (step(&state).await? > 0)) };
+        let outcome = match ended.await {
+            Ok(true) => "done",
+            Ok(false) => "idle",
             Err(error) => {
-                tracing::error!("cannot end system users whose time is over: {error}");
+                tracing::error!("cannot end system users whose time is over or whose system was deleted: {error}");
                 "failed"
             }
         };
@@ -126,5 +128,21 @@ mod tests {
             request["validTo"] = wrong;
             test.post(story::REQUESTS, &test.vendor(), &request).await.expect_code(400, "field_invalid");
         }
+    }
+
+    #[tokio::test]
+    async fn of_two_control_planes_one_ends_each_system_user() {
+        let first = TestState::with_request().await;
+        let second = first.replica().await;
+        let id = first.approve().await;
+        let body = json!({ "validTo": in_seconds(&first, 60) });
+        first.put(&path(&id), &first.administrator_of_hansen(), &body).await.expect(200);
+        first.clock.advance_seconds(60);
+        let (here, there) = tokio::join!(step(&first.state), step(&second.state));
+        assert_eq!(here.unwrap() + there.unwrap(), 1);
+        let told = "SELECT count(*) FROM event WHERE kind = 'system_user.withdrawn'";
+        let mut connection = first.state.store.read().await.unwrap();
+        let told: i64 = sqlx::query_scalar(told).fetch_one(&mut *connection).await.unwrap();
+        assert_eq!(told, 1);
     }
 }

@@ -61,7 +61,8 @@ pub(crate) async fn find_live(
     external_ref: &str,
 ) -> Result<Option<SystemUser>, sqlx::Error> {
     let row: Option<SystemUserRow> = sqlx::query_as(
-        "SELECT * FROM systemuser WHERE owner = $1 AND system = $2 AND external_ref = $3 AND withdrawn_at IS NULL",
+        "SELECT * FROM systemuser WHERE owner = $1 AND system = $2 AND external_ref = $3 AND withdrawn_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM system_end WHERE system_end.system = systemuser.system)",
     )
     .bind(owner.to_string())
     .bind(system.as_str())
@@ -78,7 +79,8 @@ pub(crate) async fn live_of_owner(
     kind: SystemUserKind,
 ) -> Result<Vec<SystemUser>, sqlx::Error> {
     let rows: Vec<SystemUserRow> = sqlx::query_as(
-        "SELECT * FROM systemuser WHERE owner = $1 AND kind = $2 AND withdrawn_at IS NULL ORDER BY created_at, id",
+        "SELECT * FROM systemuser WHERE owner = $1 AND kind = $2 AND withdrawn_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM system_end WHERE system_end.system = systemuser.system) ORDER BY created_at, id",
     )
     .bind(owner.to_string())
     .bind(kind.code())
@@ -199,7 +201,8 @@ pub(crate) async fn are_live(
     ids: &BTreeSet<SystemUserId>,
 ) -> Result<BTreeMap<SystemUserId, bool>, sqlx::Error> {
     let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT id, CASE WHEN withdrawn_at IS NULL THEN 1 ELSE 0 END FROM systemuser \
+        "SELECT id, CASE WHEN withdrawn_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM system_end WHERE system_end.system = systemuser.system) THEN 1 ELSE 0 END FROM systemuser \
          WHERE id IN (SELECT value FROM json_each($1))",
     )
     .bind(json!(ids).to_string())
@@ -218,6 +221,7 @@ pub(crate) async fn live_delegations(
     let rights: Vec<RightRow> = sqlx::query_as(
         "SELECT held.systemuser, party, resource, action FROM delegated_right AS held \
          JOIN systemuser ON systemuser.id = held.systemuser AND systemuser.withdrawn_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM system_end WHERE system_end.system = systemuser.system) \
          WHERE held.systemuser IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
          ORDER BY held.systemuser, party, position",
     )
@@ -228,6 +232,7 @@ pub(crate) async fn live_delegations(
     let packages: Vec<PackageRow> = sqlx::query_as(
         "SELECT held.systemuser, party, package FROM delegated_access_package AS held \
          JOIN systemuser ON systemuser.id = held.systemuser AND systemuser.withdrawn_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM system_end WHERE system_end.system = systemuser.system) \
          WHERE held.systemuser IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
          ORDER BY held.systemuser, party, position",
     )

@@ -22,7 +22,7 @@ const VENDOR: &str = "/registersystemrequest/vendor/id";
     post, path = "/authentication/api/v1/systemregister/vendor", operation_id = "registerSystem", tag = openapi::SYSTEMS,
     security(("maskinporten" = ["altinn:authentication/systemregister.write"])),
     request_body = altinn::RegisterSystemRequest,
-    responses((status = 200, description = "The internal id", body = String), (status = 409, description = "As plain text `system_exists`")),
+    responses((status = 200, description = "The internal id", content_type = "application/json", body = String), (status = 409, description = "As plain text `system_exists`")),
 )]
 pub(super) async fn handler(
     State(state): State<AppState>,

@@ -204,7 +204,7 @@ pub(super) async fn update(connection: &mut Connection, system: &System) -> Resu
     insert_clients(connection, system).await
 }
 
-/// Ends the system, and by triggers what hangs on it. Its client ids are free.
+/// Ends the system, and by triggers the first of what hangs on it ([`end_more`]). Its client ids are free.
 pub(super) async fn delete(connection: &mut Connection, id: &SystemId, now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE system SET deleted_at = $1 WHERE id = $2")
         .bind(now.unix_millis())
@@ -212,6 +212,24 @@ pub(super) async fn delete(connection: &mut Connection, id: &SystemId, now: Time
         .execute(&mut *connection)
         .await?;
     delete_clients(connection, id).await
+}
+
+/// A deleted system of which something is left to end.
+pub(super) async fn ending(connection: &mut Connection) -> Result<Option<SystemId>, sqlx::Error> {
+    let id: Option<String> = sqlx::query_scalar("SELECT system FROM system_end ORDER BY at, system LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
+    id.map(|id| decoded(SystemId::parse(&id))).transpose()
+}
+
+/// Ends, by triggers, the next of what hangs on a deleted system: 2,000 system users and as many requests.
+pub(super) async fn end_more(connection: &mut Connection, id: &SystemId, now: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE system_end SET at = $1 WHERE system = $2")
+        .bind(now.unix_millis())
+        .bind(id.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn delete_clients(connection: &mut Connection, id: &SystemId) -> Result<(), sqlx::Error> {

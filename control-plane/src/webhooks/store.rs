@@ -61,11 +61,12 @@ pub(super) async fn insert(connection: &mut Connection, webhook: &Webhook) -> Re
     Ok(())
 }
 
-/// Stores how far it has come and how it is doing, unless it was deleted meanwhile.
+/// Stores how far it has come and how it is doing, unless it was deleted meanwhile, or another control plane, to which the
+/// turn went because ours took too long, has come further.
 pub(super) async fn update(connection: &mut Connection, webhook: &Webhook) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE webhook SET delivered = $1, attempts = $2, failing_since = $3, next_attempt_at = $4, last_error = $5, \
-         disabled_at = $6 WHERE id = $7",
+         disabled_at = $6 WHERE id = $7 AND delivered <= $1",
     )
     .bind(webhook.delivered)
     .bind(webhook.attempts)

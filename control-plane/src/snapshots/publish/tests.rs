@@ -282,5 +282,10 @@ async fn a_system_with_more_system_users_than_a_delta_takes_ends_for_all_of_them
 
     test.delete(&format!("{}/310247030_smartcloud", story::SYSTEMS), &test.vendor()).await.expect(200);
     let after = test.fetch(&gateway, Some(&before.etag)).await;
+    // Its client ids are gone at once; that it is withdrawn follows in steps.
+    assert_eq!(refused(&test, after, &token), Some(DenialReason::ClientMismatch));
+    while crate::systems::end::step(&test.state).await.unwrap() {}
+    test.built().await;
+    let after = test.fetch(&gateway, None).await;
     assert_eq!(refused(&test, after, &token), Some(DenialReason::SystemUserWithdrawn));
 }

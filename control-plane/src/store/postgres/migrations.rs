@@ -119,7 +119,8 @@ mod tests {
                     folders.push(path);
                 } else if !path.ends_with("postgres/migrations.rs") {
                     let text = std::fs::read_to_string(&path).unwrap();
-                    let is_wrong = |line: &&str| is_sql(line) && quoted(&line.replace('"', " ")) != line.replace('"', " ");
+                    let is_wrong =
+                        |line: &&str| is_sql(line) && quoted(&line.replace('"', " ")) != line.replace('"', " ");
                     found.extend(text.lines().filter(is_wrong).map(|line| format!("{}: {line}", path.display())));
                 }
             }
@@ -143,9 +144,10 @@ mod tests {
         let mut before = sqlx::migrate!("migrations/sqlite");
         before.migrations.to_mut().retain(|migration| migration.version < 90);
         before.run(&mut connection).await.unwrap();
-        let organization = "INSERT INTO party (party_id, party_uuid, organization, name) VALUES (1, 'u', '310247049', 'H')";
-        let system = "INSERT INTO system (id, vendor, name, description, created_at) \
-                      VALUES ('s', '310247030', '{}', '{}', 0)";
+        let organization = "INSERT INTO party (uuid, party_id, organization, name) VALUES ('u', 1, '310247049', 'H')";
+        let system = "INSERT INTO system (id, internal_id, vendor, name_nb, name_nn, name_en, description_nb, description_nn, \
+                      description_en, rights, access_packages, redirect_urls, is_visible, created_at) \
+                      VALUES ('s', 's', '310247030', '', '', '', '', '', '', '[]', '[]', '[]', 1, 0)";
         let user = "INSERT INTO system_user (id, kind, system, owner, external_ref, integration_title, created_at) \
                     VALUES ('i', 'standard', 's', '310247049', 'r', 't', 0)";
         for statement in [organization, system, user] {

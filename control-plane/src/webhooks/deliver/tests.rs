@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 use super::deliver_due;
+use crate::state::Clock as _;
 use crate::test_state::{TestState, story};
 use crate::webhooks::signature::signature;
 
@@ -150,4 +151,45 @@ async fn addresses_of_our_own_network_are_refused_and_secrets_not_shown_again() 
     }
     let answer = test.post(WEBHOOKS, &test.vendor(), &json!({ "url": "https://vendor.no/" })).await;
     answer.expect_code(409, "webhooks_too_many");
+}
+
+#[tokio::test]
+async fn of_two_control_planes_one_sends_each_event() {
+    let first = TestState::with_system().await.with_private_webhooks();
+    let second = first.replica().await.with_private_webhooks();
+    let (url, calls) = server(&[]).await;
+    registered(&first, &url).await;
+    for number in 0..10 {
+        let mut request = story::request();
+        request["externalRef"] = json!(number.to_string());
+        first.post(story::REQUESTS, &first.vendor(), &request).await.expect(201);
+    }
+    tokio::join!(deliver(&first), deliver(&second));
+    first.clock.advance_seconds(60);
+    tokio::join!(deliver(&second), deliver(&first));
+    let ids: Vec<i64> = calls
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(headers, _)| headers["webhook-id"].to_str().unwrap().trim_start_matches("evt_").parse().unwrap())
+        .collect();
+    assert!(ids.len() == 10 && ids.is_sorted() && ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+}
+
+/// A control plane whose turn went to another one meanwhile does not take back what that one has sent.
+#[tokio::test]
+async fn who_was_too_slow_takes_nothing_back() {
+    let test = TestState::with_system().await.with_private_webhooks();
+    let (url, calls) = server(&[]).await;
+    registered(&test, &url).await;
+    test.post(story::REQUESTS, &test.vendor(), &story::request()).await.expect(201);
+    let slow =
+        crate::webhooks::store::due(&mut test.state.store.read().await.unwrap(), test.clock.now(), 1).await.unwrap();
+    deliver(&test).await;
+    let mut change = test.state.store.change().await.unwrap();
+    crate::webhooks::store::update(change.connection(), &slow[0]).await.unwrap();
+    change.commit_derived().await.unwrap();
+    test.clock.advance_seconds(60);
+    deliver(&test).await;
+    assert_eq!(calls.lock().unwrap().len(), 1);
 }
