@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use axum::http::HeaderName;
 use figment::Figment;
+use figment::error::Kind;
 use figment::providers::{Env, Format as _, Toml};
 use policies::id::OrganizationNumber;
 use policies::token::IssuerKind;
@@ -134,8 +135,8 @@ impl Config {
 
     fn from_figment(figment: Figment) -> anyhow::Result<Self> {
         let config: Self = figment.extract().map_err(|errors| {
-            let errors: Vec<_> = errors.into_iter().map(|error| error.to_string()).collect();
-            anyhow::anyhow!("{}", errors.join("; "))
+            let mistakes: Vec<_> = errors.into_iter().map(|error| mistake(&error)).collect();
+            anyhow::anyhow!("{}", mistakes.join("; "))
         })?;
         config.check()?;
         Ok(config)
@@ -207,6 +208,20 @@ impl Config {
     }
 }
 
+/// What is wrong, in the words of the file: the key, and whether the environment has it.
+fn mistake(error: &figment::Error) -> String {
+    let key = error.path.join(".");
+    let is_variable = error.metadata.as_ref().is_some_and(|metadata| metadata.name.contains("environment"));
+    let of = if is_variable { " of the environment" } else { "" };
+    match &error.kind {
+        Kind::UnknownField(_, known) => format!("unknown key `{key}`{of}; known are {}", known.join(", ")),
+        Kind::MissingField(name) if key.is_empty() => format!("`{name}` is missing"),
+        Kind::MissingField(name) => format!("`{key}.{name}` is missing"),
+        kind if key.is_empty() => kind.to_string(),
+        kind => format!("`{key}`{of}: {kind}"),
+    }
+}
+
 /// An absolute http(s) URL, its path ending with a slash when it is a base.
 fn web_url(key: &str, text: &str) -> anyhow::Result<Url> {
     let mut url = Url::parse(text).with_context(|| format!("`{key}` is not a URL: `{text}`"))?;
@@ -257,6 +272,19 @@ mod tests {
         assert_eq!(config.signing_key_file().unwrap(), Path::new("/tmp/x/portvakt.key.pem"));
         let url = config.public_url("127.0.0.1:8080".parse().unwrap()).unwrap();
         assert_eq!(url.as_str(), "http://127.0.0.1:8080/");
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_the_words_of_the_file() {
+        for (toml, told) in [
+            ("listen = \"x\"\ndatabase = \"d\"\n", "`listen`: invalid socket address syntax"),
+            ("listen = \"127.0.0.1:0\"\n", "`database` is missing"),
+            (&format!("{SMALLEST}[[issuers]]\nissuer = \"a\"\n"), "`issuers.0.kind` is missing"),
+        ] {
+            assert_eq!(read(toml).unwrap_err(), told);
+        }
+        let unknown = read(&format!("{SMALLEST}databse = \"x\"\n")).unwrap_err();
+        assert!(unknown.starts_with("unknown key `databse`; known are listen, public_url, database, "), "{unknown}");
     }
 
     #[test]

@@ -146,6 +146,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 async fn serve(config: Config, address_file: Option<&Path>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), database = %config.database, "starting");
     let running = control_plane::start(config, Arc::new(SystemClock), Arc::new(SystemIds)).await?;
     let base_url = running.base_url();
     if let Some(file) = address_file {

@@ -5,6 +5,8 @@
 //! no lock. A commit notifies; whoever hears it looks at the revision, which is the truth, and everybody looks every
 //! second anyway.
 
+#[cfg(test)]
+mod encryption;
 mod migrations;
 
 use std::convert::Infallible;
