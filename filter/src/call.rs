@@ -45,9 +45,8 @@ impl HttpContext for Call {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> types::Action {
         let headers = host::request_headers();
         let client_headers = ClientHeaders::read(&headers);
-        let call = ApiCall::parse(headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
         let header_bytes = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        drop(headers);
+        let call = ApiCall::of(headers);
         let worker = &mut *self.worker.borrow_mut();
         let passed = match call {
             Err(error) => worker.refuse(&Denial::new(error.into()), &client_headers),
@@ -101,7 +100,8 @@ impl Worker {
         self.telemetry.permitted(permit, self.feed.version(), client_headers.support_id.as_deref());
         let mut clean = client_headers.forged.iter().all(|name| host::remove_request_header(name));
         if let Basis::Right(held) = permit.basis() {
-            clean &= identity::headers(held).iter().all(|(name, value)| host::set_request_header(name, value));
+            // What the client sent under these names is gone: there is nothing to replace.
+            clean &= identity::tell(held, &self.config.identity_headers, host::add_request_header);
         }
         if !clean {
             log::error!("identity headers could not be set; the call is refused route={}", permit.route());

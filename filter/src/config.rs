@@ -4,6 +4,8 @@ use policies::id::ProviderId;
 use policies::snapshot::SnapshotKey;
 use serde::Deserialize;
 
+use crate::identity::IdentityHeader;
+
 /// Longest configuration that is read, in bytes.
 const CONFIG_BYTES_MAX: usize = 64 * 1024;
 /// Most snapshot keys: one in use, and one for rotation.
@@ -17,6 +19,9 @@ pub(crate) struct Config {
     pub(crate) snapshot_keys: Vec<SnapshotKey>,
     pub(crate) staleness: Staleness,
     pub(crate) hold: Hold,
+    pub(crate) token_cache: TokenCacheLimits,
+    /// What the API behind is told.
+    pub(crate) identity_headers: Vec<IdentityHeader>,
     pub(crate) realm: String,
     pub(crate) resource_metadata: Option<String>,
 }
@@ -72,6 +77,20 @@ impl Default for Hold {
     }
 }
 
+/// Tokens that were verified are remembered.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(crate) struct TokenCacheLimits {
+    /// Most tokens that one worker remembers.
+    pub(crate) tokens_max: usize,
+}
+
+impl Default for TokenCacheLimits {
+    fn default() -> Self {
+        Self { tokens_max: policies::token::CACHED_TOKENS }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct ConfigDocument {
@@ -84,10 +103,18 @@ struct ConfigDocument {
     staleness: Staleness,
     #[serde(default)]
     hold: Hold,
+    #[serde(default)]
+    token_cache: TokenCacheLimits,
+    #[serde(default = "every_identity_header")]
+    identity_headers: Vec<IdentityHeader>,
     #[serde(default = "default_realm")]
     realm: String,
     #[serde(default)]
     resource_metadata: Option<String>,
+}
+
+fn every_identity_header() -> Vec<IdentityHeader> {
+    IdentityHeader::ALL.to_vec()
 }
 
 fn default_gateway() -> String {
@@ -129,6 +156,8 @@ impl Config {
             control_plane: document.control_plane,
             staleness: document.staleness,
             hold: document.hold,
+            token_cache: document.token_cache,
+            identity_headers: document.identity_headers,
             realm: document.realm,
             resource_metadata: document.resource_metadata,
         })
@@ -181,6 +210,12 @@ impl ConfigDocument {
             (self.staleness.deny_seconds <= 86_400, "staleness.denySeconds", "at most 86400, a day"),
             (self.hold.calls_max <= 10_000, "hold.callsMax", "at most 10000"),
             (self.hold.milliseconds_max <= 60_000, "hold.millisecondsMax", "at most 60000"),
+            (
+                (2..=policies::token::CACHED_TOKENS_MAX).contains(&self.token_cache.tokens_max),
+                "tokenCache.tokensMax",
+                "2 to 131072",
+            ),
+            (is_each_once(&self.identity_headers), "identityHeaders", "each once"),
             (quotable(&self.realm), "realm", "printable ASCII without quotes"),
             (self.resource_metadata.as_deref().is_none_or(quotable), "resourceMetadata", "a URL"),
         ];
@@ -189,6 +224,10 @@ impl ConfigDocument {
             None => Ok(()),
         }
     }
+}
+
+fn is_each_once(headers: &[IdentityHeader]) -> bool {
+    headers.iter().enumerate().all(|(position, header)| !headers.iter().take(position).any(|before| before == header))
 }
 
 #[cfg(test)]
@@ -219,6 +258,7 @@ pub(crate) mod tests {
         assert_eq!((config.staleness.warn_seconds, config.staleness.deny_seconds), (60, 900));
         assert_eq!((config.hold.calls_max, config.hold.milliseconds_max), (1000, 5000));
         assert_eq!(config.gateway, "gateway");
+        assert_eq!(config.identity_headers, IdentityHeader::ALL);
     }
 
     #[test]
@@ -237,6 +277,10 @@ pub(crate) mod tests {
         check(|config| config["controlPlane"]["credential"] = json!(["s3cret"]), "line 1 column");
         check(|config| config["realm"] = json!("a\"b"), "realm");
         check(|config| config["hold"] = json!({"millisecondsMax": 60_001}), "hold.millisecondsMax");
+        check(|config| config["tokenCache"] = json!({"tokensMax": 1}), "tokenCache.tokensMax");
+        check(|config| config["identityHeaders"] = json!(["id", "id"]), "identityHeaders");
+        check(|config| config["identityHeaders"] = json!(["name"]), "name");
+        check(|config| config["tokenCache"] = json!({"tokensMax": 131_073}), "tokenCache.tokensMax");
         check(|config| drop(config.as_object_mut().unwrap().remove("provider")), "provider");
         assert_eq!(Config::parse(&vec![b' '; CONFIG_BYTES_MAX + 1]).map(|_| ()), Err(ConfigError::TooLong));
     }

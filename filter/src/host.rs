@@ -93,8 +93,8 @@ pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
 }
 
-pub(crate) fn set_request_header(name: &str, value: &str) -> bool {
-    hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value)).is_ok()
+pub(crate) fn add_request_header(name: &str, value: &str) -> bool {
+    hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value).is_ok()
 }
 
 pub(crate) fn remove_request_header(name: &str) -> bool {

@@ -166,7 +166,7 @@ impl Worker {
             feed: Feed::new(&config, worker, host::now()),
             signatures: HostSignatures::default(),
             telemetry: Telemetry::default(),
-            tokens: TokenCache::new(foldhash::fast::RandomState::default()),
+            tokens: TokenCache::of(config.token_cache.tokens_max, foldhash::fast::RandomState::default()),
             held: HeldCalls::new(config.hold),
             poll_token: None,
             report_token: None,

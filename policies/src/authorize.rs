@@ -48,14 +48,16 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
 ) -> Decision {
     decide_with(policy, call, now, |enforced| {
         let text = bearer(call)?;
-        let is_known = cache.get(text).is_some_and(|token| token.check_again(enforced.issuers(), now).is_ok());
-        if !is_known {
-            // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
-            cache.remove(text);
-            let verified = token::verify(text, enforced.issuers(), now, signatures)?;
-            cache.insert(text.into(), verified);
-        }
-        cache.get(text).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing)
+        let stands = |token: &VerifiedToken| token.check_again(enforced.issuers(), now).is_ok();
+        let place = match cache.find(text).filter(|place| cache.at(*place).is_some_and(stands)) {
+            Some(place) => place,
+            None => {
+                // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
+                cache.remove(text);
+                cache.insert(text.into(), token::verify(text, enforced.issuers(), now, signatures)?)
+            }
+        };
+        cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing)
     })
 }
 

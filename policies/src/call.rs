@@ -66,39 +66,44 @@ pub struct ApiCall {
 impl ApiCall {
     /// Reads a call from its headers, pseudo-headers (RFC 9113 section 8.3.1) among them.
     pub fn parse<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, CallError> {
+        Self::of(headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect())
+    }
+
+    /// The same from headers that are the call's own from now on: nothing in them is copied.
+    pub fn of(headers: Vec<(String, Vec<u8>)>) -> Result<Self, CallError> {
+        if headers.len() > HEADERS_MAX {
+            return Err(CallError::Malformed);
+        }
         let (mut method, mut host, mut path) = (None, None, None);
-        let mut plain = Vec::new();
+        let mut plain = Vec::with_capacity(headers.len());
         let mut credentials = Credentials::None;
-        for (position, (name, value)) in headers.into_iter().enumerate() {
-            if position >= HEADERS_MAX {
-                return Err(CallError::Malformed);
-            }
-            let place = match name {
+        for (mut name, value) in headers {
+            let place = match name.as_str() {
                 ":method" => &mut method,
                 ":authority" => &mut host,
                 ":path" => &mut path,
                 _ => {
-                    let name = name.to_ascii_lowercase();
-                    if OVERRIDING_HEADERS.contains(&plain_name(&name).as_str()) {
+                    name.make_ascii_lowercase();
+                    if OVERRIDING_HEADERS.iter().any(|known| is_plain_name(&name, known)) {
                         return Err(CallError::Overridden);
                     }
                     if name == "authorization" {
                         credentials = credentials.and(value);
                     } else {
                         // Lossy, so that a value which is not text still counts as a repetition.
-                        plain.push((name, String::from_utf8_lossy(value).into_owned()));
+                        plain.push((name, text_of(value)));
                     }
                     continue;
                 }
             };
-            if place.replace(std::str::from_utf8(value).map_err(|_| CallError::Malformed)?).is_some() {
+            if place.replace(String::from_utf8(value).map_err(|_| CallError::Malformed)?).is_some() {
                 return Err(CallError::Malformed);
             }
         }
         let path = path.filter(|path| path.len() <= PATH_BYTES_MAX).ok_or(CallError::Malformed)?;
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         Ok(Self {
-            method: Methods::of(method.ok_or(CallError::Malformed)?),
+            method: Methods::of(&method.ok_or(CallError::Malformed)?),
             host: host_name(host.ok_or(CallError::Malformed)?)?,
             segments: canonical_segments(path)?,
             query: query.to_owned(),
@@ -125,8 +130,7 @@ impl ApiCall {
 
     /// The one value of a header; `Err` when it came more than once, or under a name that some servers take for it.
     pub(crate) fn header(&self, name: &str) -> Result<Option<&str>, Repeated> {
-        let plain = plain_name(name);
-        match one(self.headers.iter().filter(|(header, _)| plain_name(header) == plain))? {
+        match one(self.headers.iter().filter(|(header, _)| is_plain_name(header, name)))? {
             Some((header, value)) if header == name => Ok(Some(value)),
             Some(_) => Err(Repeated),
             None => Ok(None),
@@ -161,11 +165,15 @@ impl ApiCall {
 const OVERRIDING_HEADERS: [&str; 5] =
     ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
 
-/// A header's name as servers see it that turn everything but letters and digits into one character (CGI, RFC 3875
-/// section 4.1.18).
-fn plain_name(name: &str) -> String {
+/// Two names of headers that are one to servers that turn everything but letters and digits into one character (CGI,
+/// RFC 3875 section 4.1.18).
+fn is_plain_name(name: &str, other: &str) -> bool {
     let plain = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-    name.bytes().map(|byte| char::from(plain(byte))).collect()
+    name.len() == other.len() && name.bytes().map(plain).eq(other.bytes().map(plain))
+}
+
+fn text_of(value: Vec<u8>) -> String {
+    String::from_utf8(value).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// A value that may come once came more than once, or in more than one reading.
@@ -179,13 +187,20 @@ fn one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Repeated> {
 
 impl Credentials {
     /// Adds one `authorization` header. Envoy joins two with a comma, which no token has.
-    fn and(self, value: &[u8]) -> Self {
+    fn and(self, value: Vec<u8>) -> Self {
         if self != Self::None || value.contains(&b',') {
             return Self::Repeated;
         }
-        match std::str::from_utf8(value).ok().and_then(|value| value.split_once(' ')) {
+        let Ok(mut value) = String::from_utf8(value) else { return Self::Other };
+        match value.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                Self::Bearer(token.trim_matches(' ').to_owned())
+                let (before, token) = (scheme.len() + 1, token.trim_matches(' '));
+                let is_alone = value.len() == before + token.len();
+                let token = if is_alone { None } else { Some(token.to_owned()) };
+                Self::Bearer(token.unwrap_or_else(|| {
+                    value.drain(..before);
+                    value
+                }))
             }
             _ => Self::Other,
         }
@@ -205,16 +220,18 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// The authority's host in lower case, without port.
-fn host_name(authority: &str) -> Result<String, CallError> {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
+fn host_name(mut authority: String) -> Result<String, CallError> {
+    if let Some((host, port)) = authority.rsplit_once(':')
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        authority.truncate(host.len());
+    }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
-    if host.is_empty() || host.len() > 255 || !host.bytes().all(allowed) {
+    if authority.is_empty() || authority.len() > 255 || !authority.bytes().all(allowed) {
         return Err(CallError::Malformed);
     }
-    Ok(host.to_ascii_lowercase())
+    authority.make_ascii_lowercase();
+    Ok(authority)
 }
 
 fn canonical_segments(path: &str) -> Result<Vec<String>, CallError> {
@@ -358,9 +375,9 @@ mod tests {
     #[test]
     fn host_without_port_in_lower_case() {
         assert_eq!(call("/", &[]).unwrap().host(), "api.example.no");
-        assert_eq!(host_name("[::1]:80").unwrap(), "[::1]");
+        assert_eq!(host_name("[::1]:80".to_owned()).unwrap(), "[::1]");
         for wrong in ["", ":80", "a b", "a/b", "ex\u{e5}mple"] {
-            assert_eq!(host_name(wrong), Err(CallError::Malformed), "{wrong}");
+            assert_eq!(host_name(wrong.to_owned()), Err(CallError::Malformed), "{wrong}");
         }
     }
 

@@ -14,7 +14,7 @@ mod signature;
 
 use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber};
-pub use cache::TokenCache;
+pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache};
 pub use claims::{Caller, SystemUserClaim};
 pub use key::{Algorithm, KeyError, VerificationKey};
 pub use signature::{PureRust, SignatureError, VerifySignature, es256_der};

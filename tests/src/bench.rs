@@ -1,16 +1,20 @@
 //! The product's figures, beside those of its peers: `cargo xtask bench VERB`. Nothing here asserts a time.
 //!
 //! What every verb stands on: [`rounds`] (in turns, because the machine changes while it is measured), [`processors`] (CPU
-//! time of processes and threads, and where they run), [`report`] and [`table`] (what it comes to).
+//! time of processes and threads, and where they run), [`report`], [`table`] and [`plot`] (what it comes to).
 //!
 //! `engine`: the program `engine-guest` measures from inside WebAssembly; here are its host ([`guest`], [`wasi`]), the
 //! control plane that publishes to it ([`publisher`], [`tokens`]), the order of things ([`engine`]), [`peers`] and counts of
 //! [`instructions`].
+//!
+//! [`gateway`]: a real Envoy with a listener for each variant, and load from this process.
 
 pub mod engine;
+pub mod gateway;
 pub mod guest;
 pub mod instructions;
 pub mod peers;
+pub mod plot;
 pub mod processors;
 pub mod publisher;
 pub mod report;

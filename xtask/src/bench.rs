@@ -2,9 +2,10 @@
 //! `figure NAME VALUE UNIT` that scripts can read. No time ever fails it.
 //!
 //! Here things are built, and the machine and the versions are named; what is measured is in the crate `gateway-tests`,
-//! feature `bench`, program `portvakt-bench`. One file per verb, with the verb's options: [`engine`].
+//! feature `bench`, program `portvakt-bench`. One file per verb, with the verb's options: [`engine`], [`gateway`].
 
 mod engine;
+mod gateway;
 
 use crate::SupplyOptions;
 use crate::programs::{self, Programs, Scope};
@@ -23,12 +24,15 @@ pub(crate) struct BenchOptions {
 enum What {
     /// The decision engine: snapshot, loading, look-ups, decisions, changes, and Cedar and regorus beside it
     Engine(engine::EngineOptions),
+    /// A real Envoy: CPU per request of the filter beside Envoy's own filters and calls to a PDP
+    Gateway(gateway::GatewayOptions),
 }
 
 /// The verb; the exit code is the measuring program's.
 pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     match &options.what {
         What::Engine(options) => engine::run(options),
+        What::Gateway(options) => gateway::run(options),
     }
 }
 

@@ -5,6 +5,7 @@
 //! other's results alone, and it names no folder of the machine that built it.
 
 use crate::SupplyOptions;
+use crate::callbacks;
 use crate::probe::ThisMachine;
 use crate::run;
 use crate::toolchain::{self, Compiler, NoToolchain, TARGET, WasmToolchain};
@@ -81,7 +82,8 @@ struct Product {
 
 const FILTER: Product = Product {
     name: "the filter module",
-    select: &["--package", "filter", "--lib"],
+    // As nothing but a module: a library for Rust beside it would leave out optimisation across crates.
+    select: &["--package", "filter", "--lib", "--crate-type", "cdylib"],
     file: "filter.wasm",
     is_program: false,
 };
@@ -110,6 +112,11 @@ fn build_with(toolchain: WasmToolchain, options: SupplyOptions) -> Result<Filter
     if !module.starts_with(b"\0asm") {
         bail!("{} is not a WebAssembly module", built.display());
     }
+    let module = match toolchain {
+        // Somebody else's to finish.
+        WasmToolchain::Prebuilt(_) => module,
+        _ => callbacks::only_needed(&module)?,
+    };
     let path = folder.join("portvakt_filter.wasm");
     put(&path, &module).with_context(|| format!("{} cannot be written", path.display()))?;
     let sha256 = hex::encode(Sha256::digest(&module));

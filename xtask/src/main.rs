@@ -3,10 +3,11 @@
 //! Needs nothing but cargo, python3 and what it finds or installs; every missing thing is named with its cure. It never
 //! writes outside `target/`, `.cache/` and the folder for temporary files unless `--install` is given. One file per verb: [`demo`], [`mod@test`],
 //! [`doctor`], [`build_filter`], [`mod@bench`], [`ci`]. What they look for: [`toolchain`], [`envoy`] and [`postgres`], through the eyes of [`probe`];
-//! how they start other programs: [`run`].
+//! how they start other programs: [`run`]. What becomes of the filter after it is built: [`callbacks`].
 
 mod bench;
 mod build_filter;
+mod callbacks;
 mod ci;
 mod conformance;
 mod counts;

@@ -9,6 +9,7 @@ use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 use rsa::BigUint;
 use rsa::traits::PublicKeyParts;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Shortest RSA modulus, in bits.
 const RSA_BITS_MIN: usize = 2048;
@@ -85,9 +86,12 @@ enum Numbers {
     P256(p256::PublicKey),
 }
 
-/// A public key with its id.
+/// A public key with its id. Copies share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerificationKey {
+pub struct VerificationKey(Arc<Key>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
     kid: String,
     // Invariant: passed `check_rsa`, or is a point on P-256.
     numbers: Numbers,
@@ -155,17 +159,17 @@ impl VerificationKey {
             Numbers::P256(key) => key.to_public_key_der(),
         };
         let spki_der = der.map_err(|_| KeyError::Malformed)?.into_vec();
-        Ok(Self { kid, numbers, spki_der })
+        Ok(Self(Arc::new(Key { kid, numbers, spki_der })))
     }
 
     /// The key's id.
     pub fn kid(&self) -> &str {
-        &self.kid
+        &self.0.kid
     }
 
     /// The one algorithm it verifies.
     pub fn algorithm(&self) -> Algorithm {
-        match self.numbers {
+        match self.0.numbers {
             Numbers::Rsa(_) => Algorithm::Rs256,
             Numbers::P256(_) => Algorithm::Es256,
         }
@@ -173,17 +177,17 @@ impl VerificationKey {
 
     /// SubjectPublicKeyInfo, DER; what Envoy's `verify_signature` takes.
     pub fn spki_der(&self) -> &[u8] {
-        &self.spki_der
+        &self.0.spki_der
     }
 
     /// Id and key are the same; quicker than comparing numbers.
     pub(super) fn is_copy_of(&self, other: &Self) -> bool {
-        self.kid == other.kid && self.spki_der == other.spki_der
+        Arc::ptr_eq(&self.0, &other.0) || (self.0.kid == other.0.kid && self.0.spki_der == other.0.spki_der)
     }
 
     pub(super) fn decoding_key(&self) -> jsonwebtoken::DecodingKey {
         use p256::elliptic_curve::sec1::ToEncodedPoint;
-        match &self.numbers {
+        match &self.0.numbers {
             Numbers::Rsa(key) => {
                 jsonwebtoken::DecodingKey::from_rsa_raw_components(&key.n().to_bytes_be(), &key.e().to_bytes_be())
             }

@@ -48,14 +48,27 @@ pub struct Publisher {
     key: SigningKey,
     key_der: Vec<u8>,
     document: Document,
+    now: Timestamp,
 }
 
 impl Publisher {
-    /// With the key that all of these snapshots are signed with.
+    /// With the key that all of these snapshots are signed with, at the time that measuring programs live in.
     pub fn new() -> Result<Self> {
+        Self::at(Timestamp::from_unix_seconds(NOW))
+    }
+
+    /// At another time.
+    pub fn at(now: Timestamp) -> Result<Self> {
         let key = SigningKey::from_slice(&[9; 32]).context("not a key")?;
         let key_der = key.verifying_key().to_public_key_der().context("no public key")?.as_bytes().to_vec();
-        Ok(Self { key, key_der, document: document(&tokens::issuer_key()?)? })
+        Ok(Self { key, key_der, document: document(&tokens::issuer_key()?)?, now })
+    }
+
+    /// With other settings.
+    pub fn with_document(self, change: impl FnOnce(&mut Document)) -> Self {
+        let mut document = self.document;
+        change(&mut document);
+        Self { document, ..self }
     }
 
     /// The public key, as gateways pin it.
@@ -101,7 +114,7 @@ impl Publisher {
         }
         let holding_nanoseconds = time_holdings(&mut builder, &world)?;
         let image = builder.finish()?;
-        let now = Timestamp::from_unix_seconds(NOW);
+        let now = self.now;
         let version = SnapshotVersion { epoch: 1, version: 1 };
         let not_after = now.plus_seconds(VALIDITY_SECONDS);
         let key_id = self.snapshot_key()?.key_id();
@@ -127,7 +140,7 @@ impl Publisher {
         let mut body = std::fs::read(&files.head)?;
         body.extend(std::fs::read(&files.image)?);
         let provider = provider().map_err(|error| anyhow!(error))?;
-        let now = Timestamp::from_unix_seconds(NOW);
+        let now = self.now;
         Ok(open(body, &[self.snapshot_key()?], &provider, None, now, &PureRust)?)
     }
 
@@ -139,7 +152,7 @@ impl Publisher {
         let settings = SnapshotSettings::new(self.document.clone())?;
         let started = Instant::now();
         let image = settings.delta(&changed, policy)?.bytes;
-        let now = Timestamp::from_unix_seconds(NOW);
+        let now = self.now;
         let current = policy.manifest().context("nothing is in force")?;
         let (version, not_after) = (current.version.version + 1, now.plus_seconds(VALIDITY_SECONDS));
         let key = self.snapshot_key()?;

@@ -3,11 +3,13 @@
 use std::io::{stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 use engine_guest::world::Shape;
 use gateway_tests::bench::engine::{self, Plan, STEP_NUMBERS, Size};
+use gateway_tests::bench::gateway;
 use gateway_tests::bench::instructions;
 use gateway_tests::bench::peers::Asked;
 use gateway_tests::bench::publisher::{Published, Publisher};
@@ -24,6 +26,8 @@ struct Options {
 enum Verb {
     /// The decision engine
     Engine(EngineOptions),
+    /// A real Envoy, and what stands beside the filter in it
+    Gateway(GatewayOptions),
     /// Instructions of single decisions
     Instructions,
     /// The measuring program itself, natively, on the standard streams
@@ -56,6 +60,28 @@ struct EngineOptions {
     step_numbers: u32,
 }
 
+#[derive(clap::Args)]
+struct GatewayOptions {
+    /// Envoy's program
+    #[arg(long)]
+    envoy: PathBuf,
+    /// The filter module
+    #[arg(long)]
+    filter: PathBuf,
+    /// Fewer and shorter rounds
+    #[arg(long)]
+    quick: bool,
+    /// Rounds, instead of the usual number
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Only variants whose names begin so, beside the bare ones
+    #[arg(long, num_args = 1..)]
+    only: Vec<String>,
+    /// How cost grows, instead; plots go into this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "only")]
+    growth: Option<PathBuf>,
+}
+
 fn main() -> Result<ExitCode> {
     match Options::parse().verb {
         Verb::Build { rows, system_users, into } => {
@@ -71,6 +97,11 @@ fn main() -> Result<ExitCode> {
             let given = engine::run_peers(asked, &mut report)?;
             report.print();
             println!("{given}");
+        }
+        Verb::Gateway(options) => {
+            let mut report = Report::new(gateway::BOUNDS);
+            gateway::run(&gateway_plan(options), &mut report)?;
+            report.print();
         }
         Verb::Instructions => {
             let mut report = Report::new(engine::BOUNDS);
@@ -106,4 +137,11 @@ fn plan(options: EngineOptions) -> Plan {
         step_numbers,
         changes: true,
     }
+}
+
+fn gateway_plan(options: GatewayOptions) -> gateway::Plan {
+    let GatewayOptions { envoy, filter, quick, rounds, only, growth } = options;
+    let (usual_rounds, time, starts) =
+        if quick { (3, Duration::from_millis(600), 3) } else { (8, Duration::from_secs(3), 5) };
+    gateway::Plan { envoy, filter, rounds: rounds.unwrap_or(usual_rounds), time, starts, only, growth }
 }
