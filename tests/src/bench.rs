@@ -5,10 +5,11 @@
 //!
 //! `engine`: the program `engine-guest` measures from inside WebAssembly; here are its host ([`guest`], [`wasi`]), the
 //! control plane that publishes to it ([`publisher`], [`tokens`]), the order of things ([`engine`]), [`peers`] and counts of
-//! [`instructions`].
+//! [`instructions`], [`case_instructions`].
 //!
 //! [`gateway`]: a real Envoy with a listener for each variant, and load from this process.
 
+pub mod case_instructions;
 pub mod engine;
 pub mod gateway;
 pub mod guest;

@@ -58,8 +58,7 @@ fn machine(beside: &[String]) -> String {
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("\t: unknown");
     let model = model.trim_start_matches(['\t', ' ', ':']);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let rustc = Command::new(run::native_rustc()).arg("--version").output();
-    let rustc = rustc.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let rustc = compiler();
     let load = text("/proc/loadavg");
     let load = load.split(' ').next().unwrap_or("unknown");
     format!(
@@ -67,6 +66,12 @@ fn machine(beside: &[String]) -> String {
         text("/proc/sys/kernel/osrelease").trim(),
         beside.join(", ")
     )
+}
+
+/// The compiler's name and version.
+fn compiler() -> String {
+    let output = Command::new(run::native_rustc()).arg("--version").output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 /// Packages of the lock file with their versions: `wasmtime 48.0.8`.

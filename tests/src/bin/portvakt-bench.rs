@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 use engine_guest::world::Shape;
+use gateway_tests::bench::case_instructions;
 use gateway_tests::bench::engine::{self, Plan, STEP_NUMBERS, Size};
 use gateway_tests::bench::gateway;
 use gateway_tests::bench::instructions;
@@ -28,8 +29,17 @@ enum Verb {
     Engine(EngineOptions),
     /// A real Envoy, and what stands beside the filter in it
     Gateway(GatewayOptions),
-    /// Instructions of single decisions
-    Instructions,
+    /// Instructions of single decisions, and of every case file, beside the table that is kept
+    Instructions {
+        /// The compiler that this was made with, in words
+        #[arg(long)]
+        compiler: String,
+        /// Write the table anew
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Decide every case file: what is counted
+    DecideCases,
     /// The measuring program itself, natively, on the standard streams
     Serve,
     /// Build one snapshot and say what that took
@@ -103,11 +113,16 @@ fn main() -> Result<ExitCode> {
             gateway::run(&gateway_plan(options), &mut report)?;
             report.print();
         }
-        Verb::Instructions => {
+        Verb::Instructions { compiler, renew } => {
+            let is_same = case_instructions::run(&compiler, renew)?;
             let mut report = Report::new(engine::BOUNDS);
             instructions::run(&mut report)?;
             report.print();
+            if !is_same {
+                return Ok(ExitCode::FAILURE);
+            }
         }
+        Verb::DecideCases => case_instructions::decide_all()?,
         Verb::Serve => {
             let served = engine_guest::session::serve(&mut stdin().lock(), &mut stdout().lock());
             served.map_err(|error| anyhow!(error))?;

@@ -55,7 +55,7 @@ pub fn run(case: &Case) -> Result<()> {
 }
 
 /// The policy after everything has been published, as a gateway would have it.
-fn policy(case: &Case, now: Timestamp) -> Result<PolicySet> {
+pub(crate) fn policy(case: &Case, now: Timestamp) -> Result<PolicySet> {
     let key = SnapshotKey::from_public_key_pem(&keys::key("snapshot")?.public_pem()?)?;
     let provider = ProviderId::parse("regnskapsregisteret")?;
     let mut policy = PolicySet::deny_all(PolicyTrouble::Missing);

@@ -61,8 +61,17 @@ pub(super) fn difference(expected: &[Answer], given: &[Answer], semantics: Seman
                     differs("obligations", first(expected), first(given))
                 }
             })
-            .or_else(|| differs("categories", format!("{:?}", expected.repeated), format!("{:?}", given.repeated)))
+            .or_else(|| differs("categories", repeated(expected, semantics), repeated(given, semantics)))
     })
+}
+
+/// The standard gives categories no order.
+fn repeated(answer: &Answer, semantics: Semantics) -> String {
+    let mut repeated = answer.repeated.clone();
+    if semantics == Semantics::Standard {
+        repeated.sort();
+    }
+    format!("{repeated:?}")
 }
 
 fn sorted(notices: &[Notice]) -> String {
