@@ -3,6 +3,7 @@
 //! The README explains every key.
 
 mod database;
+mod issuers;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -14,11 +15,11 @@ use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format as _, Toml};
 use policies::id::OrganizationNumber;
-use policies::token::IssuerKind;
 use serde::Deserialize;
 use url::Url;
 
 pub use database::Database;
+pub use issuers::{IssuerConfig, IssuerKindConfig};
 pub use tokens::{ExchangeIssuerConfig, ExchangeProvider, LoginProviderConfig, TokensConfig};
 
 const KEY_REFRESH_S: std::ops::RangeInclusive<u64> = 10..=86_400;
@@ -80,21 +81,6 @@ pub struct Config {
     pub tokens: Option<TokensConfig>,
 }
 
-/// One trusted issuer.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerConfig {
-    /// The exact `iss`.
-    pub issuer: String,
-    /// What its tokens look like.
-    pub kind: IssuerKindConfig,
-    /// Where its keys are.
-    pub jwks_uri: String,
-    /// Authentication level of tokens that state none.
-    #[serde(default = "default_authentication_level")]
-    pub authentication_level: u8,
-}
-
 /// An issuer of platform access tokens.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,25 +89,6 @@ pub struct PlatformIssuerConfig {
     pub issuer: String,
     /// Where its keys are.
     pub jwks_uri: String,
-}
-
-/// What an issuer's tokens look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IssuerKindConfig {
-    /// Maskinporten's own.
-    Maskinporten,
-    /// Altinn's, exchanged or issued by its platform.
-    Altinn,
-}
-
-impl From<IssuerKindConfig> for IssuerKind {
-    fn from(kind: IssuerKindConfig) -> Self {
-        match kind {
-            IssuerKindConfig::Maskinporten => Self::Maskinporten,
-            IssuerKindConfig::Altinn => Self::Altinn,
-        }
-    }
 }
 
 impl Config {
@@ -204,6 +171,9 @@ impl Config {
             ensure!(issuer.authentication_level <= 4, "`authentication_level` of `{}` must be 0 to 4", issuer.issuer);
             web_url("jwks_uri", &issuer.jwks_uri)?;
         }
+        for issuer in &self.platform_issuers {
+            ensure!(seen.insert(&issuer.issuer), "issuer `{}` occurs twice", issuer.issuer);
+        }
         Ok(())
     }
 }
@@ -249,10 +219,6 @@ fn default_key_refresh_s() -> u64 {
 
 fn default_snapshot_validity_s() -> i64 {
     86_400
-}
-
-fn default_authentication_level() -> u8 {
-    3
 }
 
 #[cfg(test)]

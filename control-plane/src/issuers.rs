@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use anyhow::Context as _;
 use policies::Timestamp;
-use policies::token::{IssuerKind, TrustedIssuer, VerificationKey};
+use policies::token::{IssuerKind, IssuerRules, TrustedIssuer, VerificationKey};
 use serde_json::{Value, json};
 
 use crate::config::{ExchangeIssuerConfig, ExchangeProvider, IssuerConfig, PlatformIssuerConfig};
@@ -48,13 +48,14 @@ pub(crate) struct GatewayIssuer {
     pub(crate) issuer: String,
     pub(crate) kind: IssuerKind,
     pub(crate) authentication_level: u8,
+    pub(crate) rules: IssuerRules,
 }
 
 /// What an issuer's tokens are good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UseOf {
     /// They are trusted.
-    Trusted { kind: IssuerKind, authentication_level: u8 },
+    Trusted { kind: IssuerKind, authentication_level: u8, rules: IssuerRules },
     /// They can be exchanged for ours.
     Exchange(ExchangeProvider),
     /// They prove a part of the platform to be one.
@@ -79,10 +80,11 @@ impl Issuers {
         own: Option<OwnIssuer>,
         store: &Store,
     ) -> anyhow::Result<Self> {
-        let trusted = configs.into_iter().map(|IssuerConfig { issuer, kind, jwks_uri, authentication_level }| {
-            let use_of = UseOf::Trusted { kind: kind.into(), authentication_level };
-            Configured { issuer, jwks_uri, use_of, last_look: Mutex::new(None) }
-        });
+        let trusted =
+            configs.into_iter().map(|IssuerConfig { issuer, kind, jwks_uri, authentication_level, rules }| {
+                let use_of = UseOf::Trusted { kind: kind.into(), authentication_level, rules };
+                Configured { issuer, jwks_uri, use_of, last_look: Mutex::new(None) }
+            });
         let exchange = exchange.into_iter().map(|ExchangeIssuerConfig { provider, issuer, jwks_uri, .. }| Configured {
             issuer,
             jwks_uri,
@@ -138,10 +140,16 @@ impl Issuers {
     /// The issuers that gateways trust.
     pub(crate) fn at_gateways(&self) -> impl Iterator<Item = GatewayIssuer> {
         let configured = self.configured.iter().filter_map(|configured| match configured.use_of {
-            UseOf::Trusted { kind, authentication_level } => {
-                Some(GatewayIssuer { issuer: configured.issuer.clone(), kind, authentication_level })
+            UseOf::Trusted { kind, authentication_level, rules } => {
+                Some(GatewayIssuer { issuer: configured.issuer.clone(), kind, authentication_level, rules })
             }
-            UseOf::Exchange(_) | UseOf::Platform => None,
+            UseOf::Platform => Some(GatewayIssuer {
+                issuer: configured.issuer.clone(),
+                kind: IssuerKind::Platform,
+                authentication_level: 0,
+                rules: IssuerRules::default(),
+            }),
+            UseOf::Exchange(_) => None,
         });
         let own = self.own.iter().filter(|own| own.is_trusted_by_gateways).map(OwnIssuer::at_gateways);
         configured.chain(own)
@@ -155,8 +163,9 @@ impl Issuers {
         for configured in &self.configured {
             let issuer = &configured.issuer;
             match configured.use_of {
-                UseOf::Trusted { kind, authentication_level } => {
-                    trusted.push(with_keys(&mut connection, issuer, kind, authentication_level).await?);
+                UseOf::Trusted { kind, authentication_level, rules } => {
+                    let issuer = with_keys(&mut connection, issuer, kind, authentication_level).await?;
+                    trusted.push(TrustedIssuer { rules, ..issuer });
                 }
                 // Neither kind nor level counts: only the exchange sees these tokens.
                 UseOf::Exchange(_) => {
@@ -179,7 +188,12 @@ impl Issuers {
 
 impl OwnIssuer {
     fn at_gateways(&self) -> GatewayIssuer {
-        GatewayIssuer { issuer: self.issuer.clone(), kind: IssuerKind::Altinn, authentication_level: 0 }
+        GatewayIssuer {
+            issuer: self.issuer.clone(),
+            kind: IssuerKind::Altinn,
+            authentication_level: 0,
+            rules: IssuerRules::default(),
+        }
     }
 }
 
@@ -192,7 +206,8 @@ async fn with_keys(
     let jwks = store::keys(connection, issuer).await?;
     let keys = jwks.iter().map(VerificationKey::from_jwk).collect::<Result<Vec<_>, _>>();
     let keys = keys.with_context(|| format!("a stored key of `{issuer}` is not accepted"))?;
-    Ok(TrustedIssuer { issuer: issuer.to_owned(), kind, keys, authentication_level })
+    let rules = IssuerRules::default();
+    Ok(TrustedIssuer { issuer: issuer.to_owned(), kind, keys, authentication_level, rules })
 }
 
 /// Stores and uses our own keys, if they are others than before.

@@ -142,6 +142,7 @@ impl TestState {
             kind,
             jwks_uri: jwks_uri.to_owned(),
             authentication_level: 3,
+            rules: policies::token::IssuerRules::default(),
         };
         let token_keys = database.folder().join("portvakt.tokens.json");
         let config = Config {

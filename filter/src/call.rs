@@ -3,13 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicyTrouble, authorize_cached};
+use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicyTrouble, Timestamp, authorize_cached};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
 
 use crate::host;
 use crate::identity::{self, ClientHeaders};
-use crate::reply;
+use crate::reply::{self, Asker};
 use crate::root::Worker;
 
 /// Whether a request may go on: only once it was permitted, at once or after it waited.
@@ -91,8 +91,18 @@ impl Worker {
         let now = host::now();
         match authorize_cached(self.feed.policy(now), call, now, &self.signatures, &mut self.tokens) {
             Decision::Permit(permit) => self.pass(&permit, client_headers),
+            Decision::Denial(_) if self.tells_of_the_resource(call, now) => false,
             Decision::Denial(denial) => self.refuse(&denial, client_headers),
         }
+    }
+
+    /// Answers whoever asks for the metadata of the API, when no route lets the call through.
+    fn tells_of_the_resource(&mut self, call: &ApiCall, now: Timestamp) -> bool {
+        let Some(resource) = self.config.resource.as_ref().filter(|known| call.asks_for(&known.metadata_path)) else {
+            return false;
+        };
+        let Ok(known) = self.feed.policy(now).protected_resource(now) else { return false };
+        host::send_reply(200, reply::METADATA_HEADERS.to_vec(), &reply::metadata(resource, &known))
     }
 
     /// Prepares the call for the API behind. A call whose headers cannot be cleaned does not go through.
@@ -113,10 +123,16 @@ impl Worker {
     /// Answers in place of the API; always `false`.
     pub(crate) fn refuse(&mut self, denial: &Denial, client_headers: &ClientHeaders) -> bool {
         let support_id = client_headers.support_id.as_deref();
-        let reply = reply::refuse(denial, &self.config, support_id);
+        let (language, kind) = (host::request_header("accept-language"), host::request_header("content-type"));
+        let asker = Asker::read(language.as_deref(), kind.as_deref());
+        let reply = reply::refuse(denial, &self.config, support_id, asker);
         let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         // The answer first: whatever goes wrong with counting, the call stays stopped.
-        if !host::send_reply(reply.status, headers, &reply.body) {
+        let is_sent = match &reply.grpc {
+            Some((status, message)) => host::send_grpc_reply(*status, headers, message),
+            None => host::send_reply(reply.status, headers, &reply.body),
+        };
+        if !is_sent {
             log::error!("the host did not take a refusal; the call stays stopped");
         }
         self.telemetry.denied(denial, self.feed.version(), support_id);

@@ -24,6 +24,25 @@ pub(crate) struct Config {
     pub(crate) identity_headers: Vec<IdentityHeader>,
     pub(crate) realm: String,
     pub(crate) resource_metadata: Option<String>,
+    pub(crate) resource: Option<Resource>,
+}
+
+/// The API as a protected resource (RFC 9728), told to whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resource {
+    /// Its identifier, an https URL.
+    pub(crate) identifier: String,
+    /// A page for developers.
+    pub(crate) documentation: Option<String>,
+    /// Where its metadata is served (RFC 9728 section 3.1).
+    pub(crate) metadata_path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResourceDocument {
+    identifier: String,
+    documentation: Option<String>,
 }
 
 /// Where snapshots come from.
@@ -111,6 +130,8 @@ struct ConfigDocument {
     realm: String,
     #[serde(default)]
     resource_metadata: Option<String>,
+    #[serde(default)]
+    resource: Option<ResourceDocument>,
 }
 
 fn every_identity_header() -> Vec<IdentityHeader> {
@@ -130,8 +151,8 @@ fn default_realm() -> String {
 pub(crate) enum ConfigError {
     #[error("the configuration is longer than {CONFIG_BYTES_MAX} bytes")]
     TooLong,
-    #[error("{0}")]
-    Json(String),
+    #[error("`{path}`: {problem}")]
+    Json { path: String, problem: String },
     #[error("`{path}`: {problem}")]
     Field { path: &'static str, problem: &'static str },
     #[error("`snapshotKeys[{position}]` is not a P-256 public key in PEM")]
@@ -143,9 +164,14 @@ impl Config {
         if bytes.len() > CONFIG_BYTES_MAX {
             return Err(ConfigError::TooLong);
         }
-        let document: ConfigDocument =
-            serde_json::from_slice(bytes).map_err(|error| ConfigError::Json(without_values(&error)))?;
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let document: ConfigDocument = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            ConfigError::Json { path, problem: without_values(error.inner()) }
+        })?;
+        json.end().map_err(|error| ConfigError::Json { path: ".".to_owned(), problem: without_values(&error) })?;
         document.check()?;
+        let resource = document.resource.map(Resource::read).transpose()?;
         let keys = document.snapshot_keys.iter().enumerate().map(|(position, pem)| {
             SnapshotKey::from_public_key_pem(pem).map_err(|_| ConfigError::SnapshotKey { position })
         });
@@ -159,18 +185,50 @@ impl Config {
             token_cache: document.token_cache,
             identity_headers: document.identity_headers,
             realm: document.realm,
-            resource_metadata: document.resource_metadata,
+            resource_metadata: document.resource_metadata.or_else(|| resource.as_ref().map(Resource::metadata_url)),
+            resource,
         })
     }
 }
 
-/// The mistake without what was written there: it may be the credential.
+/// What was expected and where, without what was written there: it may be the credential.
 fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    if text.starts_with("invalid type") || text.starts_with("invalid value") {
-        return format!("a value of the wrong type at line {} column {}", error.line(), error.column());
+    if !text.starts_with("invalid ") {
+        return text;
     }
-    text
+    let expected = text.rsplit_once(", expected ").map_or("another value", |(_, expected)| expected);
+    // Rust's names of numbers mean nothing to operators.
+    let whole = ["u8", "u16", "u32", "u64", "usize"].iter().any(|name| expected.starts_with(name));
+    match (whole, expected.split_once(" at line ")) {
+        (true, Some((_, place))) => format!("expected a whole number, not negative, at line {place}"),
+        _ => format!("expected {expected}"),
+    }
+}
+
+/// How the path of every protected resource's metadata begins (RFC 9728 section 3).
+const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
+
+impl Resource {
+    fn read(document: ResourceDocument) -> Result<Self, ConfigError> {
+        let wrong = |path, problem| ConfigError::Field { path, problem };
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>?#".contains(&byte));
+        let rest = document.identifier.strip_prefix("https://").filter(|rest| is_plain(rest));
+        let (host, path) = rest.map_or(("", ""), |rest| rest.split_at(rest.find('/').unwrap_or(rest.len())));
+        if host.is_empty() {
+            return Err(wrong("resource.identifier", "an https URL without query and fragment"));
+        }
+        if !document.documentation.as_deref().is_none_or(|url| url.starts_with("https://")) {
+            return Err(wrong("resource.documentation", "an https URL"));
+        }
+        let metadata_path = format!("{METADATA_PATH}{}", path.trim_end_matches('/'));
+        Ok(Self { metadata_path, identifier: document.identifier, documentation: document.documentation })
+    }
+
+    fn metadata_url(&self) -> String {
+        let end = self.identifier.match_indices('/').nth(2).map_or(self.identifier.len(), |(at, _)| at);
+        format!("{}{}", self.identifier.get(..end).unwrap_or(&self.identifier), self.metadata_path)
+    }
 }
 
 impl ConfigDocument {
@@ -262,6 +320,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn metadata_of_a_resource_is_beside_its_path() {
+        let resource = |identifier: &str| {
+            let mut value = valid();
+            value["resource"] = json!({ "identifier": identifier });
+            let config = Config::parse(value.to_string().as_bytes()).unwrap();
+            (config.resource.unwrap().metadata_path, config.resource_metadata.unwrap())
+        };
+        for (identifier, path) in [
+            ("https://api.example.no", "/.well-known/oauth-protected-resource"),
+            ("https://api.example.no/", "/.well-known/oauth-protected-resource"),
+            ("https://api.example.no/vat", "/.well-known/oauth-protected-resource/vat"),
+        ] {
+            assert_eq!(resource(identifier), (path.to_owned(), format!("https://api.example.no{path}")));
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         check(|config| config["controlPlan"] = json!({}), "controlPlan");
         check(|config| config["controlPlane"]["wait"] = json!(1), "wait");
@@ -274,7 +349,22 @@ pub(crate) mod tests {
         check(|config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 1}), "staleness");
         check(|config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 20}), "staleness.denySeconds");
         check(|config| config["staleness"] = json!({"denySeconds": 86_401}), "staleness.denySeconds");
-        check(|config| config["controlPlane"]["credential"] = json!(["s3cret"]), "line 1 column");
+        check(
+            |config| config["controlPlane"]["credential"] = json!(["s3cret"]),
+            "`controlPlane.credential`: expected a string",
+        );
+        check(
+            |config| config["controlPlane"]["waitSeconds"] = json!("s3cret"),
+            "`controlPlane.waitSeconds`: expected a whole",
+        );
+        check(
+            |config| config["controlPlane"]["wait"] = json!(1),
+            "`controlPlane.wait`: unknown field `wait`, expected one of",
+        );
+        check(|config| config["hold"] = json!({"callsMax": -1}), "`hold.callsMax`: expected a whole number");
+        check(|config| config["resource"] = json!({"identifier": "http://api.example.no"}), "resource.identifier");
+        check(|config| config["resource"] = json!({"identifier": "https:///x"}), "resource.identifier");
+        check(|config| config["resource"] = json!({"identifier": "https://a?b"}), "resource.identifier");
         check(|config| config["realm"] = json!("a\"b"), "realm");
         check(|config| config["hold"] = json!({"millisecondsMax": 60_001}), "hold.millisecondsMax");
         check(|config| config["tokenCache"] = json!({"tokensMax": 1}), "tokenCache.tokensMax");

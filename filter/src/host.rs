@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use policies::Timestamp;
 use policies::token::{Algorithm, PureRust, SignatureError, VerificationKey, VerifySignature, es256_der};
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType, Status};
 
 use crate::feed::shared::SharedData;
 
@@ -116,6 +116,17 @@ pub(crate) fn resume_request() -> bool {
 
 pub(crate) fn send_reply(status: u16, headers: Vec<(&str, &str)>, body: &str) -> bool {
     hostcalls::send_http_response(u32::from(status), headers, Some(body.as_bytes())).is_ok()
+}
+
+/// The one value of a header of the request; of repeated ones the first.
+pub(crate) fn request_header(name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
+}
+
+/// Answers a gRPC caller: headers that are trailers, with a status and a message (gRPC over HTTP/2, Trailers-Only).
+pub(crate) fn send_grpc_reply(status: GrpcStatusCode, headers: Vec<(&str, &str)>, message: &str) -> bool {
+    let headers = headers.into_iter().map(|(name, value)| (name, value.as_bytes())).collect();
+    hostcalls::send_grpc_response(status, Some(message), headers).is_ok()
 }
 
 /// What the next calls are about; `false` when that stream is gone.

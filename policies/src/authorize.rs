@@ -14,9 +14,11 @@ use crate::decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Per
 use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId, SystemUserId};
 use crate::policy_set::PolicySet;
 use crate::right::Right;
-use crate::route::{ApiRoute, Mode, PartySource};
+use crate::route::{ApiRoute, Mode, PartySource, PlatformToken};
 use crate::snapshot::{ActiveUser, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
-use crate::token::{self, Caller, SystemUserClaim, TokenCache, VerifiedToken, VerifySignature};
+use crate::token::{
+    self, Caller, IssuerKind, Place, SystemUserClaim, TokenCache, TokenError, TrustedIssuer, VerifiedToken, VerifySignature,
+};
 use crate::urn;
 use crate::xacml::response::Notice;
 use crate::xacml::{self, CompiledPolicy, Environment, GatewayAttributes};
@@ -26,13 +28,23 @@ use crate::xacml::{self, CompiledPolicy, Environment, GatewayAttributes};
 /// The same policy, call and instant give the same decision in every host; `signatures` only says how signatures are
 /// checked, not which count.
 pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures: &dyn VerifySignature) -> Decision {
-    decide_with(policy, call, now, |enforced| verified_token(enforced, call, now, signatures).map(Cow::Owned))
+    decide_with(policy, call, now, |enforced, route| {
+        let issuers = enforced.issuers();
+        let token = token::verify(credential(route, call)?, issuers, now, signatures)?;
+        if let Some(app) = platform_credential(route, call)? {
+            token::verify_platform(app, issuers, now, signatures).map_err(platform_refusal)?;
+        }
+        Ok(Cow::Owned(token))
+    })
 }
 
 /// Decides one call whose token was verified before: its end, its issuer and its key are checked again, its signature
-/// is not. The token must be the call's own.
+/// is not. The token must be the call's own. A route that demands an app's token, too, is not for this way.
 pub fn authorize_verified(policy: &PolicySet, call: &ApiCall, token: &VerifiedToken, now: Timestamp) -> Decision {
-    decide_with(policy, call, now, |enforced| {
+    decide_with(policy, call, now, |enforced, route| {
+        if route.platform_token == PlatformToken::Required {
+            return Err(DenialReason::PlatformTokenMissing);
+        }
         token.check_again(enforced.issuers(), now)?;
         Ok(Cow::Borrowed(token))
     })
@@ -46,26 +58,48 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
     signatures: &dyn VerifySignature,
     cache: &mut TokenCache<S>,
 ) -> Decision {
-    decide_with(policy, call, now, |enforced| {
-        let text = bearer(call)?;
-        let stands = |token: &VerifiedToken| token.check_again(enforced.issuers(), now).is_ok();
-        let place = match cache.find(text).filter(|place| cache.at(*place).is_some_and(stands)) {
-            Some(place) => place,
-            None => {
-                // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
-                cache.remove(text);
-                cache.insert(text.into(), token::verify(text, enforced.issuers(), now, signatures)?)
-            }
+    decide_with(policy, call, now, |enforced, route| {
+        let issuers = enforced.issuers();
+        let text = credential(route, call)?;
+        let is_bearer = |kind| kind != IssuerKind::Platform;
+        let verify = || token::verify(text, issuers, now, signatures);
+        let place = remember(cache, text, issuers, now, is_bearer, verify)?;
+        let Some(app) = platform_credential(route, call)? else {
+            return cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing);
         };
+        let verify = || token::verify_platform(app, issuers, now, signatures);
+        remember(cache, app, issuers, now, |kind| kind == IssuerKind::Platform, verify).map_err(platform_refusal)?;
+        // A place is good until the cache is changed.
+        let place = cache.find(text).ok_or(DenialReason::TokenMissing)?;
         cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing)
     })
+}
+
+/// Sees to it that the cache has the token, verified, and still standing.
+fn remember<S: BuildHasher + Clone>(
+    cache: &mut TokenCache<S>,
+    text: &str,
+    issuers: &[TrustedIssuer],
+    now: Timestamp,
+    wanted: impl Fn(IssuerKind) -> bool,
+    verify: impl FnOnce() -> Result<VerifiedToken, TokenError>,
+) -> Result<Place, TokenError> {
+    let stands = |token: &VerifiedToken| wanted(token.kind()) && token.check_again(issuers, now).is_ok();
+    match cache.find(text).filter(|place| cache.at(*place).is_some_and(stands)) {
+        Some(place) => Ok(place),
+        None => {
+            // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
+            cache.remove(text);
+            Ok(cache.insert(text.into(), verify()?))
+        }
+    }
 }
 
 fn decide_with<'token>(
     policy: &PolicySet,
     call: &ApiCall,
     now: Timestamp,
-    token: impl FnOnce(&Enforced) -> Result<Cow<'token, VerifiedToken>, DenialReason>,
+    token: impl FnOnce(&Enforced, &ApiRoute) -> Result<Cow<'token, VerifiedToken>, DenialReason>,
 ) -> Decision {
     let enforced = match policy.enforced(now) {
         Ok(enforced) => enforced,
@@ -73,13 +107,24 @@ fn decide_with<'token>(
     };
     let route = match find_route(enforced, call) {
         Ok(route) => route,
-        Err(reason) => return deny(reason),
+        Err(reason) => {
+            return match preflight(enforced, call) {
+                Some(route) => {
+                    Decision::Permit(Box::new(Permit { route: route.name.clone(), basis: Basis::Preflight }))
+                }
+                None => deny(reason),
+            };
+        }
     };
     let decided = |mode_off: bool| {
         if mode_off {
             return Ok(Basis::RouteOff);
         }
-        let token = token(enforced).map_err(|reason| Box::new(Denial::new(reason)))?;
+        let token = token(enforced, route).map_err(|reason| Box::new(Denial::new(reason)))?;
+        // The cookie is Altinn's, so what is in it must be, too.
+        if is_in_cookie(route, call) && token.kind() != IssuerKind::Altinn {
+            return Err(Box::new(Denial::new(TokenError::IssuerUnknown.into())));
+        }
         decide(enforced, route, call, &token, now)
     };
     let basis = match (route.mode, decided(route.mode == Mode::Off)) {
@@ -101,6 +146,12 @@ fn find_route<'a>(enforced: &'a Enforced, call: &ApiCall) -> Result<&'a ApiRoute
         is_near |= route.nearly_matches(call);
     }
     Err(DenialReason::NoRoute)
+}
+
+/// The route that a CORS preflight is for, where it lets preflights pass. One that could be for another route is for none.
+fn preflight<'a>(enforced: &'a Enforced, call: &ApiCall) -> Option<&'a ApiRoute> {
+    let asked_for = call.preflight()?;
+    enforced.routes().candidates(call).find(|route| route.matches_preflight(call, asked_for))
 }
 
 fn deny(reason: impl Into<DenialReason>) -> Decision {
@@ -171,21 +222,54 @@ impl Asked<'_> {
     }
 }
 
-fn verified_token(
-    enforced: &Enforced,
-    call: &ApiCall,
-    now: Timestamp,
-    signatures: &dyn VerifySignature,
-) -> Result<VerifiedToken, DenialReason> {
-    Ok(token::verify(bearer(call)?, enforced.issuers(), now, signatures)?)
-}
-
 /// The call's one bearer token.
 fn bearer(call: &ApiCall) -> Result<&str, DenialReason> {
     match call.credentials() {
         Credentials::None | Credentials::Other => Err(DenialReason::TokenMissing),
         Credentials::Repeated => Err(DenialReason::CredentialsRepeated),
         Credentials::Bearer(token) => Ok(token),
+    }
+}
+
+/// The cookie that Altinn's pages carry their token in.
+const SESSION_COOKIE: &str = "AltinnStudioRuntime";
+/// Altinn's header for the token of an app.
+const PLATFORM_ACCESS_TOKEN: &str = "platformaccesstoken";
+
+/// The call's one token: the bearer token, or where the route takes it the session cookie; never both.
+fn credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<&'call str, DenialReason> {
+    let Some(origins) = &route.session_cookie else { return bearer(call) };
+    match (call.credentials(), call.cookie(SESSION_COOKIE)) {
+        (_, Ok(None)) => bearer(call),
+        (Credentials::None, Ok(Some(_))) if !call.method().is_safe() && !call.is_from(origins) => {
+            Err(DenialReason::OriginNotAllowed)
+        }
+        (Credentials::None, Ok(Some(token))) => Ok(token),
+        _ => Err(DenialReason::CredentialsRepeated),
+    }
+}
+
+/// The token came in the session cookie.
+fn is_in_cookie(route: &ApiRoute, call: &ApiCall) -> bool {
+    route.session_cookie.is_some() && *call.credentials() == Credentials::None
+}
+
+/// The token of the app that calls, where the route looks at it.
+fn platform_credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<Option<&'call str>, DenialReason> {
+    if route.platform_token == PlatformToken::Ignored {
+        return Ok(None);
+    }
+    match (call.header(PLATFORM_ACCESS_TOKEN), route.platform_token) {
+        (Err(_), _) => Err(DenialReason::PlatformTokenInvalid),
+        (Ok(None), PlatformToken::Required) => Err(DenialReason::PlatformTokenMissing),
+        (Ok(token), _) => Ok(token),
+    }
+}
+
+fn platform_refusal(error: TokenError) -> DenialReason {
+    match error {
+        TokenError::SignatureUnchecked => error.into(),
+        _ => DenialReason::PlatformTokenInvalid,
     }
 }
 

@@ -100,6 +100,10 @@ impl ApiCall {
                 return Err(CallError::Malformed);
             }
         }
+        // Some servers look at `host` even where `:authority` decides (RFC 9113 section 8.3.1).
+        if plain.iter().any(|(name, value)| name == "host" && Some(value.as_str()) != host.as_deref()) {
+            return Err(CallError::Malformed);
+        }
         let path = path.filter(|path| path.len() <= PATH_BYTES_MAX).ok_or(CallError::Malformed)?;
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         Ok(Self {
@@ -110,6 +114,13 @@ impl ApiCall {
             headers: plain,
             credentials,
         })
+    }
+
+    /// The call reads exactly this path, without a query.
+    pub fn asks_for(&self, path: &str) -> bool {
+        let reads = Methods::of("GET").with(Methods::of("HEAD")).intersects(self.method);
+        let wanted = path.strip_prefix('/').unwrap_or(path).split('/');
+        reads && self.query.is_empty() && self.segments.iter().map(String::as_str).eq(wanted)
     }
 
     pub(crate) fn method(&self) -> Methods {
@@ -134,6 +145,48 @@ impl ApiCall {
             Some((header, value)) if header == name => Ok(Some(value)),
             Some(_) => Err(Repeated),
             None => Ok(None),
+        }
+    }
+
+    /// The one value of a cookie (RFC 6265 section 4.2.1); `Err` when it came more than once. HTTP/2 may bring a header for
+    /// each cookie.
+    pub(crate) fn cookie(&self, name: &str) -> Result<Option<&str>, Repeated> {
+        let headers = self.headers.iter().filter(|(header, _)| header == "cookie");
+        let cookies = headers.flat_map(|(_, value)| value.split(';')).filter_map(|cookie| cookie.split_once('='));
+        one(cookies.filter(|(known, _)| known.trim_matches(' ') == name).map(|(_, value)| value.trim_matches(' ')))
+    }
+
+    /// The method that a browser asks for in a CORS preflight: OPTIONS with `Origin` and `Access-Control-Request-Method`,
+    /// without credentials and without a body (Fetch standard, CORS-preflight fetch). `None` for any other call.
+    pub(crate) fn preflight(&self) -> Option<Methods> {
+        let has = |name: &str| self.headers.iter().any(|(header, _)| header == name);
+        let is_empty = !has("transfer-encoding")
+            && self.headers.iter().all(|(name, value)| name != "content-length" || value == "0");
+        let is_one = self.method == Methods::OPTIONS && self.credentials == Credentials::None && is_empty;
+        if !is_one || has("cookie") {
+            return None;
+        }
+        self.header("origin").ok().flatten().filter(|origin| !origin.is_empty())?;
+        let method = Methods::of(self.header("access-control-request-method").ok().flatten()?);
+        (!method.is_empty()).then_some(method)
+    }
+
+    /// A page of the API's own origin, or of one of these, makes the call, as far as its browser tells: by
+    /// `Sec-Fetch-Site`, `Origin`, and where that is missing `Referer`. A call that tells nothing is of no such page.
+    pub(crate) fn is_from(&self, origins: &[String]) -> bool {
+        let own = |origin: &str| origin.strip_prefix("https://").is_some_and(|host| host == self.host);
+        let is_known = |origin: &str| own(origin) || origins.iter().any(|known| known == origin);
+        let (Ok(site), Ok(origin), Ok(referrer)) =
+            (self.header("sec-fetch-site"), self.header("origin"), self.header("referer"))
+        else {
+            return false;
+        };
+        match (site, origin, referrer.map(origin_of)) {
+            (Some("cross-site" | "same-site" | "none"), None, _) => false,
+            (Some("same-origin" | "same-site" | "cross-site" | "none") | None, Some(origin), _) => is_known(origin),
+            (Some("same-origin") | None, None, Some(referrer)) => is_known(referrer),
+            (Some("same-origin"), None, None) => true,
+            _ => false,
         }
     }
 
@@ -164,6 +217,13 @@ impl ApiCall {
 /// Headers by which some servers let a caller choose another method or path.
 const OVERRIDING_HEADERS: [&str; 5] =
     ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// The origin of a URL: what stands before its path.
+fn origin_of(url: &str) -> &str {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let path = url.bytes().skip(after_scheme).position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    path.and_then(|at| url.get(..after_scheme + at)).unwrap_or(url)
+}
 
 /// Two names of headers that are one to servers that turn everything but letters and digits into one character (CGI,
 /// RFC 3875 section 4.1.18).
@@ -370,6 +430,84 @@ mod tests {
         assert_eq!(credentials(&[("authorization", "Bearer a,Bearer b")]), Credentials::Repeated);
         let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
         assert_eq!(credentials(&twice), Credentials::Repeated);
+    }
+
+    #[test]
+    fn a_host_header_says_what_the_authority_says() {
+        assert!(call("/", &[("host", "API.example.no:8443")]).is_ok());
+        for other in ["api.example.no", "other.example.no", ""] {
+            assert_eq!(call("/", &[("host", other)]), Err(CallError::Malformed), "{other}");
+        }
+    }
+
+    #[test]
+    fn cookies_come_once() {
+        let cookie = |headers: &[(&str, &str)]| {
+            call("/", headers).unwrap().cookie("AltinnStudioRuntime").map(|value| value.map(str::to_owned))
+        };
+        assert_eq!(cookie(&[("cookie", "a=b; AltinnStudioRuntime=x.y.z; c=d")]), Ok(Some("x.y.z".to_owned())));
+        assert_eq!(cookie(&[("cookie", "a=b"), ("cookie", "AltinnStudioRuntime=x")]), Ok(Some("x".to_owned())));
+        assert_eq!(cookie(&[("cookie", "altinnstudioruntime=x; xAltinnStudioRuntime=y")]), Ok(None));
+        for twice in ["AltinnStudioRuntime=x; AltinnStudioRuntime=x", "AltinnStudioRuntime=x;AltinnStudioRuntime=y"] {
+            assert_eq!(cookie(&[("cookie", twice)]), Err(Repeated), "{twice}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_preflight_is_one() {
+        let preflight = |method: &str, headers: &[(&str, &str)]| {
+            let pseudo = [(":method", method), (":authority", "a"), (":path", "/")];
+            let all = pseudo.iter().chain(headers).map(|(name, value)| (*name, value.as_bytes()));
+            ApiCall::parse(all).unwrap().preflight()
+        };
+        let whole = [("origin", "https://spa.example.no"), ("access-control-request-method", "PUT")];
+        assert_eq!(preflight("OPTIONS", &whole), Some(Methods::of("PUT")));
+        assert_eq!(preflight("GET", &whole), None);
+        assert_eq!(preflight("OPTIONS", &whole[..1]), None);
+        assert_eq!(preflight("OPTIONS", &whole[1..]), None);
+        for more in [
+            ("origin", "https://other.example.no"),
+            ("access-control-request-method", "GET"),
+            ("authorization", "Bearer x"),
+            ("cookie", "a=b"),
+            ("content-length", "1"),
+            ("transfer-encoding", "chunked"),
+        ] {
+            assert_eq!(preflight("OPTIONS", &[&whole[..], &[more]].concat()), None, "{more:?}");
+        }
+        assert_eq!(preflight("OPTIONS", &[whole[0], ("access-control-request-method", "put")]), None);
+    }
+
+    #[test]
+    fn where_a_call_comes_from() {
+        let known = ["https://ttd.apps.altinn.no".to_owned()];
+        let is_from = |headers: &[(&str, &str)]| call("/", headers).unwrap().is_from(&known);
+        for headers in [
+            &[("origin", "https://api.example.no")][..],
+            &[("origin", "https://ttd.apps.altinn.no"), ("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-origin")],
+            &[("referer", "https://api.example.no/page?x=https://evil.example")],
+            &[("referer", "https://ttd.apps.altinn.no")],
+        ] {
+            assert!(is_from(headers), "{headers:?}");
+        }
+        for headers in [
+            &[][..],
+            &[("origin", "null")],
+            &[("origin", "https://evil.example")],
+            &[("origin", "https://api.example.no.evil.example")],
+            &[("origin", "http://api.example.no")],
+            &[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
+            &[("origin", "https://api.example.no"), ("origin", "https://evil.example")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "none")],
+            &[("sec-fetch-site", "cross-site"), ("referer", "https://api.example.no/")],
+            &[("sec-fetch-site", "unheard-of"), ("origin", "https://api.example.no")],
+            &[("referer", "https://evil.example/https://api.example.no/")],
+            &[("referer", "https://api.example.no@evil.example/")],
+        ] {
+            assert!(!is_from(headers), "{headers:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What [`crate::authorize()`] answers: a [`Permit`] that nothing else can make, or a [`Denial`] that says why.
 
+mod words;
+
 use crate::call::CallError;
+use crate::explain::Language;
 use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId, SystemUserId};
 use crate::right::Right;
 use crate::token::TokenError;
@@ -48,6 +51,8 @@ pub enum Basis {
     Shadow(Box<Denial>),
     /// The route is off.
     RouteOff,
+    /// A CORS preflight for the route: it says nothing of who calls, and changes nothing.
+    Preflight,
 }
 
 /// A right that a system user used.
@@ -128,6 +133,14 @@ impl Denial {
     /// The reason in words, with what is missing. Safe to show to the caller: it names nothing that the caller has not
     /// sent or, with a verified token, may not know.
     pub fn explain(&self) -> String {
+        self.explain_in(Language::En)
+    }
+
+    /// The same in this language.
+    pub fn explain_in(&self, language: Language) -> String {
+        if language != Language::En {
+            return words::of(self, language);
+        }
         let reason = self.reason.to_string();
         match self.reason {
             DenialReason::RightMissing => match (&self.right, self.party) {
@@ -178,6 +191,15 @@ pub enum DenialReason {
     /// The route does not let callers of this kind in.
     #[error("callers of this kind are not let in here")]
     CallerNotAllowed,
+    /// A call that changes something came with a cookie from a page that may not make it.
+    #[error("the call comes with a cookie from a page of another origin")]
+    OriginNotAllowed,
+    /// The route demands the token of an app, too.
+    #[error("the call has no platform access token")]
+    PlatformTokenMissing,
+    /// The token of the app does not stand, or came more than once.
+    #[error("the platform access token does not stand")]
+    PlatformTokenInvalid,
     /// No such system user.
     #[error("the system user is not known")]
     SystemUserUnknown,
@@ -254,6 +276,9 @@ impl DenialReason {
             Self::AudienceMismatch => "audience_mismatch",
             Self::ScopeMissing => "scope_missing",
             Self::CallerNotAllowed => "caller_not_allowed",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::PlatformTokenMissing => "platform_token_missing",
+            Self::PlatformTokenInvalid => "platform_token_invalid",
             Self::SystemUserUnknown => "system_user_unknown",
             Self::SystemUserWithdrawn => "system_user_withdrawn",
             Self::OwnerMismatch => "owner_mismatch",
@@ -281,6 +306,9 @@ impl DenialReason {
             Self::NoRoute
             | Self::ScopeMissing
             | Self::CallerNotAllowed
+            | Self::OriginNotAllowed
+            | Self::PlatformTokenMissing
+            | Self::PlatformTokenInvalid
             | Self::SystemUserUnknown
             | Self::SystemUserWithdrawn
             | Self::OwnerMismatch
@@ -299,7 +327,7 @@ impl DenialReason {
 
     /// Every reason, for metrics, tables and coverage checks.
     pub fn all() -> impl Iterator<Item = Self> {
-        const OTHERS: [DenialReason; 28] = [
+        const OTHERS: [DenialReason; 31] = [
             DenialReason::Call(CallError::Malformed),
             DenialReason::Call(CallError::Overridden),
             DenialReason::Call(CallError::PathAmbiguous),
@@ -312,6 +340,9 @@ impl DenialReason {
             DenialReason::AudienceMismatch,
             DenialReason::ScopeMissing,
             DenialReason::CallerNotAllowed,
+            DenialReason::OriginNotAllowed,
+            DenialReason::PlatformTokenMissing,
+            DenialReason::PlatformTokenInvalid,
             DenialReason::SystemUserUnknown,
             DenialReason::SystemUserWithdrawn,
             DenialReason::OwnerMismatch,
@@ -344,7 +375,7 @@ mod tests {
         let codes: Vec<_> = DenialReason::all().map(DenialReason::code).collect();
         let unique: BTreeSet<_> = codes.iter().collect();
         assert_eq!(unique.len(), codes.len());
-        assert_eq!(codes.len(), 43);
+        assert_eq!(codes.len(), 46);
         assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     }
 
@@ -357,5 +388,16 @@ mod tests {
             ..Denial::new(DenialReason::RightMissing)
         };
         assert_eq!(denial.explain(), "the system user does not hold `read on vat` for 310247049");
+        let nynorsk = denial.explain_in(Language::Nn);
+        assert_eq!(nynorsk, "Systembrukaren har ikkje rettigheita «read» på «vat» for 310247049.");
+    }
+
+    #[test]
+    fn every_reason_has_words_of_its_own_in_every_language() {
+        for language in [Language::Nb, Language::Nn, Language::En] {
+            let words: BTreeSet<_> =
+                DenialReason::all().map(|reason| Denial::new(reason).explain_in(language)).collect();
+            assert_eq!(words.len(), DenialReason::all().count(), "{language:?}");
+        }
     }
 }

@@ -148,6 +148,21 @@ pub enum Reason {
     },
 }
 
+/// Most ranges of an `Accept-Language` that are read.
+const RANGES_MAX: usize = 32;
+
+/// `q=` of a range in thousandths (RFC 9110 section 12.4.2); what cannot be read does not count.
+fn weight_of(parameter: &str) -> u16 {
+    if parameter.is_empty() {
+        return 1000;
+    }
+    let value = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")).map(str::trim);
+    match value.and_then(|value| value.parse::<f32>().ok()) {
+        Some(weight) if (0.0..=1.0).contains(&weight) => (weight * 1000.0) as u16,
+        _ => 0,
+    }
+}
+
 /// A language of explanations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Language {
@@ -160,16 +175,25 @@ pub enum Language {
 }
 
 impl Language {
-    /// The first language of an `Accept-Language` (RFC 9110 section 12.5.4) that there are words in; `no` is bokmål.
+    /// Of the languages of an `Accept-Language` (RFC 9110 section 12.5.4) the one with the highest weight that there are words
+    /// in, of several the first; `no` is bokmål. English where there is none.
     pub fn of_header(accept: &str) -> Self {
-        let tags = accept.split(',').map(|part| part.split(';').next().unwrap_or("").trim().to_ascii_lowercase());
-        let known = |tag: String| match tag.split('-').next() {
-            Some("nb" | "no") => Some(Self::Nb),
-            Some("nn") => Some(Self::Nn),
-            Some("en") => Some(Self::En),
-            _ => None,
-        };
-        tags.into_iter().find_map(known).unwrap_or(Self::En)
+        let mut best: Option<(u16, Self)> = None;
+        for part in accept.split(',').take(RANGES_MAX) {
+            let (tag, weight) = part.split_once(';').unwrap_or((part, ""));
+            let tag = tag.trim().to_ascii_lowercase();
+            let language = match tag.split('-').next() {
+                Some("nb" | "no") => Self::Nb,
+                Some("nn") => Self::Nn,
+                Some("en") => Self::En,
+                _ => continue,
+            };
+            let weight = weight_of(weight.trim());
+            if weight > 0 && best.is_none_or(|(known, _)| weight > known) {
+                best = Some((weight, language));
+            }
+        }
+        best.map_or(Self::En, |(_, language)| language)
     }
 
     /// Its tag (RFC 5646).

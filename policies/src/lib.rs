@@ -46,5 +46,5 @@ pub mod xacml;
 pub use authorize::{authorize, authorize_cached, authorize_verified};
 pub use call::{ApiCall, CallError, HEADERS_MAX, PATH_BYTES_MAX, SEGMENTS_MAX};
 pub use decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, PolicyTrouble, RightHeld};
-pub use policy_set::PolicySet;
+pub use policy_set::{PolicySet, ProtectedResource};
 pub use timestamp::{Timestamp, TimestampError};

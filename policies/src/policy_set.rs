@@ -3,15 +3,27 @@
 //! There is no "no policy" to branch on anywhere else: before the first snapshot, and when the last one is too old, the
 //! policy is one that denies.
 
+use std::collections::BTreeSet;
+
 use crate::Timestamp;
 use crate::decision::PolicyTrouble;
 use crate::id::{OrganizationNumber, SystemUserId};
 use crate::right::Right;
 use crate::snapshot::{Enforced, Known, Manifest, ObligationView, RightIndex};
+use crate::token::IssuerKind;
 
 /// What decides.
 #[derive(Debug)]
 pub struct PolicySet(State);
+
+/// What anybody may know of the API (RFC 9728).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtectedResource<'policy> {
+    /// Whose bearer tokens are taken.
+    pub authorization_servers: Vec<&'policy str>,
+    /// Scopes that some route demands, in order.
+    pub scopes: Vec<&'policy str>,
+}
 
 #[derive(Debug)]
 enum State {
@@ -78,6 +90,18 @@ impl PolicySet {
         image.obligations(right, through)?.try_fold(0, |highest, obligation| match obligation {
             ObligationView::MinimumAuthenticationLevel(level) => Some(highest.max(level)),
             ObligationView::Unknown => None,
+        })
+    }
+
+    /// What anybody may know of the API.
+    pub fn protected_resource(&self, now: Timestamp) -> Result<ProtectedResource<'_>, PolicyTrouble> {
+        let enforced = self.enforced(now)?;
+        let bearers = enforced.issuers().iter().filter(|issuer| issuer.kind != IssuerKind::Platform);
+        let scopes: BTreeSet<&str> =
+            enforced.routes().all().iter().flat_map(|route| &route.scopes).map(String::as_str).collect();
+        Ok(ProtectedResource {
+            authorization_servers: bearers.map(|issuer| issuer.issuer.as_str()).collect(),
+            scopes: scopes.into_iter().collect(),
         })
     }
 

@@ -23,9 +23,23 @@ pub(crate) struct ApiRoute {
     pub(crate) scopes: Vec<String>,
     pub(crate) audiences: Vec<String>,
     pub(crate) mode: Mode,
+    /// CORS preflights for it pass.
+    pub(crate) takes_preflight: bool,
+    /// The session cookie is taken; calls that change something, then, only from the API's own pages and those of these
+    /// origins.
+    pub(crate) session_cookie: Option<Vec<String>>,
+    pub(crate) platform_token: PlatformToken,
 }
 
 impl ApiRoute {
+    /// A browser asks whether it may make a call that would be this route's (Fetch standard, CORS-preflight fetch).
+    pub(crate) fn matches_preflight(&self, call: &ApiCall, asked_for: Methods) -> bool {
+        self.takes_preflight
+            && self.methods.intersects(asked_for)
+            && self.host.as_deref().is_none_or(|host| host == call.host())
+            && self.matches_path(call.segments(), |literal, part| literal == part)
+    }
+
     /// The call is this route's.
     pub(crate) fn matches(&self, call: &ApiCall) -> bool {
         self.methods.intersects(call.method())
@@ -238,6 +252,14 @@ pub(crate) enum Mode {
     Off,
 }
 
+/// What becomes of the header `PlatformAccessToken`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlatformToken {
+    Ignored,
+    Optional,
+    Required,
+}
+
 /// HTTP methods (RFC 9110 section 9, RFC 5789), as a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Methods(u32);
@@ -245,6 +267,10 @@ pub(crate) struct Methods(u32);
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 impl Methods {
+    /// GET, HEAD and OPTIONS.
+    const SAFE_BITS: u32 = 0b100_0011;
+    pub(crate) const OPTIONS: Self = Self(0b100_0000);
+
     /// The set of one method, empty when it is not one that routes can name. Letter case counts.
     pub(crate) fn of(method: &str) -> Self {
         Self(METHODS.iter().zip(0..).filter(|(name, _)| **name == method).map(|(_, bit)| 1 << bit).sum())
@@ -260,6 +286,11 @@ impl Methods {
 
     pub(crate) fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Calls of this method change nothing (RFC 9110 section 9.2.1).
+    pub(crate) fn is_safe(self) -> bool {
+        self.0 & !Self::SAFE_BITS == 0
     }
 
     /// The sets have a method in common.
@@ -342,6 +373,11 @@ mod tests {
 
     #[test]
     fn methods_are_exact() {
+        assert_eq!(Methods::of("OPTIONS"), Methods::OPTIONS);
+        for (method, is_safe) in [("GET", true), ("HEAD", true), ("OPTIONS", true), ("POST", false), ("DELETE", false)]
+        {
+            assert_eq!(Methods::of(method).is_safe(), is_safe, "{method}");
+        }
         assert!(Methods::of("get").is_empty());
         assert!(Methods::of("TRACE").is_empty());
         assert!(Methods::of("GET").with(Methods::of("PUT")).intersects(Methods::of("PUT")));

@@ -14,6 +14,7 @@ mod signature;
 
 use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber};
+pub(crate) use cache::Place;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache};
 pub use claims::{Caller, SystemUserClaim};
 pub use key::{Algorithm, KeyError, VerificationKey};
@@ -24,9 +25,10 @@ use claims::{Claims, Times};
 /// Longest token that is read, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 8192;
 /// How far clocks may differ, in seconds.
-pub const CLOCK_SKEW_SECONDS_MAX: i64 = 10;
-/// Longest time a token may still be valid, in seconds (Maskinporten: 2 to 10 minutes; Altinn: 30 minutes).
-pub const LIFETIME_SECONDS_MAX: i64 = 3600;
+pub const CLOCK_SKEW_SECONDS_MAX: u8 = 10;
+/// Longest time a token may still be valid, in seconds, where the issuer's rules say nothing else (Maskinporten: 2 to 10
+/// minutes; Altinn: 30 minutes).
+pub const LIFETIME_SECONDS_MAX: u32 = 3600;
 
 /// Whose tokens an issuer's are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +37,33 @@ pub enum IssuerKind {
     Maskinporten,
     /// Altinn's own tokens, exchanged or from a login.
     Altinn,
+    /// Tokens of the platform or of a service owner's app, in the header `PlatformAccessToken`; they say which app calls,
+    /// never who acts, and are no bearer tokens.
+    Platform,
+}
+
+/// What an issuer's tokens must be besides signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IssuerRules {
+    /// How far its clock may differ from ours, in seconds, at most [`CLOCK_SKEW_SECONDS_MAX`].
+    pub clock_skew_seconds: u8,
+    /// Longest time a token may still be valid, in seconds.
+    pub lifetime_seconds_max: u32,
+    /// Every token names its key; else one without `kid` is the issuer's only key's of the token's algorithm.
+    pub is_key_id_required: bool,
+    /// Every token names whom it is for.
+    pub is_audience_required: bool,
+}
+
+impl Default for IssuerRules {
+    fn default() -> Self {
+        Self {
+            clock_skew_seconds: CLOCK_SKEW_SECONDS_MAX,
+            lifetime_seconds_max: LIFETIME_SECONDS_MAX,
+            is_key_id_required: true,
+            is_audience_required: false,
+        }
+    }
 }
 
 /// An issuer whose tokens are accepted, with its keys. Keys belong to one issuer and serve no other.
@@ -48,6 +77,8 @@ pub struct TrustedIssuer {
     pub keys: Vec<VerificationKey>,
     /// Authentication level of its tokens when they cannot carry one (Maskinporten; Altinn's exchange stamps 3).
     pub authentication_level: u8,
+    /// What its tokens must be besides signed.
+    pub rules: IssuerRules,
 }
 
 /// Why a token does not stand.
@@ -89,10 +120,10 @@ pub enum TokenError {
     /// `nbf` or `iat` is in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// `exp` is farther away than [`LIFETIME_SECONDS_MAX`].
+    /// `exp` is farther away than the issuer's rules allow.
     #[error("the token is valid for too long")]
     LifetimeTooLong,
-    /// `cnf`: the token is bound to a key that this call has not proven (RFC 7800).
+    /// `cnf` (RFC 7800), or a `token_type` that is not `Bearer`: the token is bound to a key that this call has not proven.
     #[error("the token is bound to a key and cannot be used as a bearer token")]
     Bound,
     /// `authorization_details` is not exactly one system user.
@@ -159,6 +190,7 @@ pub struct VerifiedToken {
     audiences: Vec<String>,
     authentication_level: u8,
     times: Times,
+    rules: IssuerRules,
     key: VerificationKey,
 }
 
@@ -218,14 +250,15 @@ impl VerifiedToken {
         self.times.check(now)?;
         let issuer = issuers.iter().find(|issuer| issuer.issuer == self.issuer).ok_or(TokenError::IssuerUnknown)?;
         let has_key = issuer.keys.iter().any(|key| key.is_copy_of(&self.key));
-        let is_same = issuer.kind == self.kind && has_key;
+        let is_same = issuer.kind == self.kind && issuer.rules == self.rules && has_key;
         // The level of tokens that state none is the issuer's, and may have changed.
-        let has_level = issuer.kind == IssuerKind::Altinn || issuer.authentication_level == self.authentication_level;
+        let has_level =
+            issuer.kind != IssuerKind::Maskinporten || issuer.authentication_level == self.authentication_level;
         if is_same && has_level { Ok(()) } else { Err(TokenError::KeyUnknown) }
     }
 }
 
-/// Verifies a compact JWT.
+/// Verifies a bearer token.
 ///
 /// The order is fixed, cheapest first, and nothing costly happens for a token that cannot stand: size, form, header,
 /// issuer, key, claims, times, and the signature last.
@@ -235,30 +268,61 @@ pub fn verify(
     now: Timestamp,
     signatures: &dyn VerifySignature,
 ) -> Result<VerifiedToken, TokenError> {
+    verify_of(token, issuers, |kind| kind != IssuerKind::Platform, now, signatures)
+}
+
+/// Verifies the token of an app (Altinn's header `PlatformAccessToken`).
+pub fn verify_platform(
+    token: &str,
+    issuers: &[TrustedIssuer],
+    now: Timestamp,
+    signatures: &dyn VerifySignature,
+) -> Result<VerifiedToken, TokenError> {
+    verify_of(token, issuers, |kind| kind == IssuerKind::Platform, now, signatures)
+}
+
+fn verify_of(
+    token: &str,
+    issuers: &[TrustedIssuer],
+    wanted: impl Fn(IssuerKind) -> bool,
+    now: Timestamp,
+    signatures: &dyn VerifySignature,
+) -> Result<VerifiedToken, TokenError> {
     let jwt = jose::parse(token)?;
     let claims = Claims::parse(&jwt.payload)?;
     let name = claims.issuer()?;
-    let issuer = issuers.iter().find(|issuer| issuer.issuer == name).ok_or(TokenError::IssuerUnknown)?;
-    let key = issuer.keys.iter().find(|key| key.kid() == jwt.kid).ok_or(TokenError::KeyUnknown)?;
+    let issuer = issuers.iter().find(|issuer| issuer.issuer == name && wanted(issuer.kind));
+    let issuer = issuer.ok_or(TokenError::IssuerUnknown)?;
+    let rules = issuer.rules;
+    let key = match &jwt.kid {
+        Some(kid) => issuer.keys.iter().find(|key| key.kid() == kid).ok_or(TokenError::KeyUnknown)?,
+        None if rules.is_key_id_required => return Err(TokenError::KeyMissing),
+        None => only_key(&issuer.keys, jwt.algorithm)?,
+    };
     if key.algorithm() != jwt.algorithm {
         return Err(TokenError::AlgorithmNotAccepted);
     }
-    let times = claims.times()?;
+    let times = claims.times(rules)?;
     times.check(now)?;
     claims.check_unbound()?;
+    let audiences = claims.audiences()?;
+    if rules.is_audience_required && audiences.is_empty() {
+        return Err(TokenError::ClaimInvalid);
+    }
     let verified = VerifiedToken {
         issuer: issuer.issuer.clone(),
         kind: issuer.kind,
         consumer: claims.consumer()?,
         client_id: claims.client_id()?,
         scopes: claims.scopes()?,
-        audiences: claims.audiences()?,
+        audiences,
         authentication_level: match issuer.kind {
             IssuerKind::Maskinporten => issuer.authentication_level,
-            IssuerKind::Altinn => claims.authentication_level()?,
+            IssuerKind::Altinn | IssuerKind::Platform => claims.authentication_level()?,
         },
         caller: claims.caller(issuer.kind)?,
         times,
+        rules,
         key: key.clone(),
     };
     signatures.verify(key, jwt.signing_input.as_bytes(), &jwt.signature).map_err(|error| match error {
@@ -266,4 +330,13 @@ pub fn verify(
         SignatureError::Unavailable => TokenError::SignatureUnchecked,
     })?;
     Ok(verified)
+}
+
+/// The one key of the algorithm: among several, a token without `kid` could mean any.
+fn only_key(keys: &[VerificationKey], algorithm: Algorithm) -> Result<&VerificationKey, TokenError> {
+    let mut of_algorithm = keys.iter().filter(|key| key.algorithm() == algorithm);
+    match (of_algorithm.next(), of_algorithm.next()) {
+        (Some(key), None) => Ok(key),
+        _ => Err(TokenError::KeyMissing),
+    }
 }

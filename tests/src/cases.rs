@@ -120,11 +120,14 @@ pub struct CallSpec {
     pub method: String,
     #[serde(default = "CallSpec::api")]
     pub authority: String,
+    #[serde(default = "CallSpec::vat_returns")]
     pub path: String,
     #[serde(default)]
     pub headers: Vec<(String, String)>,
-    /// A bearer token, sent in `authorization`.
+    /// Who calls.
     pub token: Option<TokenSpec>,
+    /// The second token, in `PlatformAccessToken`.
+    pub platform_token: Option<TokenSpec>,
 }
 
 /// A token: one of `policies/cases/tokens`, changed.
@@ -142,13 +145,44 @@ pub struct TokenSpec {
     pub claims: Map<String, Value>,
     /// Name of the key that signs, when it is not the base's.
     pub key: Option<String>,
+    /// Text to put in the header's place before signing.
+    pub raw_header: Option<String>,
     /// Text to put in the claims' place before signing.
     pub raw_claims: Option<String>,
+    /// Texts of the claims to put others in the place of, before signing; every one must be there.
+    #[serde(default)]
+    pub edit_claims: Vec<(String, String)>,
+    /// As long as this many bytes, by a claim of no meaning.
+    pub fill_bytes: Option<usize>,
+    /// The algorithm to sign with, when it is not the key's own; it does not change the header.
+    pub sign_with: Option<keys::OtherAlgorithm>,
     /// What is done to the token after signing.
     pub then: Option<Tampering>,
-    /// The scheme before the token.
+    /// Where it is sent.
+    #[serde(default, rename = "in")]
+    pub place: TokenPlace,
+    /// The scheme before the token, where it is sent in `authorization`.
     #[serde(default = "TokenSpec::bearer")]
     pub scheme: String,
+}
+
+/// Where a token can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenPlace {
+    /// The header `authorization`.
+    #[default]
+    Header,
+    /// The header `authorization`, twice.
+    TwoHeaders,
+    /// The cookie `AltinnStudioRuntime`.
+    Cookie,
+    /// The same cookie twice, in one header.
+    TwoCookies,
+    /// The header and the cookie.
+    HeaderAndCookie,
+    /// The query parameter `access_token` (RFC 6750 section 2.3).
+    Query,
 }
 
 /// What can be done to a signed token.
@@ -163,14 +197,30 @@ pub enum Tampering {
     EmptySignature,
     /// An ES256 signature as DER.
     DerSignature,
+    /// An ES256 signature whose first number is 0.
+    ZeroR,
+    /// An ES256 signature whose second number is 0.
+    ZeroS,
+    /// An ES256 signature whose first number is the group's order.
+    OrderR,
+    /// The last byte of the signature is missing.
+    ShortSignature,
+    /// A byte is added to the signature.
+    LongSignature,
     /// One claim is changed after signing.
     ChangeClaims,
     /// `=` is added.
     Pad,
     /// Unused bits of the last character are set.
     StrayBits,
+    /// The signature in the alphabet of plain base64.
+    PlainAlphabet,
+    /// Two parts: the signature is left away with its point.
+    TwoParts,
     /// A fourth part is added.
     FourthPart,
+    /// Five parts, as an encrypted token has (RFC 7516).
+    FiveParts,
     /// The token comes twice, joined as proxies join headers.
     Twice,
 }
@@ -226,17 +276,7 @@ impl Case {
 
     /// The headers of the call at an instant, pseudo-headers first.
     pub fn headers(&self, now: Timestamp) -> Result<Vec<(String, String)>> {
-        let call = &self.call;
-        let mut headers = vec![
-            (":method".to_owned(), call.method.clone()),
-            (":authority".to_owned(), call.authority.clone()),
-            (":path".to_owned(), call.path.clone()),
-        ];
-        if let Some(token) = &call.token {
-            headers.push(("authorization".to_owned(), format!("{} {}", token.scheme, mint(token, now)?)));
-        }
-        headers.extend(call.headers.iter().cloned());
-        Ok(headers)
+        self.call.headers_at(now)
     }
 }
 
@@ -259,8 +299,52 @@ impl Publication {
 }
 
 impl CallSpec {
+    /// The headers at an instant, pseudo-headers first.
+    pub fn headers_at(&self, now: Timestamp) -> Result<Vec<(String, String)>> {
+        let named = |name: &str, value: String| (name.to_owned(), value);
+        let mut path = self.path.clone();
+        let mut credentials = Vec::new();
+        if let Some(spec) = &self.token {
+            let token = mint(spec, now)?;
+            let authorization = format!("{} {token}", spec.scheme);
+            let cookie = format!("AltinnStudioRuntime={token}");
+            match spec.place {
+                TokenPlace::Header => credentials.push(named("authorization", authorization)),
+                TokenPlace::TwoHeaders => {
+                    credentials.push(named("authorization", authorization.clone()));
+                    credentials.push(named("authorization", authorization));
+                }
+                TokenPlace::Cookie => credentials.push(named("cookie", format!("a=b; {cookie}"))),
+                TokenPlace::TwoCookies => credentials.push(named("cookie", format!("{cookie}; {cookie}"))),
+                TokenPlace::HeaderAndCookie => {
+                    credentials.push(named("authorization", authorization));
+                    credentials.push(named("cookie", cookie));
+                }
+                TokenPlace::Query => {
+                    let separator = if path.contains('?') { '&' } else { '?' };
+                    path = format!("{path}{separator}access_token={token}");
+                }
+            }
+        }
+        if let Some(spec) = &self.platform_token {
+            credentials.push(named("platformaccesstoken", mint(spec, now)?));
+        }
+        let mut headers = vec![
+            named(":method", self.method.clone()),
+            named(":authority", self.authority.clone()),
+            named(":path", path),
+        ];
+        headers.extend(credentials);
+        headers.extend(self.headers.iter().cloned());
+        Ok(headers)
+    }
+
     fn get() -> String {
         "GET".to_owned()
+    }
+
+    fn vat_returns() -> String {
+        "/vat/310247049/returns".to_owned()
     }
 
     fn api() -> String {
@@ -315,11 +399,21 @@ fn read(path: &Path, area: &str) -> Result<Case> {
     Ok(case)
 }
 
-/// A document, its keys written out.
+/// A document, its keys written out. One that `extends` another has that one's members where it has none itself.
 pub fn document(name: &str) -> Result<Document> {
     let path = folder().join("documents").join(format!("{name}.json"));
-    let text = std::fs::read_to_string(&path).with_context(|| format!("there is no document {}", path.display()))?;
-    let mut value: Value = serde_json::from_str(&text)?;
+    let read = |path: &Path| -> Result<Value> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("there is no document {}", path.display()))?;
+        Ok(serde_json::from_str(&text)?)
+    };
+    let mut value = read(&path)?;
+    if let Some(Value::String(base)) = value.as_object_mut().and_then(|members| members.remove("extends")) {
+        let mut whole = read(&path.with_file_name(format!("{base}.json")))?;
+        if let (Some(whole), Value::Object(own)) = (whole.as_object_mut(), value) {
+            whole.extend(own);
+        }
+        value = whole;
+    }
     let issuers = value.get_mut("issuers").and_then(Value::as_array_mut).into_iter().flatten();
     for key in issuers.filter_map(|issuer| issuer.get_mut("keys")).filter_map(Value::as_array_mut).flatten() {
         let name = key.as_str().context("a key in a document is a name")?;

@@ -22,6 +22,8 @@ use crate::wait;
 /// Loading and compiling the module takes V8 a few seconds on a slow machine.
 const READY_SECONDS_MAX: u64 = 90;
 
+const ACCESS_LOG: &str = "envoy-access.log";
+
 /// What an Envoy is started with.
 #[derive(Debug, Clone)]
 pub struct EnvoySettings {
@@ -53,12 +55,21 @@ pub struct Envoy {
 impl Envoy {
     /// Starts Envoy and waits until it listens.
     pub async fn start(settings: &EnvoySettings) -> Result<Self> {
+        Self::start_with(settings, &Self::bootstrap(settings)).await
+    }
+
+    /// What Envoy is told.
+    pub fn bootstrap(settings: &EnvoySettings) -> Value {
+        bootstrap::render(settings, &settings.directory.join(ACCESS_LOG))
+    }
+
+    /// Starts Envoy with a bootstrap that differs from the usual one, and waits until it listens.
+    pub async fn start_with(settings: &EnvoySettings, told: &Value) -> Result<Self> {
         let directory = &settings.directory;
         fs::create_dir_all(directory).with_context(|| format!("could not make {}", directory.display()))?;
-        let access_log = directory.join("envoy-access.log");
+        let access_log = directory.join(ACCESS_LOG);
         let bootstrap = directory.join("envoy.json");
-        let rendered = bootstrap::render(settings, &access_log);
-        fs::write(&bootstrap, format!("{rendered:#}"))
+        fs::write(&bootstrap, format!("{told:#}"))
             .with_context(|| format!("could not write {}", bootstrap.display()))?;
         let admin_address = directory.join("envoy-admin-address");
         // A file of an Envoy before this one would be read as this one's.
@@ -92,6 +103,14 @@ impl Envoy {
     /// Where calls go: `http://127.0.0.1:PORT`.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// The address of the listener of this name.
+    pub async fn address_of(&self, listener: &str) -> Result<SocketAddr> {
+        let all = listeners(&self.http, &self.admin_url).await?;
+        let found = all.into_iter().find(|(name, _)| name == listener);
+        let (_, port) = found.with_context(|| format!("Envoy has no listener `{listener}`"))?;
+        Ok(SocketAddr::from(([127, 0, 0, 1], port)))
     }
 
     pub fn admin_url(&self) -> &str {
@@ -135,14 +154,25 @@ impl Envoy {
     }
 }
 
-/// The port of the listener, once Envoy is live and the listener is bound.
+/// The port of the first listener, once Envoy is live and the listener is bound.
 async fn listening_port(http: &reqwest::Client, admin_url: &str) -> Option<u16> {
+    let ready = http.get(format!("{admin_url}/ready")).send().await.ok()?;
+    if !ready.status().is_success() {
+        return None;
+    }
+    let port = listeners(http, admin_url).await.ok()?.into_iter().next()?.1;
+    (port != 0).then_some(port)
+}
+
+/// Names and ports of the listeners.
+async fn listeners(http: &reqwest::Client, admin_url: &str) -> Result<Vec<(String, u16)>> {
     #[derive(Deserialize)]
     struct Listeners {
         listener_statuses: Vec<Listener>,
     }
     #[derive(Deserialize)]
     struct Listener {
+        name: String,
         local_address: LocalAddress,
     }
     #[derive(Deserialize)]
@@ -153,12 +183,8 @@ async fn listening_port(http: &reqwest::Client, admin_url: &str) -> Option<u16> 
     struct SocketAddress {
         port_value: u16,
     }
-    let ready = http.get(format!("{admin_url}/ready")).send().await.ok()?;
-    if !ready.status().is_success() {
-        return None;
-    }
     let url = format!("{admin_url}/listeners?format=json");
-    let listeners: Listeners = http.get(url).send().await.ok()?.json().await.ok()?;
-    let port = listeners.listener_statuses.first()?.local_address.socket_address.port_value;
-    (port != 0).then_some(port)
+    let listeners: Listeners = http.get(url).send().await?.json().await.context("Envoy's listeners cannot be read")?;
+    let named = |listener: Listener| (listener.name, listener.local_address.socket_address.port_value);
+    Ok(listeners.listener_statuses.into_iter().map(named).collect())
 }

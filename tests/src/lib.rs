@@ -1,6 +1,8 @@
 //! The hosts and helpers that prove the filter: a stand-in Maskinporten, a real Envoy, the whole stack, and what plays
 //! the story through them. README.md says which suite proves what.
 
+#[cfg(feature = "wasmtime-host")]
+pub mod attacks;
 #[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(feature = "wasmtime-host")]

@@ -2,9 +2,10 @@
 //!
 //! Needs nothing but cargo, python3 and what it finds or installs; every missing thing is named with its cure. It never
 //! writes outside `target/`, `.cache/` and the folder for temporary files unless `--install` is given. One file per verb: [`demo`], [`mod@test`],
-//! [`doctor`], [`build_filter`], [`mod@bench`], [`ci`]. What they look for: [`toolchain`], [`envoy`] and [`postgres`], through the eyes of [`probe`];
+//! [`doctor`], [`build_filter`], [`attacks`], [`mod@bench`], [`ci`]. What they look for: [`toolchain`], [`envoy`] and [`postgres`], through the eyes of [`probe`];
 //! how they start other programs: [`run`]. What becomes of the filter after it is built: [`callbacks`].
 
+mod attacks;
 mod bench;
 mod build_filter;
 mod callbacks;
@@ -46,6 +47,8 @@ enum Verb {
     Build(build_filter::BuildOptions),
     /// Decide cases that others wrote, and say where our answers differ
     Conformance(conformance::ConformanceOptions),
+    /// Put the attack table to the filter, in wasmtime and in Envoy, and to Envoy's own `jwt_authn`
+    Attacks(attacks::AttacksOptions),
     /// Measure; prints a table and lines `figure NAME VALUE UNIT`. No time ever fails it
     Bench(bench::BenchOptions),
     /// Everything a change must pass: format, clippy, docs, tests without skips, the demo
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Doctor => doctor::run(),
         Verb::Build(options) => build_filter::run(&options),
         Verb::Conformance(options) => conformance::run(&options),
+        Verb::Attacks(options) => attacks::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::Ci(options) => ci::run(&options),
     };

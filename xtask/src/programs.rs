@@ -21,6 +21,8 @@ pub(crate) enum Scope {
     Programs,
     /// The whole workspace with its tests, in the same selection of features that the test run uses: nothing is built twice.
     ProgramsAndTests,
+    /// What runs the attack table.
+    Attacks,
     /// What measures the decision engine beside its peers, optimised.
     Bench,
 }
@@ -29,6 +31,7 @@ impl Programs {
     pub(crate) const CONTROL_PLANE: &str = "control-plane";
     pub(crate) const MASKINPORTEN_STANDIN: &str = "maskinporten-standin";
     pub(crate) const DEMO: &str = "portvakt-demo";
+    pub(crate) const ATTACKS: &str = "portvakt-attacks";
     pub(crate) const BENCH: &str = "portvakt-bench";
 
     pub(crate) fn path(&self, name: &str) -> Result<&PathBuf> {
@@ -43,6 +46,7 @@ pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
             "building the control plane, the stand-in Maskinporten and the demo (first time: some minutes)"
         }
         Scope::ProgramsAndTests => "building the programs and every test (first time: some ten minutes on 2 cores)",
+        Scope::Attacks => "building what attacks (first time: some minutes)",
         Scope::Bench => "building what measures, and the peers, optimised (first time: some ten minutes on 2 cores)",
     });
     let mut command = run::cargo();
@@ -53,6 +57,7 @@ pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
             .args(["--package", "control-plane", "--package", "gateway-tests"])
             .args(["--bins", "--no-default-features"]),
         Scope::ProgramsAndTests => command.args(["--workspace", "--bins", "--tests"]),
+        Scope::Attacks => command.args(["--package", "gateway-tests", "--bin", Programs::ATTACKS]),
         Scope::Bench => command.args(["--release", "--package", "gateway-tests"]).args([
             "--bin",
             Programs::BENCH,

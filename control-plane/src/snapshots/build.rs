@@ -126,9 +126,14 @@ async fn issuer_documents(connection: &mut Connection, issuers: &Issuers) -> Res
             kind: match trusted.kind {
                 IssuerKind::Maskinporten => IssuerKindDocument::Maskinporten,
                 IssuerKind::Altinn => IssuerKindDocument::Altinn,
+                IssuerKind::Platform => IssuerKindDocument::Platform,
             },
             keys: issuers::store::keys(connection, &trusted.issuer).await?,
             authentication_level: trusted.authentication_level,
+            clock_skew_seconds: trusted.rules.clock_skew_seconds,
+            token_lifetime_seconds_max: trusted.rules.lifetime_seconds_max,
+            key_id_required: trusted.rules.is_key_id_required,
+            audience_required: trusted.rules.is_audience_required,
             issuer: trusted.issuer,
         });
     }

@@ -12,6 +12,7 @@ use crate::id::{
     SystemUserId,
 };
 use crate::right::Right;
+use crate::token::{CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_MAX};
 
 /// All that one API provider's gateways enforce.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,10 +53,34 @@ pub struct IssuerDocument {
     /// Authentication level of tokens that cannot carry one, 0 to 4.
     #[serde(default = "default_level")]
     pub authentication_level: u8,
+    /// How far its clock may differ, 0 to 10 seconds.
+    #[serde(default = "default_clock_skew_seconds")]
+    pub clock_skew_seconds: u8,
+    /// Longest time a token may still be valid, 60 to 86,400 seconds.
+    #[serde(default = "default_token_lifetime_seconds_max")]
+    pub token_lifetime_seconds_max: u32,
+    /// Every token names its key (`kid`); else one may go without where the issuer has one key of its algorithm.
+    #[serde(default = "yes")]
+    pub key_id_required: bool,
+    /// Every token has an audience.
+    #[serde(default)]
+    pub audience_required: bool,
 }
 
 fn default_level() -> u8 {
     3
+}
+
+fn default_clock_skew_seconds() -> u8 {
+    CLOCK_SKEW_SECONDS_MAX
+}
+
+fn default_token_lifetime_seconds_max() -> u32 {
+    LIFETIME_SECONDS_MAX
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Form of an issuer's tokens.
@@ -66,6 +91,8 @@ pub enum IssuerKindDocument {
     Maskinporten,
     /// Altinn's own tokens.
     Altinn,
+    /// Tokens of apps, in the header `PlatformAccessToken`.
+    Platform,
 }
 
 /// A protected resource.
@@ -201,6 +228,38 @@ pub struct RouteDocument {
     /// Whether the route's decisions bind.
     #[serde(default)]
     pub mode: ModeDocument,
+    /// CORS preflights for it pass to the API, which answers them.
+    #[serde(default)]
+    pub preflight: bool,
+    /// The caller's token may come in the cookie `AltinnStudioRuntime`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_cookie: Option<SessionCookieDocument>,
+    /// What becomes of the header `PlatformAccessToken`.
+    #[serde(default)]
+    pub platform_token: PlatformTokenDocument,
+}
+
+/// Browsers send cookies by themselves, whoever makes them call.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SessionCookieDocument {
+    /// Origins (RFC 6454) besides the API's own whose pages may make calls that change something, such as
+    /// `https://ttd.apps.altinn.no`.
+    #[serde(default)]
+    pub origins: BTreeSet<String>,
+}
+
+/// What becomes of the header `PlatformAccessToken`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlatformTokenDocument {
+    /// It is the API's.
+    #[default]
+    Ignored,
+    /// One that comes must stand.
+    Optional,
+    /// One must come, and stand.
+    Required,
 }
 
 fn any_host() -> String {

@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// First bytes of an image.
 pub(crate) const IMAGE_MAGIC: [u8; 8] = *b"PVIMAGE\0";
 /// The format that is written, and the newest that is read.
-pub(crate) const IMAGE_FORMAT: u16 = 2;
+pub(crate) const IMAGE_FORMAT: u16 = 3;
 /// Set in the kind of a section that a reader may ignore.
 pub(crate) const SECTION_OPTIONAL: u32 = 0x8000_0000;
 /// Most sections in an image.
@@ -62,7 +62,7 @@ pub(crate) enum Section {
     Obligations = 7,
     Routes = 8,
     RouteSegments = 9,
-    /// String indexes: scopes and audiences of routes.
+    /// String indexes: scopes, audiences and origins of routes.
     RouteTexts = 10,
     Systems = 11,
     /// String indexes: client ids of systems, in lower case.
@@ -215,12 +215,20 @@ pub(crate) struct Run {
 #[repr(C)]
 pub(crate) struct IssuerRecord {
     pub(crate) issuer: U32,
-    /// 1 Maskinporten, 2 Altinn.
+    /// 1 Maskinporten, 2 Altinn, 3 platform.
     pub(crate) kind: u8,
     pub(crate) authentication_level: u8,
-    pub(crate) reserved: U16,
+    pub(crate) clock_skew_seconds: u8,
+    /// [`ISSUER_KEY_ID_OPTIONAL`], [`ISSUER_AUDIENCE_REQUIRED`].
+    pub(crate) rules: u8,
+    pub(crate) lifetime_seconds_max: U32,
     pub(crate) keys: Run,
 }
+
+/// Tokens may go without `kid`.
+pub(crate) const ISSUER_KEY_ID_OPTIONAL: u8 = 1;
+/// Tokens must have an audience.
+pub(crate) const ISSUER_AUDIENCE_REQUIRED: u8 = 2;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -279,7 +287,20 @@ pub(crate) struct RouteRecord {
     pub(crate) audiences: Run,
     /// 0 enforce, 1 shadow, 2 off.
     pub(crate) mode: U32,
+    /// [`ROUTE_PREFLIGHT`] and those after it.
+    pub(crate) options: U32,
+    /// Where the session cookie is taken: origins whose pages may make calls that change something.
+    pub(crate) origins: Run,
 }
+
+/// CORS preflights pass.
+pub(crate) const ROUTE_PREFLIGHT: u32 = 1;
+/// The session cookie is taken.
+pub(crate) const ROUTE_SESSION_COOKIE: u32 = 2;
+/// A platform access token that comes must stand.
+pub(crate) const ROUTE_PLATFORM_TOKEN: u32 = 4;
+/// A platform access token must come.
+pub(crate) const ROUTE_PLATFORM_TOKEN_REQUIRED: u32 = 8;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]

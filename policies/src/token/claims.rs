@@ -8,7 +8,7 @@ use crate::id::{MaskinportenClientId, OrganizationNumber, PartyUuid, SystemId, S
 use crate::json::{self, Json, Object};
 use crate::urn;
 
-use super::{CLOCK_SKEW_SECONDS_MAX, IssuerKind, LIFETIME_SECONDS_MAX, TokenError};
+use super::{IssuerKind, IssuerRules, TokenError};
 
 /// The kinds of caller that tokens tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,18 +65,21 @@ pub struct SystemUserClaim {
 pub(super) struct Times {
     starts: Option<Timestamp>,
     pub(super) expires: Timestamp,
+    clock_skew_seconds: i64,
+    lifetime_seconds_max: i64,
 }
 
 impl Times {
     /// The token stands now.
     pub(super) fn check(self, now: Timestamp) -> Result<(), TokenError> {
-        if now >= self.expires.plus_seconds(CLOCK_SKEW_SECONDS_MAX) {
+        let skew = self.clock_skew_seconds;
+        if now >= self.expires.plus_seconds(skew) {
             return Err(TokenError::Expired);
         }
-        if self.starts.is_some_and(|start| start > now.plus_seconds(CLOCK_SKEW_SECONDS_MAX)) {
+        if self.starts.is_some_and(|start| start > now.plus_seconds(skew)) {
             return Err(TokenError::NotYetValid);
         }
-        if self.expires > now.plus_seconds(LIFETIME_SECONDS_MAX + CLOCK_SKEW_SECONDS_MAX) {
+        if self.expires > now.plus_seconds(self.lifetime_seconds_max + skew) {
             return Err(TokenError::LifetimeTooLong);
         }
         Ok(())
@@ -96,15 +99,17 @@ impl Claims {
     }
 
     /// When the token stands (RFC 7519 sections 4.1.4 to 4.1.6). `exp` is demanded.
-    pub(super) fn times(&self) -> Result<Times, TokenError> {
+    pub(super) fn times(&self, rules: IssuerRules) -> Result<Times, TokenError> {
         let expires = self.instant("exp")?.ok_or(TokenError::ClaimInvalid)?;
         let starts = [self.instant("nbf")?, self.instant("iat")?].into_iter().flatten().max();
-        Ok(Times { starts, expires })
+        let (skew, lifetime) = (rules.clock_skew_seconds.into(), rules.lifetime_seconds_max.into());
+        Ok(Times { starts, expires, clock_skew_seconds: skew, lifetime_seconds_max: lifetime })
     }
 
-    /// Refuses a token bound to a key or certificate (RFC 7800): presenting it proves nothing.
+    /// Refuses a token bound to a key or certificate (RFC 7800, RFC 9449): presenting it proves nothing.
     pub(super) fn check_unbound(&self) -> Result<(), TokenError> {
-        if self.0.contains_key("cnf") { Err(TokenError::Bound) } else { Ok(()) }
+        let is_bearer = self.text("token_type")?.is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+        if self.0.contains_key("cnf") || !is_bearer { Err(TokenError::Bound) } else { Ok(()) }
     }
 
     /// The organisation in `consumer`, or in Altinn's claim; both may be there if they agree.
@@ -365,7 +370,11 @@ mod tests {
     fn times() {
         let now = Timestamp::from_unix_seconds(1_000_000);
         let check = |value: Value, expected: Result<(), TokenError>| {
-            assert_eq!(claims(&value).times().and_then(|times| times.check(now)), expected, "{value}");
+            assert_eq!(
+                claims(&value).times(IssuerRules::default()).and_then(|times| times.check(now)),
+                expected,
+                "{value}"
+            );
         };
         check(json!({"exp":1_000_060}), Ok(()));
         check(json!({"exp":999_991}), Ok(()));
@@ -390,6 +399,11 @@ mod tests {
         }
         check(json!({}), Err(TokenError::ClaimInvalid));
         check(json!({"exp":i64::MAX}), Err(TokenError::LifetimeTooLong));
+        let strict = IssuerRules { clock_skew_seconds: 0, lifetime_seconds_max: 120, ..IssuerRules::default() };
+        let strictly = |exp: i64| claims(&json!({ "exp": exp })).times(strict).and_then(|times| times.check(now));
+        assert_eq!(strictly(1_000_120), Ok(()));
+        assert_eq!(strictly(1_000_121), Err(TokenError::LifetimeTooLong));
+        assert_eq!(strictly(1_000_000), Err(TokenError::Expired));
     }
 
     #[test]
@@ -408,5 +422,7 @@ mod tests {
         assert_eq!(level(json!("x")), Err(TokenError::ClaimInvalid));
         assert_eq!(claims(&json!({})).authentication_level(), Ok(0));
         assert_eq!(claims(&json!({"cnf":{"jkt":"x"}})).check_unbound(), Err(TokenError::Bound));
+        assert_eq!(claims(&json!({"token_type":"DPoP"})).check_unbound(), Err(TokenError::Bound));
+        assert_eq!(claims(&json!({"token_type":"bearer"})).check_unbound(), Ok(()));
     }
 }

@@ -58,6 +58,7 @@ fn issuers() -> Vec<TrustedIssuer> {
         kind,
         keys: vec![VerificationKey::from_jwk(&key).unwrap()],
         authentication_level: 3,
+        rules: super::IssuerRules::default(),
     };
     vec![
         issuer("https://maskinporten.example/", IssuerKind::Maskinporten),

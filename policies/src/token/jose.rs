@@ -16,7 +16,8 @@ const KID_BYTES_MAX: usize = 255;
 #[derive(Debug)]
 pub(super) struct UnverifiedJwt<'token> {
     pub(super) algorithm: Algorithm,
-    pub(super) kid: String,
+    /// `None` where the header has none.
+    pub(super) kid: Option<String>,
     pub(super) payload: Vec<u8>,
     pub(super) signing_input: &'token str,
     pub(super) signature: Vec<u8>,
@@ -41,7 +42,7 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
 }
 
-fn read_header(header: &Object) -> Result<(Algorithm, String), TokenError> {
+fn read_header(header: &Object) -> Result<(Algorithm, Option<String>), TokenError> {
     let text = |name: &str| header.get(name).map(|value| value.as_str().ok_or(TokenError::Malformed)).transpose();
     let algorithm = text("alg")?.ok_or(TokenError::Malformed)?;
     let algorithm = Algorithm::parse(algorithm).ok_or(TokenError::AlgorithmNotAccepted)?;
@@ -54,11 +55,11 @@ fn read_header(header: &Object) -> Result<(Algorithm, String), TokenError> {
     {
         return Err(TokenError::HeaderNotSupported);
     }
-    let kid = header.get("kid").ok_or(TokenError::KeyMissing)?.as_str().ok_or(TokenError::Malformed)?;
-    if kid.is_empty() || kid.len() > KID_BYTES_MAX {
+    let kid = text("kid")?;
+    if kid.is_some_and(|kid| kid.is_empty() || kid.len() > KID_BYTES_MAX) {
         return Err(TokenError::KeyMissing);
     }
-    Ok((algorithm, kid.to_owned()))
+    Ok((algorithm, kid.map(str::to_owned)))
 }
 
 #[cfg(test)]
@@ -95,7 +96,8 @@ mod tests {
         ] {
             check(&format!(r#"{{"alg":"RS256","kid":"a",{extra}}}"#), Err(TokenError::HeaderNotSupported));
         }
-        check(r#"{"alg":"RS256"}"#, Err(TokenError::KeyMissing));
+        // Whether a token may go without is the issuer's to say.
+        check(r#"{"alg":"RS256"}"#, Ok(()));
         check(r#"{"alg":"RS256","kid":""}"#, Err(TokenError::KeyMissing));
         check(&format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(256)), Err(TokenError::KeyMissing));
         for malformed in [

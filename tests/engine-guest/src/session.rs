@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 
 use policies::id::{OrganizationNumber, ProviderId};
 use policies::snapshot::{Opening, SnapshotKey};
-use policies::token::{self, IssuerKind, PureRust, SignatureError, TrustedIssuer, VerificationKey, VerifySignature};
+use policies::token::{
+    self, IssuerKind, IssuerRules, PureRust, SignatureError, TrustedIssuer, VerificationKey, VerifySignature,
+};
 use policies::{PolicySet, PolicyTrouble, Timestamp};
 
 use crate::clock::Clock;
@@ -170,7 +172,13 @@ fn issuer(jwk: &[u8]) -> Result<TrustedIssuer, String> {
     let jwk = serde_json::from_slice(jwk).map_err(|error| error.to_string())?;
     let key = VerificationKey::from_jwk(&jwk).map_err(|error| error.to_string())?;
     let kind = IssuerKind::Maskinporten;
-    Ok(TrustedIssuer { issuer: ISSUER.to_owned(), kind, keys: vec![key], authentication_level: 3 })
+    Ok(TrustedIssuer {
+        issuer: ISSUER.to_owned(),
+        kind,
+        keys: vec![key],
+        authentication_level: 3,
+        rules: IssuerRules::default(),
+    })
 }
 
 /// Leaves the cryptography out of a measurement; nothing else may.

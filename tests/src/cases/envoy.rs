@@ -23,7 +23,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{Case, Expectation, Problem, Publication, publish_all, wasm};
+use super::{CallSpec, Case, Expectation, Problem, Publication, publish_all, wasm};
 use crate::envoy::{Envoy, EnvoySettings};
 use crate::sample_api::{Echo, SampleApi};
 use crate::wait;
@@ -62,12 +62,34 @@ impl CaseEnvoy {
         })
         .await?;
         wait::until("every VM to have taken what was published", BOUND, async || {
-            Ok(control_plane.served.are_all_done().then_some(()))
+            Ok(control_plane.are_all_done(VMS).then_some(()))
         })
         .await
         .with_context(|| envoy.log_tail())?;
         let address = envoy.base_url().trim_start_matches("http://").parse().context("Envoy's address")?;
         Ok(Self { envoy, address, _sample_api: sample_api, _control_plane: control_plane })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Makes a call.
+    pub async fn answer(&self, spec: &CallSpec) -> Result<Answer> {
+        call(self.address, &spec.headers_at(now())?).await.with_context(|| self.envoy.log_tail())
+    }
+
+    /// Makes a call that must be answered so.
+    pub async fn expect(&self, spec: &CallSpec, status: u16) -> Result<()> {
+        let answer = self.answer(spec).await?;
+        ensure!(answer.status == status, "answered {} {}, must {status}", answer.status, answer.body);
+        Ok(())
+    }
+
+    /// How many snapshots were refused, over all VMs.
+    pub async fn refused(&self) -> Result<u64> {
+        Ok(self.envoy.stats("wasmcustom.portvakt.snapshot.refused").await?.values().sum())
     }
 
     /// Runs one case.
@@ -96,14 +118,15 @@ impl CaseEnvoy {
     }
 }
 
-fn now() -> Timestamp {
+/// The real clock.
+pub(crate) fn now() -> Timestamp {
     let millis = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
     Timestamp::from_unix_millis(i64::try_from(millis).unwrap_or(0))
 }
 
 /// Serves each worker the bodies one after the other, then holds its polls.
-struct FakeControlPlane {
-    address: SocketAddr,
+pub(crate) struct FakeControlPlane {
+    pub(crate) address: SocketAddr,
     served: Arc<Served>,
     serving: JoinHandle<()>,
 }
@@ -129,10 +152,10 @@ impl Served {
     }
 
     /// Whoever asks has been given everything, and every VM has in force what that comes to.
-    fn are_all_done(&self) -> bool {
+    fn are_all_done(&self, vms: usize) -> bool {
         let asked = self.asked();
         let is_everywhere = |last: &Option<String>| asked.applied.values().all(|applied| applied == last);
-        asked.applied.len() == VMS && asked.last.as_ref().is_some_and(is_everywhere)
+        asked.applied.len() == vms && asked.last.as_ref().is_some_and(is_everywhere)
     }
 }
 
@@ -148,8 +171,14 @@ struct Report {
 }
 
 impl FakeControlPlane {
-    async fn start(bodies: Vec<Bytes>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the control plane")?;
+    /// Serves on a free loopback port.
+    pub(crate) async fn start(bodies: Vec<Bytes>) -> Result<Self> {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), bodies).await
+    }
+
+    /// Serves at an address.
+    pub(crate) async fn start_at(address: SocketAddr, bodies: Vec<Bytes>) -> Result<Self> {
+        let listener = TcpListener::bind(address).await.context("no port for the control plane")?;
         let address = listener.local_addr()?;
         let served = Arc::new(Served { bodies, asked: Mutex::default() });
         let app = axum::Router::new()
@@ -162,6 +191,13 @@ impl FakeControlPlane {
             }
         });
         Ok(Self { address, served, serving })
+    }
+}
+
+impl FakeControlPlane {
+    /// Everything has been served, and so many VMs have in force what that comes to.
+    pub(crate) fn are_all_done(&self, vms: usize) -> bool {
+        self.served.are_all_done(vms)
     }
 }
 
@@ -198,14 +234,16 @@ async fn report(State(served): State<Arc<Served>>, Json(report): Json<Report>) -
     StatusCode::NO_CONTENT
 }
 
-struct Answer {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: String,
+/// What came back.
+pub struct Answer {
+    pub status: u16,
+    /// By name in lower case; of repeated ones the last.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
 }
 
 /// One HTTP/1.1 call, written as it is: clients for people would tidy the path.
-async fn call(address: SocketAddr, headers: &[(String, String)]) -> Result<Answer> {
+pub async fn call(address: SocketAddr, headers: &[(String, String)]) -> Result<Answer> {
     let pseudo = |name: &str| headers.iter().find(|(header, _)| header == name).map_or("", |(_, value)| value.as_str());
     let mut request =
         format!("{} {} HTTP/1.1\r\nhost: {}\r\n", pseudo(":method"), pseudo(":path"), pseudo(":authority"));

@@ -9,14 +9,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::ecdsa::signature::Signer as _;
 use p256::pkcs8::{EncodePublicKey as _, LineEnding};
 use rsa::rand_core::{CryptoRng, Error, RngCore};
-use rsa::signature::SignatureEncoding as _;
+use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _};
 use rsa::traits::PublicKeyParts as _;
+use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha384};
 
 /// A private key.
 pub enum NamedKey {
-    /// RSA of 2048 bits, for RS256; the names begin with `rsa`.
+    /// RSA of 2048 bits, for RS256; the names begin with `rsa`. Of 1024 bits, which nobody may use, when with `rsa1024`.
     Rsa(Box<rsa::pkcs1v15::SigningKey<Sha256>>),
     /// P-256, for ES256; every other name.
     P256(p256::ecdsa::SigningKey),
@@ -31,12 +32,25 @@ pub fn key(name: &str) -> Result<Arc<NamedKey>> {
     }
     let mut seed = Seed { name: name.to_owned(), counter: 0, block: Vec::new() };
     let key = if name.starts_with("rsa") {
-        let private = rsa::RsaPrivateKey::new(&mut seed, 2048).context("could not make an RSA key")?;
+        let bits = if name.starts_with("rsa1024") { 1024 } else { 2048 };
+        let private = rsa::RsaPrivateKey::new(&mut seed, bits).context("could not make an RSA key")?;
         NamedKey::Rsa(Box::new(rsa::pkcs1v15::SigningKey::new(private)))
     } else {
         NamedKey::P256(p256::ecdsa::SigningKey::random(&mut seed))
     };
     Ok(Arc::clone(made.entry(name.to_owned()).or_insert(Arc::new(key))))
+}
+
+/// Algorithms that nothing here accepts for these keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum OtherAlgorithm {
+    /// HMAC keyed with the text of the public key (PEM).
+    Hs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
 }
 
 impl NamedKey {
@@ -57,6 +71,25 @@ impl NamedKey {
                 signature.to_bytes().to_vec()
             }
         }
+    }
+
+    /// The signature by another algorithm than the key's own.
+    pub fn sign_with(&self, algorithm: OtherAlgorithm, message: &[u8]) -> Result<Vec<u8>> {
+        let Self::Rsa(key) = self else { bail!("only RSA keys sign with {algorithm:?}") };
+        let private: &rsa::RsaPrivateKey = key.as_ref().as_ref();
+        Ok(match algorithm {
+            OtherAlgorithm::Hs256 => {
+                let pem = private.to_public_key().to_public_key_pem(LineEnding::LF).context("no public key")?;
+                let secret = jsonwebtoken::EncodingKey::from_secret(pem.as_bytes());
+                let signed = jsonwebtoken::crypto::sign(message, &secret, jsonwebtoken::Algorithm::HS256)?;
+                URL_SAFE_NO_PAD.decode(signed)?
+            }
+            OtherAlgorithm::Rs384 => rsa::pkcs1v15::SigningKey::<Sha384>::new(private.clone()).sign(message).to_vec(),
+            OtherAlgorithm::Ps256 => {
+                let mut seed = Seed { name: "salt".to_owned(), counter: 0, block: Vec::new() };
+                rsa::pss::SigningKey::<Sha256>::new(private.clone()).sign_with_rng(&mut seed, message).to_vec()
+            }
+        })
     }
 
     /// The public half, with the key's name as its id.

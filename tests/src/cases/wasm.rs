@@ -18,6 +18,7 @@ pub fn filter_configuration() -> Result<Value> {
         "snapshotKeys": [keys::key("snapshot")?.public_pem()?],
         "hold": {"callsMax": 10, "millisecondsMax": 1000},
         "realm": "cases",
+        "resource": {"identifier": "https://api.example.no/vat"},
     }))
 }
 

@@ -49,7 +49,10 @@ fn every_way_to_a_permit_is_in_a_case() {
             Expectation::Deny { .. } => None,
         })
         .collect();
-    assert_eq!(ways.into_iter().collect::<Vec<_>>(), ["caller_kind", "direct", "off", "policy", "shadow", "urn"]);
+    assert_eq!(
+        ways.into_iter().collect::<Vec<_>>(),
+        ["caller_kind", "direct", "off", "policy", "preflight", "shadow", "urn"]
+    );
 }
 
 #[test]

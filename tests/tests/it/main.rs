@@ -4,6 +4,10 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod attacks_in_envoy;
+#[cfg(test)]
+mod attacks_in_wasmtime;
+#[cfg(test)]
 mod cases_in_envoy;
 #[cfg(test)]
 mod cases_in_wasmtime;
@@ -12,6 +16,8 @@ mod cases_natively;
 #[cfg(test)]
 mod filter_in_wasmtime;
 #[cfg(test)]
+mod in_envoy_bad_configuration;
+#[cfg(test)]
 mod in_envoy_bad_feed;
 #[cfg(test)]
 mod in_envoy_control_plane_gone;
@@ -19,6 +25,8 @@ mod in_envoy_control_plane_gone;
 mod in_envoy_first_snapshot;
 #[cfg(test)]
 mod in_envoy_key_rotation;
+#[cfg(test)]
+mod in_envoy_replies;
 #[cfg(test)]
 mod in_envoy_stage;
 #[cfg(test)]

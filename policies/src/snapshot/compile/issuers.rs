@@ -1,13 +1,16 @@
 //! Issuers and their keys.
 
-use zerocopy::little_endian::U16;
+use zerocopy::little_endian::U32;
 
 use super::Compiler;
 use super::writer::run;
 use crate::snapshot::document::{IssuerDocument, IssuerKindDocument};
 use crate::snapshot::image::check::{ISSUERS_MAX, KEYS_MAX};
-use crate::snapshot::layout::{IssuerRecord, KeyRecord, Section};
-use crate::token::VerificationKey;
+use crate::snapshot::layout::{ISSUER_AUDIENCE_REQUIRED, ISSUER_KEY_ID_OPTIONAL, IssuerRecord, KeyRecord, Section};
+use crate::token::{CLOCK_SKEW_SECONDS_MAX, VerificationKey};
+
+/// How long tokens may be valid, in seconds.
+const TOKEN_LIFETIME_SECONDS: std::ops::RangeInclusive<u32> = 60..=86_400;
 
 impl Compiler<'_> {
     pub(super) fn issuers(&mut self) {
@@ -36,6 +39,12 @@ impl Compiler<'_> {
             if issuer.authentication_level > 4 {
                 self.error(path.clone(), "authentication_level", "an authentication level is 0 to 4");
             }
+            if issuer.clock_skew_seconds > CLOCK_SKEW_SECONDS_MAX {
+                self.error(path.clone(), "clock_skew", "clocks may differ by 0 to 10 seconds");
+            }
+            if !TOKEN_LIFETIME_SECONDS.contains(&issuer.token_lifetime_seconds_max) {
+                self.error(path.clone(), "token_lifetime", "a token may be valid for 60 to 86400 seconds");
+            }
             let first = key_records.len();
             for key in self.keys(issuer, &path) {
                 let start = key_bytes.len();
@@ -48,9 +57,13 @@ impl Compiler<'_> {
                 kind: match issuer.kind {
                     IssuerKindDocument::Maskinporten => 1,
                     IssuerKindDocument::Altinn => 2,
+                    IssuerKindDocument::Platform => 3,
                 },
                 authentication_level: issuer.authentication_level,
-                reserved: U16::ZERO,
+                clock_skew_seconds: issuer.clock_skew_seconds,
+                rules: if issuer.key_id_required { 0 } else { ISSUER_KEY_ID_OPTIONAL }
+                    | if issuer.audience_required { ISSUER_AUDIENCE_REQUIRED } else { 0 },
+                lifetime_seconds_max: U32::new(issuer.token_lifetime_seconds_max),
                 keys: run(first, key_records.len() - first),
             });
         }

@@ -8,12 +8,18 @@ use super::Compiler;
 use super::writer::run;
 use crate::right::Right;
 use crate::route::{self, Callers, Methods, Segment};
-use crate::snapshot::document::{ModeDocument, PartyDocument, RouteDocument};
-use crate::snapshot::layout::{RouteRecord, Run, Section, SegmentRecord};
+use crate::snapshot::document::{ModeDocument, PartyDocument, PlatformTokenDocument, RouteDocument};
+use crate::snapshot::layout::{
+    ROUTE_PLATFORM_TOKEN, ROUTE_PLATFORM_TOKEN_REQUIRED, ROUTE_PREFLIGHT, ROUTE_SESSION_COOKIE, RouteRecord, Run,
+    Section, SegmentRecord,
+};
 
 /// How specific a route is: an exact host before any host, then segment by segment a literal before a parameter before
 /// a rest. Two routes of one key take the same calls.
 type Specificity = (bool, String, Vec<(u8, String)>);
+
+/// Most origins of one route.
+const ORIGINS_MAX: usize = 32;
 
 struct ReadRoute<'document> {
     document: &'document RouteDocument,
@@ -97,6 +103,7 @@ impl<'document> Compiler<'document> {
             }
         };
         self.check_party(document, &path, &segments);
+        self.check_origins(document, &path);
         let position = rights.get(&right).copied();
         if self.errors.len() > errors_before {
             return None;
@@ -108,6 +115,28 @@ impl<'document> Compiler<'document> {
         });
         let specificity = (host == "*", host.to_owned(), shape.collect());
         Some(ReadRoute { document, path, specificity, segments, methods, right: position? })
+    }
+
+    fn check_origins(&mut self, document: &RouteDocument, path: &str) {
+        let Some(cookie) = &document.session_cookie else { return };
+        if cookie.origins.len() > ORIGINS_MAX {
+            let message = "a route has at most 32 origins";
+            self.error(format!("{path}/sessionCookie/origins"), "route_origins", message);
+        }
+        for origin in &cookie.origins {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            let allowed = |byte: u8| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_' | b':')
+            };
+            if !host.is_some_and(|host| !host.is_empty() && host.bytes().all(allowed)) {
+                let message =
+                    format!("`{origin}` is no origin: scheme, host in lower case, and a port that is not usual");
+                self.error(format!("{path}/sessionCookie/origins"), "route_origin", message);
+            }
+        }
+        if document.mode == ModeDocument::Off {
+            self.error(format!("{path}/sessionCookie"), "route_off", "a route that is off looks at no token");
+        }
     }
 
     fn check_party(&mut self, document: &RouteDocument, path: &str, segments: &[Segment]) {
@@ -186,6 +215,9 @@ impl<'document> Compiler<'document> {
                 ModeDocument::Shadow => 1,
                 ModeDocument::Off => 2,
             }),
+            options: U32::new(options(document)),
+            origins: self
+                .texts(document.session_cookie.iter().flat_map(|cookie| &cookie.origins).map(String::as_str), texts),
         }
     }
 
@@ -196,6 +228,18 @@ impl<'document> Compiler<'document> {
         }
         run(first, texts.len() - first)
     }
+}
+
+fn options(document: &RouteDocument) -> u32 {
+    let platform_token = match document.platform_token {
+        PlatformTokenDocument::Ignored => 0,
+        PlatformTokenDocument::Optional => ROUTE_PLATFORM_TOKEN,
+        PlatformTokenDocument::Required => ROUTE_PLATFORM_TOKEN | ROUTE_PLATFORM_TOKEN_REQUIRED,
+    };
+    let when = |holds: bool, option: u32| if holds { option } else { 0 };
+    platform_token
+        | when(document.preflight, ROUTE_PREFLIGHT)
+        | when(document.session_cookie.is_some(), ROUTE_SESSION_COOKIE)
 }
 
 /// Position of a parameter's segment.

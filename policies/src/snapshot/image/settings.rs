@@ -6,10 +6,13 @@ use zerocopy::little_endian::U32;
 
 use super::check::{ISSUERS_MAX, KEYS_MAX, ROUTES_MAX};
 use super::{ImageError, RightIndex};
-use crate::route::{ApiRoute, Callers, Methods, Mode, PartySource, Segment};
-use crate::snapshot::layout::{IssuerRecord, KeyRecord, RouteRecord, Run, Section, SegmentRecord};
+use crate::route::{ApiRoute, Callers, Methods, Mode, PartySource, PlatformToken, Segment};
+use crate::snapshot::layout::{
+    ISSUER_AUDIENCE_REQUIRED, ISSUER_KEY_ID_OPTIONAL, IssuerRecord, KeyRecord, ROUTE_PLATFORM_TOKEN,
+    ROUTE_PLATFORM_TOKEN_REQUIRED, ROUTE_PREFLIGHT, ROUTE_SESSION_COOKIE, RouteRecord, Run, Section, SegmentRecord,
+};
 use crate::snapshot::sections::Sections;
-use crate::token::{IssuerKind, TrustedIssuer, VerificationKey};
+use crate::token::{CLOCK_SKEW_SECONDS_MAX, IssuerKind, IssuerRules, TrustedIssuer, VerificationKey};
 
 /// All issuers at once; `None` where the sections have no word on them.
 pub(crate) fn all_issuers(sections: &Sections) -> Result<Option<Vec<TrustedIssuer>>, ImageError> {
@@ -65,11 +68,18 @@ pub(super) fn read_issuers(
         let kind = match record.kind {
             1 => IssuerKind::Maskinporten,
             2 => IssuerKind::Altinn,
+            3 => IssuerKind::Platform,
             _ => return Err(wrong("a kind that this reader does not know")),
         };
         let issuer = sections.text(record.issuer)?.to_owned();
         if issuer.is_empty() || record.authentication_level > 4 || issuers.iter().any(|known| known.issuer == issuer) {
             return Err(wrong("one without a name, twice, or with a level above 4"));
+        }
+        let rules = record.rules;
+        if record.clock_skew_seconds > CLOCK_SKEW_SECONDS_MAX
+            || rules & !(ISSUER_KEY_ID_OPTIONAL | ISSUER_AUDIENCE_REQUIRED) != 0
+        {
+            return Err(wrong("rules that this reader does not know"));
         }
         let start = record.keys.start.get() as usize;
         let end = start.checked_add(record.keys.count.get() as usize);
@@ -83,6 +93,12 @@ pub(super) fn read_issuers(
             kind,
             keys: own.to_vec(),
             authentication_level: record.authentication_level,
+            rules: IssuerRules {
+                clock_skew_seconds: record.clock_skew_seconds,
+                lifetime_seconds_max: record.lifetime_seconds_max.get(),
+                is_key_id_required: rules & ISSUER_KEY_ID_OPTIONAL == 0,
+                is_audience_required: rules & ISSUER_AUDIENCE_REQUIRED != 0,
+            },
         });
     }
     Ok(())
@@ -108,6 +124,12 @@ pub(super) fn read_routes(
                 return Err(wrong("a right that is not there"));
             }
             let host = sections.text(record.host)?;
+            let options = record.options.get();
+            let has = |option: u32| options & option != 0;
+            if options >= ROUTE_PLATFORM_TOKEN_REQUIRED << 1 {
+                return Err(wrong("options that are not known"));
+            }
+            let origins = texts(sections, record.origins)?;
             Ok(ApiRoute {
                 name: sections.text(record.name)?.to_owned(),
                 host: (!host.is_empty()).then(|| host.to_owned()),
@@ -123,6 +145,13 @@ pub(super) fn read_routes(
                     1 => Mode::Shadow,
                     2 => Mode::Off,
                     _ => return Err(wrong("a mode that this reader does not know")),
+                },
+                takes_preflight: has(ROUTE_PREFLIGHT),
+                session_cookie: has(ROUTE_SESSION_COOKIE).then_some(origins),
+                platform_token: match (has(ROUTE_PLATFORM_TOKEN), has(ROUTE_PLATFORM_TOKEN_REQUIRED)) {
+                    (false, false) => PlatformToken::Ignored,
+                    (true, false) => PlatformToken::Optional,
+                    (_, true) => PlatformToken::Required,
                 },
             })
         })
