@@ -84,7 +84,8 @@ pub(super) fn signing(keys: &[TokenKey], now: Timestamp) -> Option<&TokenKey> {
 /// Whether tokens of the key at `position` may be in use: its successor has not signed for a token's life yet.
 pub(super) fn is_published(keys: &[TokenKey], position: usize, now: Timestamp) -> bool {
     let successor = keys.get(position + 1);
-    successor.is_none_or(|next| now < next.signs_from.plus_seconds(TOKEN_LIFETIME_S + CLOCK_SKEW_SECONDS_MAX))
+    successor
+        .is_none_or(|next| now < next.signs_from.plus_seconds(TOKEN_LIFETIME_S + i64::from(CLOCK_SKEW_SECONDS_MAX)))
 }
 
 /// Our source of randomness, as the `rsa` crate wants it.

@@ -21,7 +21,9 @@ pub fn table(rows: &[Row], answers: &Answers) -> String {
     text.push_str("| # | tried | Envoy's `jwt_authn` | this filter | must |\n|---|---|---|---|---|\n");
     for row in rows {
         let (theirs, ours) = if row.attacks.is_empty() {
-            ("–".to_owned(), answers.get(row.row, "", Place::Raw).unwrap_or("nothing was run").to_owned())
+            let (place, where_from) =
+                if row.only_in_wasmtime { (Place::Wasmtime, " (in wasmtime)") } else { (Place::Raw, "") };
+            ("–".to_owned(), format!("{}{where_from}", answers.get(row.row, "", place).unwrap_or("nothing was run")))
         } else if row.row == PATHS {
             ("below".to_owned(), "below".to_owned())
         } else {

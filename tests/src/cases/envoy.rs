@@ -242,6 +242,16 @@ pub struct Answer {
     pub body: String,
 }
 
+/// The answer has its whole body.
+fn is_whole(bytes: &[u8], method: &str) -> bool {
+    let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let text = String::from_utf8_lossy(bytes.get(..head).unwrap_or_default()).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    // Trailers-only of gRPC has neither length nor body.
+    let expected = if method == "HEAD" || text.contains("\ngrpc-status:") { Some(0) } else { length };
+    expected.is_some_and(|expected| bytes.len() >= head + 4 + expected)
+}
+
 /// One HTTP/1.1 call, written as it is: clients for people would tidy the path.
 pub async fn call(address: SocketAddr, headers: &[(String, String)]) -> Result<Answer> {
     let pseudo = |name: &str| headers.iter().find(|(header, _)| header == name).map_or("", |(_, value)| value.as_str());
@@ -255,7 +265,8 @@ pub async fn call(address: SocketAddr, headers: &[(String, String)]) -> Result<A
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await?;
+        // Envoy keeps a connection open for a second after an answer of its own, so it is left when all is there.
+        while !is_whole(&bytes, pseudo(":method")) && stream.read_buf(&mut bytes).await? > 0 {}
         std::io::Result::Ok(bytes)
     };
     let bytes = tokio::time::timeout(BOUND, exchange).await.context("no answer in time")??;
