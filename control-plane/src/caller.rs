@@ -27,9 +27,9 @@ pub(crate) use internal_or_platform::InternalOrPlatform;
 pub(crate) use maskinporten::Maskinporten;
 pub(crate) use operator::Operator;
 pub(crate) use party_access::{
-    AccessManagementRead, AccessManagementWrite, ClientAdministrationRead, ClientAdministrationWrite,
-    ClientDelegationRead, ClientDelegationWrite, DelegationCheckRead, PartyAccess, PartyOperation, Person, PortalUser,
-    SystemUserOverviewRead,
+    AccessManagementRead, AccessManagementWrite, AccessManagementWriteInQuery, ClientAdministrationRead,
+    ClientAdministrationWrite, ClientDelegationRead, ClientDelegationWrite, PartyAccess, PartyOperation, Person,
+    PortalUser, SystemUserOverviewRead,
 };
 pub(crate) use platform::Platform;
 pub(crate) use resource_owner::ResourceOwner;

@@ -5,8 +5,10 @@
 
 mod approve;
 mod create;
+mod dry_run;
 mod expire;
 mod get;
+mod log_out;
 mod model;
 mod reject;
 mod store;
@@ -32,6 +34,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(get::for_party))
         .routes(routes!(approve::handler))
         .routes(routes!(reject::handler))
+        .routes(routes!(dry_run::handler))
+        .routes(routes!(log_out::handler))
 }
 
 #[cfg(test)]

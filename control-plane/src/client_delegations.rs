@@ -36,7 +36,6 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list::possible))
         .routes(routes!(remove::handler))
         .routes(routes!(own::get, own::add, own::delete))
-        .routes(routes!(own::get_with_slash, own::add_with_slash, own::delete_with_slash))
         .routes(routes!(through_vendor::agents))
         .routes(routes!(through_vendor::available))
         .routes(routes!(through_vendor::list, through_vendor::post, through_vendor::delete))

@@ -4,12 +4,15 @@
 //! One slice per domain, each a file with its router and a folder: `model` is pure, `store` is SQL, every other file is
 //! one operation with its body, handler, failures and tests. Arrows between slices go one way: `parties`, `issuers`,
 //! `resources`, `systems` ← `system_users` ← `decisions` (answers from the stored data what gateways answer from snapshots) ←
-//! `delegation_checks` ← `requests` ← `change_requests`; `system_users` ← `client_delegations` ← `party_imports`; `snapshots` and `gateways` stand beside them. Start with [`app`]; who may call what is decided in
+//! `delegation_checks` ← `requests` ← `change_requests`, `free_system_users`; `system_users` ← `client_delegations` ← `party_imports`; `snapshots` and `gateways` stand beside them. Start with [`app`]; who may call what is decided in
 //! `caller`; what a call may fail with is listed in `problem/codes.rs`.
 //!
 //! This crate decides nothing itself: that is `policies`, which also accepts every snapshot before it is shown.
 
 mod access_packages;
+#[cfg(test)]
+mod access_table;
+mod aliases;
 mod audit;
 #[cfg(test)]
 mod bad_input;
@@ -23,12 +26,15 @@ mod diagnoses;
 mod events;
 mod expiry;
 mod fields;
+mod free_system_users;
 mod gateways;
 mod hash;
 mod health;
 mod issuers;
 mod json;
 mod logins;
+#[cfg(test)]
+mod long_lists;
 mod metrics;
 mod openapi;
 mod page;
@@ -69,7 +75,8 @@ pub use state::{AppState, Clock, Ids, SystemClock, SystemIds};
 /// Every operation of the control plane.
 pub fn app(state: AppState) -> Router {
     let (limited, feed) = (Router::from(limited_operations()), Router::from(snapshots::feed_routes()));
-    service::with_manners(service::with_time_limit(limited).merge(feed).merge(openapi::page()), state)
+    let operations = service::with_time_limit(limited).merge(feed).merge(openapi::page());
+    aliases::followed(service::with_manners(operations, state))
 }
 
 /// Every operation, with its description.
@@ -89,6 +96,7 @@ fn limited_operations() -> OpenApiRouter<AppState> {
         .merge(requests::routes())
         .merge(client_delegations::routes())
         .merge(change_requests::routes())
+        .merge(free_system_users::routes())
         .merge(tokens::routes())
         .merge(logins::routes())
         .merge(gateways::routes())

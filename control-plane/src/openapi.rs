@@ -25,7 +25,7 @@ pub(crate) mod clients;
 pub(crate) mod finish;
 pub(crate) mod own;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::LazyLock;
 

@@ -9,9 +9,12 @@ mod approve;
 mod by_system;
 mod create;
 mod current;
+mod dry_run;
+mod dry_run_of_system;
 mod escalate;
 mod expire;
 mod get;
+mod log_out;
 pub(crate) mod model;
 mod pending;
 mod portal;
@@ -37,8 +40,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(get::for_party))
         .routes(routes!(escalate::handler))
         .routes(routes!(pending::handler))
+        .routes(routes!(pending::of_all_kinds))
+        .routes(routes!(log_out::handler))
         .routes(routes!(take_into_use::handler))
         .routes(routes!(approve::handler))
         .routes(routes!(reject::handler))
+        .routes(routes!(dry_run::handler))
+        .routes(routes!(dry_run_of_system::handler))
         .merge(agent::routes())
 }

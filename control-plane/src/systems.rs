@@ -49,7 +49,7 @@ async fn own(
     id: &SystemId,
     unknown: impl FnOnce() -> Problem,
 ) -> Result<System, Problem> {
-    let system = store::find(connection, id).await?.ok_or_else(unknown)?;
+    let system = store::find(connection, id).await?.filter(|system| !system.is_free).ok_or_else(unknown)?;
     if caller.may_act_for(system.vendor) { Ok(system) } else { Err(codes::VENDOR_NOT_OWNER.into()) }
 }
 

@@ -5,7 +5,6 @@ pub(crate) mod agents;
 mod answer;
 mod database;
 mod described;
-pub(crate) mod paging;
 pub(crate) mod story;
 pub(crate) mod tokens;
 
@@ -381,44 +380,45 @@ impl TestState {
     }
 
     pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = Request::get(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.call(request.body(Body::empty()).unwrap()).await
+        self.call_with("GET", path, headers, None).await
     }
 
     /// A body with headers of the caller's choice.
     pub(crate) async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
-        let mut request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.call(request.body(Body::from(body.to_string())).unwrap()).await
+        self.call_with("POST", path, headers, Some(("application/json", body.to_string()))).await
     }
 
     /// A body with a token and headers of the caller's choice.
     pub(crate) async fn put_with(&self, path: &str, token: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
-        let mut request = Request::put(path)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::AUTHORIZATION, format!("Bearer {token}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.call(request.body(Body::from(body.to_string())).unwrap()).await
+        let authorization = format!("Bearer {token}");
+        let headers = [headers, &[("authorization", authorization.as_str())]].concat();
+        self.call_with("PUT", path, &headers, Some(("application/json", body.to_string()))).await
     }
 
-    /// A call with a body of some media type; an empty token sends none.
-    pub(crate) async fn send(&self, method: &str, path: &str, token: &str, body: Option<(&str, String)>) -> Answer {
+    /// A call with headers of the caller's choice, and perhaps a body of some media type.
+    pub(crate) async fn call_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<(&str, String)>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
-        if !token.is_empty() {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = match body {
             Some((media_type, body)) => request.header(header::CONTENT_TYPE, media_type).body(Body::from(body)),
             None => request.body(Body::empty()),
         };
         self.call(request.unwrap()).await
+    }
+
+    /// A call with a body of some media type; an empty token sends none.
+    pub(crate) async fn send(&self, method: &str, path: &str, token: &str, body: Option<(&str, String)>) -> Answer {
+        let authorization = format!("Bearer {token}");
+        let headers: &[_] = if token.is_empty() { &[] } else { &[("authorization", authorization.as_str())] };
+        self.call_with(method, path, headers, body).await
     }
 
     /// A call whose body may be no text.

@@ -32,6 +32,7 @@ use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
 pub(crate) use issuer::{TokenIssuer, publish_keys};
+pub(crate) use logout::log_out;
 
 /// How often it is looked whether a key has ended.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -93,4 +94,13 @@ pub(crate) fn write_key_for_test(file: &std::path::Path) {
     let now = policies::Timestamp::from_unix_seconds(0);
     let key = KEY.get_or_init(|| keys::TokenKey::draw(&crate::state::SystemIds, now).unwrap().stored().1);
     key_file::write(file, &[(now, key.clone())]).unwrap();
+}
+
+/// Adds a key to the file that is published and does not sign yet.
+#[cfg(test)]
+pub(crate) fn add_waiting_key_for_test(file: &std::path::Path, now: policies::Timestamp) {
+    let mut keys = key_file::read(file).unwrap();
+    let signs_from = now.plus_seconds(keys::PUBLISHED_BEFORE_S);
+    keys.push(keys::TokenKey::draw(&crate::state::SystemIds, signs_from).unwrap().stored());
+    key_file::write(file, &keys).unwrap();
 }

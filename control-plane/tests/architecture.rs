@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("parties", &[]),
     ("issuers", &[]),
     ("resources", &[]),
@@ -16,10 +16,14 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("system_users", &["parties", "systems"]),
     ("decisions", &["parties", "resources", "system_users"]),
     ("delegation_checks", &["decisions", "parties", "resources"]),
-    ("requests", &["delegation_checks", "parties", "resources", "system_users", "systems"]),
+    ("requests", &["delegation_checks", "parties", "resources", "system_users", "systems", "tokens"]),
     ("client_delegations", &["parties", "system_users", "systems"]),
     ("party_imports", &["client_delegations", "parties"]),
-    ("change_requests", &["delegation_checks", "parties", "requests", "resources", "system_users", "systems"]),
+    (
+        "change_requests",
+        &["delegation_checks", "parties", "requests", "resources", "system_users", "systems", "tokens"],
+    ),
+    ("free_system_users", &["delegation_checks", "system_users", "systems"]),
     ("gateways", &["resources"]),
     ("audit", &[]),
     ("events", &[]),

@@ -63,8 +63,8 @@ party_operations! {
     AccessManagementRead = AccessManagement, "read", PORTAL, Path, NOT_PARTY_ADMINISTRATOR;
     /// Giving a party's rights away and taking them back (AM-W).
     AccessManagementWrite = AccessManagement, "write", PORTAL, Path, NOT_PARTY_ADMINISTRATOR;
-    /// Asking what one may give away; the party is in the query.
-    DelegationCheckRead = AccessManagement, "write", PORTAL, Query, NOT_PARTY_ADMINISTRATOR;
+    /// The same, where the query names the party: what one may give away, what waits for one's decision.
+    AccessManagementWriteInQuery = AccessManagement, "write", PORTAL, Query, NOT_PARTY_ADMINISTRATOR;
     /// Seeing a party's system users (OV-R).
     SystemUserOverviewRead = SystemUserOverview, "read", PORTAL, Path, FORBIDDEN;
     /// Seeing which clients a party's agent system users act for (CA-R).
@@ -129,6 +129,19 @@ impl<O: PartyOperation> Person<O> {
 }
 
 impl PortalUser {
+    /// Refuses with `refused` whoever may not do an action on a built-in resource at the party, and says so to whoever might
+    /// if it had logged in more strongly.
+    pub(crate) async fn require(
+        &self,
+        state: &AppState,
+        connection: &mut Connection,
+        party: &Party,
+        (resource, action): (BuiltInResource, &str),
+        refused: ProblemCode,
+    ) -> Result<(), Problem> {
+        require(state, connection, self.user, party, resource, action, refused).await
+    }
+
     /// Whether the person may do an action on a built-in resource at the party.
     pub(crate) async fn may(
         &self,

@@ -5,10 +5,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use policies::Timestamp;
 use serde_json::json;
 
 use super::get::{IdInPath, partys_own};
-use super::model::{Actions, WantedChange};
+use super::model::{Actions, ChangeRequest, WantedChange};
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::delegation_checks::{compile_policies, require_delegable};
@@ -17,6 +18,7 @@ use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::store::Connection;
+use crate::system_users::model::{Delegation, SystemUser};
 use crate::{requested, resources, system_users, systems};
 
 /// The owner agrees: the system user holds what it is to hold, and gateways have it with the next snapshot.
@@ -40,20 +42,8 @@ pub(super) async fn handler(
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let request = partys_own(connection, &caller, request_id).await?;
-    let request = request.decide(true, caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
-    let user = system_users::store::find(connection, request.system_user)
-        .await?
-        .filter(|user| user.withdrawn_at.is_none() && user.owner == request.party)
-        .ok_or(codes::SYSTEM_USER_NOT_FOUND)?;
-    let system = systems::store::find(connection, &user.system)
-        .await?
-        .filter(|system| !system.is_deleted)
-        .ok_or(codes::SYSTEM_NOT_FOUND)?;
-    let held = system_users::store::held_for_owner(connection, &user).await?;
-
-    let new = request.wanted.difference(&held);
+    let Accepted { request, user, held, new } = accepted(connection, request, caller.user_id(), now).await?;
     let (rights, packages) = (&new.required_rights, &new.required_packages);
-    requested::require_offered(&system, rights, packages)?;
     require_delegable(&state, connection, caller.user, &caller.party, rights, packages).await?;
     let actions = actions(connection, &new).await?;
     let changed = request.wanted.applied_to(held, &actions);
@@ -64,6 +54,37 @@ pub(super) async fn handler(
     });
     change.commit(now, "change_request_approved", log).await?;
     Ok(Json(true))
+}
+
+/// What an approval makes.
+pub(super) struct Accepted {
+    pub(super) request: ChangeRequest,
+    user: SystemUser,
+    held: Delegation,
+    /// The part that is not so already.
+    pub(super) new: WantedChange,
+}
+
+/// The change request accepted, unless something but the approver's own rights stands in the way.
+pub(super) async fn accepted(
+    connection: &mut Connection,
+    request: ChangeRequest,
+    user_id: i64,
+    now: Timestamp,
+) -> Result<Accepted, Problem> {
+    let request = request.decide(true, user_id, now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    let user = system_users::store::find(connection, request.system_user)
+        .await?
+        .filter(|user| user.withdrawn_at.is_none() && user.owner == request.party)
+        .ok_or(codes::SYSTEM_USER_NOT_FOUND)?;
+    let system = systems::store::find(connection, &user.system)
+        .await?
+        .filter(|system| !system.is_deleted)
+        .ok_or(codes::SYSTEM_NOT_FOUND)?;
+    let held = system_users::store::held_for_owner(connection, &user).await?;
+    let new = request.wanted.difference(&held);
+    requested::require_offered(&system, &new.required_rights, &new.required_packages)?;
+    Ok(Accepted { request, user, held, new })
 }
 
 /// The actions that there are on the resources of which one action is unwanted.

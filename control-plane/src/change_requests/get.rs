@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use policies::id::{OrganizationNumber, SystemId};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::model::{ChangeRequest, ChangeRequestId};
 use super::store;
@@ -129,15 +129,9 @@ pub(super) async fn for_person(
     let party =
         parties::store::find_organization(&mut connection, request.party).await?.ok_or(codes::REQUEST_NOT_FOUND)?;
     // Whoever has no business there learns nothing of it.
-    if !caller.may(&state, &mut connection, &party, BuiltInResource::AccessManagement, "read").await? {
-        return Err(codes::REQUEST_NOT_FOUND.into());
-    }
-    let mut shown = request.json(&state.settings.public_url, state.clock.now());
-    if let Some(members) = shown.as_object_mut() {
-        members.insert("partyId".to_owned(), json!(party.id));
-        members.insert("partyUuid".to_owned(), json!(party.uuid));
-    }
-    Ok(Json(shown))
+    let read = (BuiltInResource::AccessManagement, "read");
+    caller.require(&state, &mut connection, &party, read, codes::REQUEST_NOT_FOUND).await?;
+    Ok(Json(party.named_in(request.json(&state.settings.public_url, state.clock.now()))))
 }
 
 /// The change request, if the vendor made it; another's looks like none.

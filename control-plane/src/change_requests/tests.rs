@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::requests::model::LIFETIME_DAYS;
 use crate::state::Clock as _;
-use crate::test_state::{Answer, TestState, paging, story, tokens};
+use crate::test_state::{Answer, TestState, story, tokens};
 
 const CHANGES: &str = "/authentication/api/v1/systemuser/changerequest";
 const PAYROLL: &str = "urn:altinn:accesspackage:lonn";
@@ -337,16 +337,6 @@ async fn by_reference_comes_the_newest() {
     }
     test.delete(&format!("{CHANGES}/vendor/{}", correlation(2)), &test.vendor()).await.expect(202);
     assert_eq!(test.get(&path, &test.vendor()).await.expect(200)["id"], correlation(1));
-}
-
-#[tokio::test]
-async fn each_of_two_thousand_is_on_one_page_also_while_some_are_added() {
-    let (test, _) = with_system_user().await;
-    let path = format!("{CHANGES}/vendor/bysystem/310247030_smartcloud");
-    let insert = "INSERT INTO change_request (id, systemuser, system, party, external_ref, required_rights, \
-                  unwanted_rights, required_packages, unwanted_packages, status, created_at) \
-                  SELECT $1, id, system, owner, $2, '[]', '[]', '[]', '[]', 'New', $3 FROM systemuser";
-    paging::each_once(&test, &path, &test.vendor(), insert).await;
 }
 
 #[tokio::test]

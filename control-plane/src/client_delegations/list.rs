@@ -16,6 +16,7 @@ use super::{candidates, store};
 use crate::caller::{ClientAdministrationRead, PartyAccess};
 use crate::openapi::{self, clients};
 use crate::parameters::PathOf;
+use crate::parties::PartyId;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
@@ -24,8 +25,26 @@ const PACKAGES_MAX: usize = 100;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct InPath {
-    facilitator: PartyUuid,
+    facilitator: Facilitator,
     system_user_id: SystemUserId,
+}
+
+/// The party again: its uuid, or its number once more.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+enum Facilitator {
+    Number(PartyId),
+    Uuid(PartyUuid),
+}
+
+impl TryFrom<String> for Facilitator {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = text.parse().ok().and_then(|number: i64| PartyId::try_from(number).ok());
+        let uuid = || PartyUuid::parse(&text).map_err(|error| error.to_string());
+        number.map_or_else(|| uuid().map(Self::Uuid), |number| Ok(Self::Number(number)))
+    }
 }
 
 /// The clients that an agent system user acts for.
@@ -43,7 +62,11 @@ pub(super) async fn delegations(
     caller: PartyAccess<ClientAdministrationRead>,
     PathOf(InPath { facilitator, system_user_id }): PathOf<InPath>,
 ) -> Result<Json<Vec<Value>>, Problem> {
-    require_same_party(&caller.party, facilitator)?;
+    match facilitator {
+        Facilitator::Number(number) if number == caller.party.id => {}
+        Facilitator::Number(_) => return Err(codes::FACILITATOR_MISMATCH.into()),
+        Facilitator::Uuid(uuid) => require_same_party(&caller.party, uuid)?,
+    }
     let mut connection = state.store.read().await?;
     let user = owned(&mut connection, system_user_id, caller.organization()).await?;
     let delegations = store::page(&mut connection, user.id, "", i64::MAX).await?;
@@ -62,19 +85,24 @@ pub(super) async fn delegations(
     params(
         ("facilitator" = Option<String>, Query, description = "The party's uuid"),
         ("packages" = Option<Vec<String>>, Query, description = "URNs of access packages, or their last parts"),
+        ("systemUserId" = Option<String>, Query, description = "An agent system user of the party; its packages are wanted, too"),
     ),
-    responses((status = 200, body = Vec<clients::Customer>), (status = 400, description = "`AUTH-00031`")),
+    responses((status = 200, body = Vec<clients::Customer>), (status = 400, description = "`AUTH-00031` or `AUTH-00034`"), (status = 404, description = "`AUTH-00015`")),
 )]
 pub(super) async fn possible(
     State(state): State<AppState>,
     caller: PartyAccess<ClientAdministrationRead>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<Value>>, Problem> {
-    let asked = Asked::parse(query.as_deref().unwrap_or_default())?;
+    let mut asked = Asked::parse(query.as_deref().unwrap_or_default())?;
     if let Some(facilitator) = asked.facilitator {
         require_same_party(&caller.party, facilitator)?;
     }
     let mut connection = state.store.read().await?;
+    if let Some(agent) = asked.system_user {
+        let agent = owned(&mut connection, agent, caller.organization()).await?;
+        asked.packages.extend(agent.client_packages);
+    }
     let found =
         candidates::with_packages(&mut connection, caller.organization(), &asked.packages, "", usize::MAX).await?;
     Ok(Json(found.iter().map(Candidate::customer_json).collect()))
@@ -84,6 +112,7 @@ pub(super) async fn possible(
 #[derive(Debug, Default)]
 struct Asked {
     facilitator: Option<PartyUuid>,
+    system_user: Option<SystemUserId>,
     packages: Vec<AccessPackage>,
 }
 
@@ -98,6 +127,13 @@ impl Asked {
                 "facilitator" => {
                     let uuid = PartyUuid::parse(value).map_err(|error| invalid(format!("`{name}`: {error}")))?;
                     asked.facilitator = Some(uuid);
+                }
+                "systemuserid" if asked.system_user.is_some() => {
+                    return Err(invalid(format!("`{name}` occurs twice")));
+                }
+                "systemuserid" => {
+                    let id = SystemUserId::parse(value).map_err(|error| invalid(format!("`{name}`: {error}")))?;
+                    asked.system_user = Some(id);
                 }
                 "packages" if asked.packages.len() == PACKAGES_MAX => {
                     return Err(invalid(format!("`{name}`: at most {PACKAGES_MAX}")));

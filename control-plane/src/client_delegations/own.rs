@@ -1,5 +1,5 @@
 //! `POST`, `DELETE`, `GET /systemuser/agent/{party}/{systemUserId}/self?partyUuid`: the owner among the clients of its own agent
-//! system user. No relation is needed for that; whoever manages the owner's access decides.
+//! system user. Altinn's clients send a slash behind `self` ([`crate::aliases`]). No relation is needed for that; whoever manages the owner's access decides.
 
 use axum::Json;
 use axum::extract::State;
@@ -86,54 +86,6 @@ pub(super) async fn get(
     let mut connection = state.store.read().await?;
     let user = owned(&mut connection, system_user_id, caller.organization()).await?;
     Ok(Json(store::find(&mut connection, user.id, user.owner).await?.is_some()))
-}
-
-/// The owner becomes a client of its own agent system user. As without the slash, which Altinn's own clients send.
-#[utoipa::path(
-    post, path = "/authentication/api/v1/systemuser/agent/{party}/{system_user_id}/self/", operation_id = "addOwnerAsClientWithSlash", tag = openapi::CLIENTS,
-    security(("user" = ["altinn:portal/enduser"])),
-    params(("partyUuid" = Option<String>, Query, description = "The party's uuid")),
-    responses((status = 200, body = bool), (status = 404, description = "`AUTH-00015`")),
-)]
-pub(super) async fn add_with_slash(
-    state: State<AppState>,
-    caller: PartyAccess<AccessManagementWrite>,
-    path: PathOf<InPath>,
-    query: Query,
-) -> Result<Json<bool>, Problem> {
-    add(state, caller, path, query).await
-}
-
-/// The owner is no client of its own agent system user any more. As without the slash, which Altinn's own clients send.
-#[utoipa::path(
-    delete, path = "/authentication/api/v1/systemuser/agent/{party}/{system_user_id}/self/", operation_id = "removeOwnerAsClientWithSlash", tag = openapi::CLIENTS,
-    security(("user" = ["altinn:portal/enduser"])),
-    params(("partyUuid" = Option<String>, Query, description = "The party's uuid")),
-    responses((status = 200, body = bool), (status = 404, description = "`AUTH-00015`")),
-)]
-pub(super) async fn delete_with_slash(
-    state: State<AppState>,
-    caller: PartyAccess<AccessManagementWrite>,
-    path: PathOf<InPath>,
-    query: Query,
-) -> Result<Json<bool>, Problem> {
-    delete(state, caller, path, query).await
-}
-
-/// Whether the owner is a client of its own agent system user. As without the slash, which Altinn's own clients send.
-#[utoipa::path(
-    get, path = "/authentication/api/v1/systemuser/agent/{party}/{system_user_id}/self/", operation_id = "isOwnerClientWithSlash", tag = openapi::CLIENTS,
-    security(("user" = ["altinn:portal/enduser"])),
-    params(("partyUuid" = Option<String>, Query, description = "The party's uuid")),
-    responses((status = 200, body = bool), (status = 404, description = "`AUTH-00015`")),
-)]
-pub(super) async fn get_with_slash(
-    state: State<AppState>,
-    caller: PartyAccess<AccessManagementWrite>,
-    path: PathOf<InPath>,
-    query: Query,
-) -> Result<Json<bool>, Problem> {
-    get(state, caller, path, query).await
 }
 
 fn require_own(caller: &PartyAccess<AccessManagementWrite>, query: &Query) -> Result<(), Problem> {

@@ -29,6 +29,8 @@ pub(crate) enum ReasonCode {
     PackageUnknown,
     /// The package is not for standard system users.
     PackageNotAssignable,
+    /// The package is for clients: what the approver holds does not matter, each client is looked at when it is added.
+    ClientPackage,
     /// The resource has no policy, its policy cannot decide, or does not have the action.
     Unknown,
 }
@@ -76,11 +78,21 @@ impl DelegationCheck {
         Err(Problem::new(code).member("reasons", rights.chain(packages).collect::<Vec<_>>()))
     }
 
-    /// Everything, whether it can be passed on or not.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for dry runs"))]
+    /// What an agent system user is to have for its clients: nobody's own packages are looked at.
+    pub(crate) fn of_client_packages(packages: &[AccessPackage]) -> Self {
+        let check = |package: &AccessPackage| PackageCheck {
+            package: package.clone(),
+            is_passed_on: true,
+            reasons: vec![ReasonCode::ClientPackage],
+        };
+        Self { rights: Vec::new(), access_packages: packages.iter().map(check).collect() }
+    }
+
+    /// Everything, whether it can be passed on or not, and the code of the refusal if not all of it can.
     pub(crate) fn json(&self) -> Value {
         json!({
             "result": self.is_whole(),
+            "code": self.refusal_code().map(|code| code.code),
             "rights": self.rights.iter().map(RightCheck::json).collect::<Vec<_>>(),
             "accessPackages": self.access_packages.iter().map(PackageCheck::json).collect::<Vec<_>>(),
         })

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::check;
 use super::model::PackageCheck;
 use crate::access_packages;
-use crate::caller::{DelegationCheckRead, PartyAccess};
+use crate::caller::{AccessManagementWriteInQuery, PartyAccess};
 use crate::openapi;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
@@ -30,7 +30,7 @@ const PACKAGES_MAX: usize = 300;
 )]
 pub(super) async fn handler(
     State(state): State<AppState>,
-    caller: PartyAccess<DelegationCheckRead>,
+    caller: PartyAccess<AccessManagementWriteInQuery>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
     let mut packages = named(query.as_deref().unwrap_or_default())?;

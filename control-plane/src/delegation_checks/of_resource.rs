@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::check;
 use super::model::RightCheck;
-use crate::caller::{DelegationCheckRead, PartyAccess};
+use crate::caller::{AccessManagementWriteInQuery, PartyAccess};
 use crate::openapi;
 use crate::parameters::Query;
 use crate::problem::Problem;
@@ -28,7 +28,7 @@ use crate::state::AppState;
 )]
 pub(super) async fn handler(
     State(state): State<AppState>,
-    caller: PartyAccess<DelegationCheckRead>,
+    caller: PartyAccess<AccessManagementWriteInQuery>,
     query: Query,
 ) -> Result<Json<Value>, Problem> {
     let resource = query.required("resource", ResourceId::parse)?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::caller::VendorOrOperator;
+use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::OwnJson;
 use crate::openapi;
 use crate::problem::{Problem, codes};
@@ -102,6 +103,10 @@ pub(super) async fn handler(
 ) -> Result<Json<Diagnosis>, Problem> {
     if !caller.may_ask_about(body.system_provider_org_no) {
         return Err(codes::VENDOR_NOT_OWNER.into());
+    }
+    // What no reference can be is nobody's.
+    if let Some(reference) = body.external_ref.as_deref().filter(|reference| !reference.trim().is_empty()) {
+        text("externalRef", reference, NAME_CHARS_MAX)?;
     }
     let mut connection = state.store.read().await?;
     Ok(Json(diagnose(&state, &mut connection, &body).await?))

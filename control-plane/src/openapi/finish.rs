@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
+use crate::aliases;
 use crate::problem::codes;
 
 /// Parts of paths, by their name in the code: what they are, and the format of the text.
@@ -50,6 +51,7 @@ pub(super) fn finish(document: OpenApi, tags: &[(&str, &str)]) -> Value {
             paths.insert(in_camel_case(&path), item);
         }
     }
+    aliases::describe(&mut paths);
     document["paths"] = Value::Object(paths);
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     let tag = |(name, description): &(&str, &str)| json!({ "name": name, "description": description });

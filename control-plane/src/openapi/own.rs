@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::audit::model::AuditEntry;
 use crate::events::model::Event;
 use crate::fields::LocalizedText;
+use crate::openapi::altinn::{AttributePair, Package, Right};
 
 /// RFC 9457, in Altinn's shape. Some codes have members of their own.
 #[derive(ToSchema)]
@@ -36,6 +37,55 @@ pub(crate) struct ValidationError {
     code: String,
     title: String,
     paths: Vec<String>,
+}
+
+/// What could be passed on, and what not.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct DelegationCheck {
+    /// All of it.
+    result: bool,
+    /// What a refusal would say; null if nothing is refused.
+    #[schema(required)]
+    code: Option<String>,
+    rights: Vec<CheckedRight>,
+    access_packages: Vec<CheckedPackage>,
+}
+
+/// One action of a right.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct CheckedRight {
+    resource: Vec<AttributePair>,
+    #[schema(nullable = false)]
+    action: Option<String>,
+    result: bool,
+    #[schema(example = json!(["MissingRoleAccess"]))]
+    reason_codes: Vec<String>,
+    #[schema(nullable = false)]
+    required_authentication_level: Option<u64>,
+}
+
+/// An access package.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct CheckedPackage {
+    urn: String,
+    result: bool,
+    reason_codes: Vec<String>,
+}
+
+/// A system user for an organisation's own software.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct FreeSystemUser {
+    integration_title: String,
+    /// The organisation's own Maskinporten clients, 1 to 10; no system may have them.
+    client_ids: Vec<String>,
+    #[schema(nullable = false)]
+    rights: Option<Vec<Right>>,
+    #[schema(nullable = false)]
+    access_packages: Option<Vec<Package>>,
 }
 
 /// How many were imported.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use policies::id::{OrganizationNumber, PartyUuid};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// A party's number, the `{party}` of Altinn's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,6 +52,17 @@ pub(crate) struct Party {
     pub(crate) form: Option<OrganizationForm>,
     /// No longer in the Register of Legal Entities: it holds nothing and nobody holds anything for it.
     pub(crate) is_struck_off: bool,
+}
+
+impl Party {
+    /// What is shown, with the party's number and uuid in it.
+    pub(crate) fn named_in(&self, mut shown: Value) -> Value {
+        if let Some(members) = shown.as_object_mut() {
+            members.insert("partyId".to_owned(), json!(self.id));
+            members.insert("partyUuid".to_owned(), json!(self.uuid));
+        }
+        shown
+    }
 }
 
 /// A form of organisation in the codes of the Register of Legal Entities: `AS`, `ENK`, `ESEK`, `BRL`, `NUF`, …

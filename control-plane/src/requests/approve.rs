@@ -5,9 +5,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use policies::Timestamp;
 use serde_json::json;
 
 use super::get::{IdInPath, partys_own};
+use super::model::SystemUserRequest;
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::delegation_checks::{compile_policies, require_delegable};
@@ -15,6 +17,8 @@ use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
+use crate::store::Connection;
+use crate::system_users::model::{Delegation, SystemUser};
 use crate::{requested, system_users, systems};
 
 /// The customer agrees: the system user exists, and gateways have it with the next snapshot.
@@ -35,16 +39,8 @@ pub(super) async fn handler(
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let request = partys_own(connection, &caller, request_id).await?;
-    let (request, user, delegation) = request.accept(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
-    let system = systems::store::find(connection, &request.system)
-        .await?
-        .filter(|system| !system.is_deleted)
-        .ok_or(codes::SYSTEM_NOT_FOUND)?;
-    if system_users::store::find_live(connection, user.owner, &user.system, &user.external_ref).await?.is_some() {
-        return Err(codes::SYSTEM_USER_EXISTS.into());
-    }
+    let Accepted { request, user, delegation } = accepted(connection, request, caller.user_id(), now).await?;
     let (rights, packages) = (&delegation.rights, &delegation.access_packages);
-    requested::require_offered(&system, rights, packages)?;
     require_delegable(&state, connection, caller.user, &caller.party, rights, packages).await?;
     store::update_decision(connection, &request).await?;
     system_users::store::insert(connection, &user, &[delegation]).await?;
@@ -52,6 +48,32 @@ pub(super) async fn handler(
         json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.user_id() });
     change.commit(now, "request_approved", log).await?;
     Ok(Json(true))
+}
+
+/// What an approval makes.
+pub(super) struct Accepted {
+    pub(super) request: SystemUserRequest,
+    pub(super) user: SystemUser,
+    pub(super) delegation: Delegation,
+}
+
+/// The request accepted, of whichever kind, unless something but the approver's own rights stands in the way.
+pub(super) async fn accepted(
+    connection: &mut Connection,
+    request: SystemUserRequest,
+    user_id: i64,
+    now: Timestamp,
+) -> Result<Accepted, Problem> {
+    let (request, user, delegation) = request.accept(user_id, now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    let system = systems::store::find(connection, &request.system)
+        .await?
+        .filter(|system| !system.is_deleted)
+        .ok_or(codes::SYSTEM_NOT_FOUND)?;
+    if system_users::store::find_live(connection, user.owner, &user.system, &user.external_ref).await?.is_some() {
+        return Err(codes::SYSTEM_USER_EXISTS.into());
+    }
+    requested::require_offered(&system, &request.rights, &request.access_packages)?;
+    Ok(Accepted { request, user, delegation })
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub(super) async fn page_of_kind(
 mod tests {
     use serde_json::json;
 
-    use crate::test_state::{TestState, paging, story, tokens};
+    use crate::test_state::{TestState, story, tokens};
 
     fn path() -> String {
         format!("{}/bysystem/310247030_smartcloud", story::REQUESTS)
@@ -82,14 +82,5 @@ mod tests {
         test.get(&path(), &test.administrator_of_hansen()).await.expect_code(403, "insufficient_scope");
         test.delete(&format!("{}/{id}", story::REQUESTS), &test.vendor()).await.expect(202);
         assert_eq!(test.get(&path(), &test.vendor()).await.expect(200)["data"], json!([]));
-    }
-
-    #[tokio::test]
-    async fn each_of_two_thousand_is_on_one_page_also_while_some_are_added() {
-        let test = TestState::with_system().await;
-        let insert = "INSERT INTO system_user_request (id, system, party, external_ref, integration_title, rights, \
-                      access_packages, status, created_at) \
-                      VALUES ($1, '310247030_smartcloud', '310247049', $2, 'x', '[]', '[]', 'New', $3)";
-        paging::each_once(&test, &path(), &test.vendor(), insert).await;
     }
 }

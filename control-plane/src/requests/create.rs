@@ -5,7 +5,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
-use axum::response::IntoResponse;
 use policies::Timestamp;
 use policies::id::{OrganizationNumber, SystemId};
 use serde::Deserialize;
@@ -20,29 +19,19 @@ use crate::openapi::{self, altinn};
 use crate::problem::{Problem, codes};
 use crate::right::{AccessPackageBody, RightBody};
 use crate::state::AppState;
-use crate::store::Connection;
+use crate::store::{Change, Connection};
 use crate::system_users::model::SystemUserKind;
 use crate::systems::model::System;
 use crate::{parties, requested, system_users, systems};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Body {
-    #[serde(rename = "integrationtitle")]
-    integration_title: Option<String>,
-    #[serde(rename = "externalref")]
-    external_ref: Option<String>,
-    #[serde(default, rename = "systemid")]
-    system_id: String,
-    #[serde(default, rename = "partyorgno")]
-    party: String,
+    #[serde(flatten)]
+    asked: Asked,
     #[serde(default)]
     rights: Vec<RightBody>,
     #[serde(default, rename = "accesspackages")]
     access_packages: Vec<AccessPackageBody>,
-    #[serde(rename = "redirecturl")]
-    redirect_url: Option<String>,
-    #[serde(rename = "validto")]
-    valid_to: Option<String>,
 }
 
 /// A vendor asks a customer for a system user. Asking again gives the request that is there already.
@@ -60,14 +49,61 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RequestWrite>,
     AltinnJson(body): AltinnJson<Body>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Answer, Problem> {
     let now = state.clock.now();
-    let id = RequestId(state.ids.uuid().map_err(Problem::internal)?);
     let mut change = state.store.change().await?;
     let connection = change.connection();
-    let system = own_system(connection, &caller, &body.system_id).await?;
-    let party = registered_party(connection, &body.party).await?;
-    let external_ref = match body.external_ref.as_deref() {
+    let (system, request) = match begun(&state, connection, &caller, &body.asked, SystemUserKind::Standard).await? {
+        Begun::There(existing) => return Ok(answer(&state, StatusCode::OK, &existing, now)),
+        Begun::New(new) => *new,
+    };
+    let request = SystemUserRequest {
+        rights: requested::rights(connection, &system, &body.rights).await?,
+        access_packages: requested::standard_packages(&system, &body.access_packages)?,
+        ..request
+    };
+    if request.rights.is_empty() && request.access_packages.is_empty() {
+        return Err(codes::NOTHING_REQUESTED.into());
+    }
+    created(&state, change, &caller, &request).await
+}
+
+/// What a vendor says in a request for a system user of either kind.
+#[derive(Debug, Deserialize)]
+pub(in crate::requests) struct Asked {
+    #[serde(rename = "integrationtitle")]
+    integration_title: Option<String>,
+    #[serde(rename = "externalref")]
+    external_ref: Option<String>,
+    #[serde(default, rename = "systemid")]
+    system_id: String,
+    #[serde(default, rename = "partyorgno")]
+    party: String,
+    #[serde(rename = "redirecturl")]
+    redirect_url: Option<String>,
+    #[serde(rename = "validto")]
+    valid_to: Option<String>,
+}
+
+/// What comes of it.
+pub(in crate::requests) enum Begun {
+    There(Box<SystemUserRequest>),
+    /// A request of the system that asks for nothing yet.
+    New(Box<(System, SystemUserRequest)>),
+}
+
+/// Looks at everything but what is asked for.
+pub(in crate::requests) async fn begun(
+    state: &AppState,
+    connection: &mut Connection,
+    caller: &Vendor<RequestWrite>,
+    asked: &Asked,
+    kind: SystemUserKind,
+) -> Result<Begun, Problem> {
+    let now = state.clock.now();
+    let system = own_system(connection, caller, &asked.system_id).await?;
+    let party = registered_party(connection, &asked.party).await?;
+    let external_ref = match asked.external_ref.as_deref() {
         None | Some("") => party.to_string(),
         Some(reference) => text("externalRef", reference, NAME_CHARS_MAX)?,
     };
@@ -75,76 +111,83 @@ pub(super) async fn handler(
         return Err(codes::SYSTEM_USER_EXISTS.into());
     }
     if let Some(existing) = reusable(connection, party, &system.id, &external_ref, now).await? {
-        require_kind(&existing, SystemUserKind::Standard, now)?;
-        return Ok(answer(&state, StatusCode::OK, &existing, now));
+        require_kind(&existing, kind, now)?;
+        return Ok(Begun::There(Box::new(existing)));
     }
-
+    let redirect_url = asked.redirect_url.as_deref().filter(|url| !url.is_empty());
     let request = SystemUserRequest {
-        id,
-        kind: SystemUserKind::Standard,
+        id: RequestId(state.ids.uuid().map_err(Problem::internal)?),
+        kind,
+        system: system.id.clone(),
         party,
         external_ref,
-        integration_title: match body.integration_title.as_deref() {
+        integration_title: match asked.integration_title.as_deref() {
             None | Some("") => system.name.nb.clone(),
             Some(title) => text("integrationTitle", title, NAME_CHARS_MAX)?,
         },
-        redirect_url: body
-            .redirect_url
-            .as_deref()
-            .filter(|url| !url.is_empty())
-            .map(|url| requested::redirect_url(&system, url))
-            .transpose()?,
-        rights: requested::rights(connection, &system, &body.rights).await?,
-        access_packages: requested::standard_packages(&system, &body.access_packages)?,
+        redirect_url: redirect_url.map(|url| requested::redirect_url(&system, url)).transpose()?,
+        rights: Vec::new(),
+        access_packages: Vec::new(),
         created_at: now,
-        valid_to: valid_to(body.valid_to.as_deref(), now)?,
+        valid_to: valid_to(asked.valid_to.as_deref(), now)?,
         is_escalated: false,
         decision: None,
-        system: system.id,
     };
-    if request.rights.is_empty() && request.access_packages.is_empty() {
-        return Err(codes::NOTHING_REQUESTED.into());
-    }
-    store::insert(connection, &request).await?;
-    let log =
-        json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.organization() });
-    change.commit(now, "system_user_requested", log).await?;
-    Ok(answer(&state, StatusCode::CREATED, &request, now))
+    Ok(Begun::New(Box::new((system, request))))
 }
 
-type Answer = (StatusCode, [(HeaderName, String); 1], Json<serde_json::Value>);
+/// Stores the request and answers.
+pub(in crate::requests) async fn created(
+    state: &AppState,
+    mut change: Change,
+    caller: &Vendor<RequestWrite>,
+    request: &SystemUserRequest,
+) -> Result<Answer, Problem> {
+    store::insert(change.connection(), request).await?;
+    let log = json!({
+        "request": request.id, "kind": request.kind, "system": request.system, "party": request.party,
+        "by": caller.organization(),
+    });
+    change.commit(request.created_at, "system_user_requested", log).await?;
+    Ok(answer(state, StatusCode::CREATED, request, request.created_at))
+}
 
-fn answer(state: &AppState, status: StatusCode, request: &SystemUserRequest, now: Timestamp) -> Answer {
+pub(in crate::requests) type Answer = (StatusCode, [(HeaderName, String); 1], Json<serde_json::Value>);
+
+pub(in crate::requests) fn answer(
+    state: &AppState,
+    status: StatusCode,
+    request: &SystemUserRequest,
+    now: Timestamp,
+) -> Answer {
     let public_url = &state.settings.public_url;
-    let location = format!("{public_url}authentication/api/v1/systemuser/request/{}", request.id);
+    let kind = match request.kind {
+        SystemUserKind::Standard => "",
+        SystemUserKind::Agent => "agent/",
+    };
+    let location = format!("{public_url}authentication/api/v1/systemuser/request/{kind}{}", request.id);
     (status, [(header::LOCATION, location)], Json(request.json(public_url, now)))
 }
 
 /// When what is asked for ends by itself: an instant in the future.
-pub(in crate::requests) fn valid_to(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+fn valid_to(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let valid_to = Timestamp::parse_rfc3339(text).ok().filter(|valid_to| *valid_to > now);
     let wrong = || Problem::new(codes::FIELD_INVALID).detail("`validTo` is not an instant in the future (RFC 3339)");
     valid_to.map(Some).ok_or_else(wrong)
 }
 
-pub(super) async fn own_system<A>(
-    connection: &mut Connection,
-    caller: &Vendor<A>,
-    id: &str,
-) -> Result<System, Problem> {
+async fn own_system<A>(connection: &mut Connection, caller: &Vendor<A>, id: &str) -> Result<System, Problem> {
     let id = SystemId::parse(id).map_err(|_| codes::SYSTEM_NOT_FOUND)?;
-    let system = systems::store::find(connection, &id)
-        .await?
-        .filter(|system| !system.is_deleted)
-        .ok_or(codes::SYSTEM_NOT_FOUND)?;
+    let system =
+        systems::store::find(connection, &id).await?.filter(System::is_offered).ok_or(codes::SYSTEM_NOT_FOUND)?;
     if !caller.may_act_for(system.vendor) {
         return Err(codes::VENDOR_NOT_OWNER_OF_REQUESTED.into());
     }
     Ok(system)
 }
 
-pub(super) async fn registered_party(connection: &mut Connection, text: &str) -> Result<OrganizationNumber, Problem> {
+async fn registered_party(connection: &mut Connection, text: &str) -> Result<OrganizationNumber, Problem> {
     let party = OrganizationNumber::parse(text)
         .map_err(|error| Problem::new(codes::PARTY_NOT_RESOLVED).detail(error.to_string()))?;
     if !parties::store::is_registered(connection, party).await? {
@@ -154,7 +197,7 @@ pub(super) async fn registered_party(connection: &mut Connection, text: &str) ->
 }
 
 /// The request that answers this one. One that is over or timed out is archived to make room.
-pub(super) async fn reusable(
+async fn reusable(
     connection: &mut Connection,
     party: OrganizationNumber,
     system: &SystemId,
@@ -172,7 +215,7 @@ pub(super) async fn reusable(
 }
 
 /// One reference is one system user, of one kind: the other kind's request is in the way.
-pub(super) fn require_kind(existing: &SystemUserRequest, kind: SystemUserKind, now: Timestamp) -> Result<(), Problem> {
+fn require_kind(existing: &SystemUserRequest, kind: SystemUserKind, now: Timestamp) -> Result<(), Problem> {
     if existing.kind == kind {
         return Ok(());
     }

@@ -7,9 +7,9 @@ use policies::id::OrganizationNumber;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::model::Status;
+use super::model::{Status, SystemUserRequest};
 use super::store;
-use crate::caller::{AccessManagementWrite, PartyAccess};
+use crate::caller::{AccessManagementWrite, AccessManagementWriteInQuery, PartyAccess};
 use crate::openapi::{self, altinn};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
@@ -42,6 +42,30 @@ pub(super) async fn handler(
     Ok(Json(waiting.map(|request| request.json(&state.settings.public_url, now)).collect()))
 }
 
+/// All requests that wait for the party's decision, standard ones first, then escalated ones for agent system users.
+#[utoipa::path(
+    get, path = "/portvakt/v1/pending-requests", operation_id = "listAllPendingRequests", tag = openapi::REQUESTS,
+    security(("user" = ["altinn:portal/enduser"])),
+    params(("party" = String, Query, description = "Organisation number or party uuid")),
+    responses((status = 200, body = Vec<altinn::RequestSystemResponse>), (status = 403, description = "`AUTH-00066`")),
+)]
+pub(super) async fn of_all_kinds(
+    State(state): State<AppState>,
+    caller: PartyAccess<AccessManagementWriteInQuery>,
+) -> Result<Json<Vec<Value>>, Problem> {
+    let now = state.clock.now();
+    let mut connection = state.store.read().await?;
+    let mut waiting = Vec::new();
+    for kind in [SystemUserKind::Standard, SystemUserKind::Agent] {
+        let requests = store::undecided(&mut connection, caller.organization(), kind).await?;
+        let is_waiting = |request: &SystemUserRequest| {
+            request.status(now) == Status::New && (kind == SystemUserKind::Standard || request.is_escalated)
+        };
+        waiting.extend(requests.into_iter().filter(is_waiting));
+    }
+    Ok(Json(waiting.iter().map(|request| request.json(&state.settings.public_url, now)).collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -72,6 +96,29 @@ mod tests {
         assert_eq!(ids().await.len(), 1);
         test.clock.advance_seconds(1);
         assert_eq!(ids().await.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_list_has_all_that_waits_also_for_altinns_pages() {
+        let test = TestState::with_agent_system().await;
+        let agent = test.agent_request().await;
+        let path = "/portvakt/v1/pending-requests?party=310247073";
+        let pages =
+            format!("/accessmanagement/api/v1/systemuser/{}/pending", crate::test_state::agents::uuid(50_000_003));
+        let mut request = story::request();
+        (request["partyOrgNo"], request["systemId"]) = (json!("310247073"), json!("310247030_smartcloud"));
+        let standard = test.post(story::REQUESTS, &test.vendor(), &request).await.expect(201);
+        let listed = test.get(path, &test.accountant()).await.expect(200);
+        assert_eq!(listed, json!([standard]));
+        let mut parties = crate::test_state::agents::parties();
+        let role = json!({ "userId": 20_000_009, "organizationNumber": "310247073", "role": "styremedlem" });
+        parties["roleAssignments"].as_array_mut().unwrap().push(role);
+        test.put("/portvakt/v1/parties", &test.operator(), &parties).await.expect(200);
+        let member = crate::test_state::tokens::User::new(20_000_009).token(&test);
+        test.send("POST", &crate::test_state::agents::decision(&agent, "escalate"), &member, None).await.expect(200);
+        let listed = test.get(&pages, &test.accountant()).await.expect(200);
+        assert_eq!((listed.as_array().unwrap().len(), &listed[1]["id"]), (2, &json!(agent)));
+        test.get(&pages, &test.administrator_of_hansen()).await.expect_code(403, "AUTH-00066");
     }
 
     #[tokio::test]

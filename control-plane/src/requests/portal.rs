@@ -4,7 +4,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::current;
 use super::get::IdInPath;
@@ -43,13 +43,7 @@ pub(super) async fn handler(
     let party =
         parties::store::find_organization(&mut connection, request.party).await?.ok_or(codes::REQUEST_NOT_FOUND)?;
     let standing = standing(&state, &mut connection, &caller, &party).await?.ok_or(codes::REQUEST_NOT_FOUND)?;
-    let mut shown = request.json(&state.settings.public_url, state.clock.now());
-    if let Some(members) = shown.as_object_mut() {
-        members.insert("partyId".to_owned(), json!(party.id));
-        members.insert("partyUuid".to_owned(), json!(party.uuid));
-        members.insert("userMayEscalateButNotApprove".to_owned(), (standing == Standing::MayEscalate).into());
-    }
-    Ok(Json(shown))
+    Ok(Json(standing.shown(&party, request.json(&state.settings.public_url, state.clock.now()))))
 }
 
 /// What somebody may do about the requests to a party.
@@ -59,6 +53,17 @@ pub(super) enum Standing {
     MayApprove,
     /// Pass them on to those who may: sees its system users, or has a role there.
     MayEscalate,
+}
+
+impl Standing {
+    /// A request as somebody of the party sees it.
+    pub(super) fn shown(self, party: &Party, request: Value) -> Value {
+        let mut shown = party.named_in(request);
+        if let Some(members) = shown.as_object_mut() {
+            members.insert("userMayEscalateButNotApprove".to_owned(), (self == Self::MayEscalate).into());
+        }
+        shown
+    }
 }
 
 /// `None` for whoever has nothing to do with the party.

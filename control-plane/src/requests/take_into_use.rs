@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use policies::id::{SystemId, SystemUserId};
+use policies::id::{OrganizationNumber, SystemId, SystemUserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,7 +14,9 @@ use crate::json::AltinnJson;
 use crate::openapi::{self, altinn};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
+use crate::store::Connection;
 use crate::system_users::model::{Delegation, SystemUser, SystemUserKind};
+use crate::systems::model::System;
 use crate::{system_users, systems};
 
 #[derive(Debug, Deserialize)]
@@ -48,10 +50,7 @@ pub(super) async fn handler(
     compile_policies(&state, read, &offered).await?;
     let mut change = state.store.change().await?;
     let connection = change.connection();
-    let system = systems::store::find(connection, &system_id)
-        .await?
-        .filter(|system| !system.is_deleted)
-        .ok_or(codes::SYSTEM_NOT_FOUND)?;
+    let system = taken_into_use(connection, &system_id, caller.organization()).await?;
     let user = SystemUser {
         id,
         kind: SystemUserKind::Standard,
@@ -66,12 +65,6 @@ pub(super) async fn handler(
         created_at: now,
         withdrawn_at: None,
     };
-    if system_users::store::find_live(connection, user.owner, &user.system, &user.external_ref).await?.is_some() {
-        return Err(codes::SYSTEM_USER_EXISTS.into());
-    }
-    if system.rights.is_empty() && system.access_packages.is_empty() {
-        return Err(codes::NOTHING_REQUESTED.into());
-    }
     let (rights, access_packages) = (system.rights.clone(), system.access_packages.clone());
     require_delegable(&state, connection, caller.user, &caller.party, &rights, &access_packages).await?;
     let delegations = [Delegation { party: user.owner, rights, access_packages }];
@@ -79,6 +72,23 @@ pub(super) async fn handler(
     let log = json!({ "systemUser": user.id, "system": user.system, "party": user.owner, "by": caller.user_id() });
     change.commit(now, "system_user_created", log).await?;
     Ok(Json(user.internal_json(&system, &caller.party, &delegations)))
+}
+
+/// The system, if an organisation that does not use it yet can take it into use: with all that it may ask for.
+pub(super) async fn taken_into_use(
+    connection: &mut Connection,
+    id: &SystemId,
+    owner: OrganizationNumber,
+) -> Result<System, Problem> {
+    let system = systems::store::find(connection, id).await?.filter(System::is_offered);
+    let system = system.ok_or(codes::SYSTEM_NOT_FOUND)?;
+    if system_users::store::find_live(connection, owner, id, &owner.to_string()).await?.is_some() {
+        return Err(codes::SYSTEM_USER_EXISTS.into());
+    }
+    if system.rights.is_empty() && system.access_packages.is_empty() {
+        return Err(codes::NOTHING_REQUESTED.into());
+    }
+    Ok(system)
 }
 
 #[cfg(test)]

@@ -58,13 +58,13 @@ pub(super) async fn handler(
     }
     let invalid = |field: &str| Problem::new(codes::FIELD_INVALID).detail(format!("`{field}`"));
     let seen_at = state.clock.now();
+    let name = worker_name(&body.gateway).map_err(|_| invalid("gateway"))?;
     let mut reports = Vec::new();
     for worker in body.workers {
         let applied = worker.applied.map(|version| version.parse::<SnapshotVersion>()).transpose();
         let report = PollReport { applied: applied.map_err(|_| invalid("applied"))?, refused: worker.refused, seen_at };
-        let names = (worker_name(&body.gateway), worker_name(&worker.worker));
-        let (Ok(name), Ok(worker)) = names else { return Err(invalid("gateway` or `worker")) };
-        reports.push(((name, worker), report));
+        let worker = worker_name(&worker.worker).map_err(|_| invalid("worker"))?;
+        reports.push(((name.clone(), worker), report));
     }
     for (worker, report) in reports {
         state.poll_reports.record(&gateway.provider, worker, report);

@@ -268,7 +268,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-pub(super) async fn update_title(connection: &mut Connection, user: &SystemUser) -> Result<(), sqlx::Error> {
+pub(crate) async fn update_title(connection: &mut Connection, user: &SystemUser) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE systemuser SET integration_title = $1 WHERE id = $2")
         .bind(&user.integration_title)
         .bind(user.id.to_string())

@@ -84,7 +84,7 @@ pub(super) async fn by_system(
 mod tests {
     use serde_json::json;
 
-    use crate::test_state::{TestState, paging, story, tokens};
+    use crate::test_state::{TestState, story, tokens};
 
     const BY_SYSTEM: &str = "/authentication/api/v1/systemuser/vendor/bysystem/310247030_smartcloud";
 
@@ -134,13 +134,5 @@ mod tests {
         let path = format!("{}/{id}", story::system_users_of_hansen());
         test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
         assert_eq!(test.get(BY_SYSTEM, &test.vendor()).await.expect(200)["data"], json!([]));
-    }
-
-    #[tokio::test]
-    async fn each_of_two_thousand_is_on_one_page_also_while_some_are_added() {
-        let test = TestState::with_system().await;
-        let insert = "INSERT INTO systemuser (id, kind, system, owner, external_ref, integration_title, created_at) \
-                      VALUES ($1, 'standard', '310247030_smartcloud', '310247049', $2, 'x', $3)";
-        paging::each_once(&test, BY_SYSTEM, &test.vendor(), insert).await;
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct System {
     pub(crate) redirect_urls: Vec<RedirectUrl>,
     pub(crate) is_visible: bool,
     pub(crate) is_deleted: bool,
+    /// In no register: its vendor's own, for one system user.
+    pub(crate) is_free: bool,
     pub(crate) created_at: Timestamp,
 }
 
@@ -61,13 +63,20 @@ impl System {
             redirect_urls,
             is_visible,
             is_deleted: false,
+            is_free: false,
             created_at,
         }
     }
 
     /// The same live system with other content.
     pub(crate) fn replace(self, content: SystemContent) -> Self {
-        Self::new(self.id, self.internal_id, self.vendor, content, self.created_at)
+        let is_free = self.is_free;
+        Self { is_free, ..Self::new(self.id, self.internal_id, self.vendor, content, self.created_at) }
+    }
+
+    /// Whether it is in the register and may be used.
+    pub(crate) fn is_offered(&self) -> bool {
+        !self.is_deleted && !self.is_free
     }
 
     /// Altinn's `RegisterSystemRequest`: what the vendor sent, in the form that is stored.

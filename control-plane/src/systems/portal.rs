@@ -91,7 +91,7 @@ pub(super) async fn access_packages(
 
 async fn live(state: &AppState, id: &SystemId) -> Result<System, Problem> {
     let mut connection = state.store.read().await?;
-    let system = store::find(&mut connection, id).await?.filter(|system| !system.is_deleted);
+    let system = store::find(&mut connection, id).await?.filter(System::is_offered);
     Ok(system.ok_or(codes::SYSTEM_NOT_FOUND)?)
 }
 

@@ -29,6 +29,7 @@ struct SystemRow {
     access_packages: String,
     redirect_urls: String,
     is_visible: i64,
+    is_free: i64,
     created_at: i64,
     deleted_at: Option<i64>,
 }
@@ -77,13 +78,13 @@ pub(crate) async fn all_clients(connection: &mut Connection) -> Result<BTreeMap<
     Ok(systems)
 }
 
-/// A vendor's systems that are not deleted, by id.
+/// A vendor's registered systems that are not deleted, by id.
 pub(super) async fn of_vendor(
     connection: &mut Connection,
     vendor: OrganizationNumber,
 ) -> Result<Vec<System>, sqlx::Error> {
     let rows: Vec<SystemRow> =
-        sqlx::query_as("SELECT * FROM system WHERE vendor = $1 AND deleted_at IS NULL ORDER BY id")
+        sqlx::query_as("SELECT * FROM system WHERE vendor = $1 AND deleted_at IS NULL AND is_free = 0 ORDER BY id")
             .bind(vendor.to_string())
             .fetch_all(&mut *connection)
             .await?;
@@ -145,7 +146,7 @@ pub(crate) async fn live_of_client(
 }
 
 /// The live system that has this client id.
-pub(super) async fn system_of_client(
+pub(crate) async fn system_of_client(
     connection: &mut Connection,
     client_id: &MaskinportenClientId,
 ) -> Result<Option<SystemId>, sqlx::Error> {
@@ -156,11 +157,11 @@ pub(super) async fn system_of_client(
     id.map(|id| decoded(SystemId::parse(&id))).transpose()
 }
 
-pub(super) async fn insert(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO system (id, internal_id, vendor, name_nb, name_nn, name_en, description_nb, description_nn, \
-         description_en, rights, access_packages, redirect_urls, is_visible, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+         description_en, rights, access_packages, redirect_urls, is_visible, is_free, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(system.id.as_str())
     .bind(system.internal_id.to_string())
@@ -175,6 +176,7 @@ pub(super) async fn insert(connection: &mut Connection, system: &System) -> Resu
     .bind(stored::packages_text(&system.access_packages))
     .bind(json!(system.redirect_urls).to_string())
     .bind(i64::from(system.is_visible))
+    .bind(i64::from(system.is_free))
     .bind(system.created_at.unix_millis())
     .execute(&mut *connection)
     .await?;
@@ -182,7 +184,7 @@ pub(super) async fn insert(connection: &mut Connection, system: &System) -> Resu
 }
 
 /// Stores all that may change of a live system.
-pub(super) async fn update(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
+pub(crate) async fn update(connection: &mut Connection, system: &System) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE system SET name_nb = $1, name_nn = $2, name_en = $3, description_nb = $4, description_nn = $5, \
          description_en = $6, rights = $7, access_packages = $8, redirect_urls = $9, is_visible = $10 WHERE id = $11",
@@ -272,6 +274,7 @@ fn system(row: SystemRow, client_ids: Vec<MaskinportenClientId>) -> Result<Syste
         redirect_urls: redirect_urls.iter().map(|text| decoded(RedirectUrl::parse(text))).collect::<Result<_, _>>()?,
         is_visible: is_true(row.is_visible),
         is_deleted: row.deleted_at.is_some(),
+        is_free: is_true(row.is_free),
         created_at: Timestamp::from_unix_millis(row.created_at),
     })
 }

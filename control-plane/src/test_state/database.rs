@@ -104,11 +104,14 @@ impl TestState {
         test
     }
 
-    /// Another process on a database with a copy of what is in this one's; it has the same signing key.
+    /// Another process on a database with a copy of what is in this one's; it has the same keys.
     pub(crate) async fn on(&self, database: TestDatabase) -> Self {
         self.stop();
-        let key = "portvakt.key.pem";
-        std::fs::copy(self.database.folder().join(key), database.folder().join(key)).unwrap();
+        for key in ["portvakt.key.pem", "portvakt.tokens.json"].map(|key| self.database.folder().join(key)) {
+            if key.exists() {
+                std::fs::copy(&key, database.folder().join(key.file_name().unwrap())).unwrap();
+            }
+        }
         let test = Self::start(self.clock.clone(), Arc::new(database), self.ids.clone(), &self.jwks_uri).await;
         tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
         test

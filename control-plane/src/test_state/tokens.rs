@@ -43,7 +43,10 @@ pub(crate) fn config(jwks_uri: &str, key_file: &std::path::Path) -> TokensConfig
 impl TestState {
     /// The story's resources, and tokens of our own.
     pub(crate) async fn with_tokens() -> Self {
-        let database = TestDatabase::new().await;
+        Self::with_tokens_in(TestDatabase::new().await).await
+    }
+
+    pub(crate) async fn with_tokens_in(database: TestDatabase) -> Self {
         crate::tokens::write_key_for_test(&database.folder().join("portvakt.tokens.json"));
         let test = Self::unpublished_in(database, "http://127.0.0.1:1/jwk").await;
         tokio::spawn(crate::snapshots::keep_published(test.state.clone()));

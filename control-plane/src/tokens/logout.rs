@@ -22,6 +22,16 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     token: Result<OwnToken, Problem>,
 ) -> Result<Response, Problem> {
+    let start = state.settings.public_url.to_string();
+    log_out(&state, token, &start).await
+}
+
+/// Ends the session of the token, if there is one, and sends the browser to an address.
+pub(crate) async fn log_out(
+    state: &AppState,
+    token: Result<OwnToken, Problem>,
+    address: &str,
+) -> Result<Response, Problem> {
     // Whoever has no session has none afterwards either.
     if let Some(session) = token.ok().and_then(|token| session_of(&token.claims)) {
         let now = state.clock.now();
@@ -30,10 +40,9 @@ pub(super) async fn handler(
             change.commit(now, "logged_out", serde_json::json!({ "session": session })).await?;
         }
     }
-    let public_url = &state.settings.public_url;
-    let location = HeaderValue::from_str(public_url.as_str()).map_err(Problem::internal)?;
+    let location = HeaderValue::from_str(address).map_err(Problem::internal)?;
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
-    if let Some(cookie) = cookie::no_session(public_url) {
+    if let Some(cookie) = cookie::no_session(&state.settings.public_url) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)

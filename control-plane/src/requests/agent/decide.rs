@@ -12,9 +12,10 @@ use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
+use crate::requests::approve::{Accepted, accepted};
 use crate::requests::store;
 use crate::state::AppState;
-use crate::{requested, system_users, systems};
+use crate::system_users;
 
 /// The customer agrees: the agent system user exists, and may be given clients.
 #[utoipa::path(
@@ -31,15 +32,7 @@ pub(super) async fn approve(
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let request = partys_own(connection, caller.organization(), request_id).await?;
-    let (request, user, _) = request.accept(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
-    let system = systems::store::find(connection, &request.system)
-        .await?
-        .filter(|system| !system.is_deleted)
-        .ok_or(codes::SYSTEM_NOT_FOUND)?;
-    requested::require_offered(&system, &[], &request.access_packages)?;
-    if system_users::store::find_live(connection, user.owner, &user.system, &user.external_ref).await?.is_some() {
-        return Err(codes::SYSTEM_USER_EXISTS.into());
-    }
+    let Accepted { request, user, .. } = accepted(connection, request, caller.user_id(), now).await?;
     store::update_decision(connection, &request).await?;
     system_users::store::insert(connection, &user, &[]).await?;
     let log = json!({

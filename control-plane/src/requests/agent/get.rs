@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use policies::id::{OrganizationNumber, SystemId};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::caller::{AccessManagementRead, PartyAccess, PortalUser, RequestRead, Vendor};
 use crate::openapi::{self, clients};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::requests::model::{RequestId, SystemUserRequest};
-use crate::requests::portal::{Standing, standing};
+use crate::requests::portal::standing;
 use crate::requests::{current, store};
 use crate::state::AppState;
 use crate::store::Connection;
@@ -100,13 +100,7 @@ pub(super) async fn for_person(
         .ok_or(codes::AGENT_REQUEST_NOT_FOUND)?;
     // Whoever has no business there learns nothing of it.
     let standing = standing(&state, &mut connection, &caller, &party).await?.ok_or(codes::AGENT_REQUEST_NOT_FOUND)?;
-    let mut answer = request.json(&state.settings.public_url, state.clock.now());
-    if let Some(members) = answer.as_object_mut() {
-        members.insert("partyId".to_owned(), json!(party.id));
-        members.insert("partyUuid".to_owned(), json!(party.uuid));
-        members.insert("userMayEscalateButNotApprove".to_owned(), json!(standing == Standing::MayEscalate));
-    }
-    Ok(Json(answer))
+    Ok(Json(standing.shown(&party, request.json(&state.settings.public_url, state.clock.now()))))
 }
 
 /// The request, if the vendor made it; another's looks like none.
