@@ -11,5 +11,5 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER free_system_user_withdrawn AFTER UPDATE OF withdrawn_at ON system_user
+CREATE TRIGGER free_system_user_withdrawn AFTER UPDATE OF withdrawn_at ON systemuser
 FOR EACH ROW WHEN (OLD.withdrawn_at IS NULL AND NEW.withdrawn_at IS NOT NULL) EXECUTE FUNCTION end_free_system();
