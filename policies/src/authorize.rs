@@ -15,6 +15,7 @@ use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemI
 use crate::policy_set::PolicySet;
 use crate::right::Right;
 use crate::route::{ApiRoute, Mode, PartySource, PlatformToken};
+use crate::snapshot::revocations;
 use crate::snapshot::{ActiveUser, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
 use crate::token::{
     self, Caller, IssuerKind, Place, SystemUserClaim, TokenCache, TokenError, TrustedIssuer, VerifiedToken, VerifySignature,
@@ -121,6 +122,9 @@ fn decide_with<'token>(
             return Ok(Basis::RouteOff);
         }
         let token = token(enforced, route).map_err(|reason| Box::new(Denial::new(reason)))?;
+        if revocations::is_revoked(enforced.revocations(), &token, now) {
+            return Err(Box::new(Denial::new(TokenError::Revoked.into())));
+        }
         // The cookie is Altinn's, so what is in it must be, too.
         if is_in_cookie(route, call) && token.kind() != IssuerKind::Altinn {
             return Err(Box::new(Denial::new(TokenError::IssuerUnknown.into())));

@@ -135,6 +135,14 @@ impl ApiCall {
         &self.segments
     }
 
+    /// The call's one bearer token, not verified.
+    pub fn bearer_token(&self) -> Option<&str> {
+        match &self.credentials {
+            Credentials::Bearer(token) => Some(token),
+            _ => None,
+        }
+    }
+
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.credentials
     }

@@ -375,7 +375,7 @@ mod tests {
         let codes: Vec<_> = DenialReason::all().map(DenialReason::code).collect();
         let unique: BTreeSet<_> = codes.iter().collect();
         assert_eq!(unique.len(), codes.len());
-        assert_eq!(codes.len(), 46);
+        assert_eq!(codes.len(), 47);
         assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     }
 

@@ -10,7 +10,7 @@ use crate::decision::PolicyTrouble;
 use crate::id::{OrganizationNumber, SystemUserId};
 use crate::right::Right;
 use crate::snapshot::{Enforced, Known, Manifest, ObligationView, RightIndex};
-use crate::token::IssuerKind;
+use crate::token::{IssuerKind, VerificationKey};
 
 /// What decides.
 #[derive(Debug)]
@@ -59,6 +59,15 @@ impl PolicySet {
     /// How many system users and rows deltas have changed: what a new base would save.
     pub fn changes_since_base(&self) -> usize {
         self.enforced_whatever_the_time().map_or(0, Enforced::overlay_entries)
+    }
+
+    /// Lets keys of a trusted issuer verify that came from the issuer itself, beside those of the snapshot, in the place
+    /// of those that did before. Where the snapshot has a key of the same id, that one counts; an issuer that the snapshot
+    /// does not trust stays untrusted. A new base knows nothing of them.
+    pub fn set_issuer_keys(&mut self, issuer: &str, keys: &[VerificationKey]) {
+        if let Some(enforced) = self.enforced_whatever_the_time_mut() {
+            enforced.set_issuer_keys(issuer, keys);
+        }
     }
 
     /// The system user may act.

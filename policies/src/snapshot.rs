@@ -16,6 +16,7 @@ mod image;
 pub(crate) mod layout;
 mod manifest;
 mod opening;
+pub(crate) mod revocations;
 mod sections;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -25,11 +26,12 @@ pub use compile::{CompileError, CompileErrors, Holding, SnapshotBuilder, compile
 pub use delta::DELTA_BYTES_MAX;
 pub use document::{
     AccessListMemberDocument, CallerKind, DelegationDocument, Document, IssuerDocument, IssuerKindDocument,
-    ModeDocument, PartyDocument, PolicySourceDocument, ResourceDocument, RouteDocument, RuleDocument,
-    SemanticsDocument, SystemDocument, SystemUserDocument, SystemUserKind,
+    ModeDocument, PartyDocument, PolicySourceDocument, ResourceDocument, RevocationDocument, RevokedDocument,
+    RouteDocument, RuleDocument, SemanticsDocument, SystemDocument, SystemUserDocument, SystemUserKind,
 };
 pub(crate) use enforced::{ActiveUser, Enforced, Held, Known};
 pub use image::ImageError;
 pub(crate) use image::{HeldThrough, ObligationView, RightIndex};
 pub use manifest::{CHUNK_BYTES, IMAGE_BYTES_MAX, Manifest, SnapshotError, SnapshotKey, SnapshotVersion, seal};
 pub use opening::{Opening, open};
+pub use revocations::REVOCATIONS_MAX;

@@ -9,6 +9,7 @@ mod claims;
 #[cfg(test)]
 mod fuzz;
 mod jose;
+mod jwks;
 mod key;
 mod signature;
 
@@ -17,6 +18,7 @@ use crate::id::{MaskinportenClientId, OrganizationNumber};
 pub(crate) use cache::Place;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache};
 pub use claims::{Caller, SystemUserClaim};
+pub use jwks::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KeySetError, key_set};
 pub use key::{Algorithm, KeyError, VerificationKey};
 pub use signature::{PureRust, SignatureError, VerifySignature, es256_der};
 
@@ -132,6 +134,9 @@ pub enum TokenError {
     /// Claims of more than one kind of caller.
     #[error("the token names more than one kind of caller")]
     CallerAmbiguous,
+    /// The token, its client or its system user has been revoked.
+    #[error("the token has been revoked")]
+    Revoked,
 }
 
 impl TokenError {
@@ -154,11 +159,12 @@ impl TokenError {
             Self::Bound => "token_bound",
             Self::AuthorizationDetailsInvalid => "authorization_details_invalid",
             Self::CallerAmbiguous => "caller_ambiguous",
+            Self::Revoked => "token_revoked",
         }
     }
 
     /// Every variant, for tables and coverage checks.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::TooLarge,
         Self::Malformed,
         Self::AlgorithmNotAccepted,
@@ -175,6 +181,7 @@ impl TokenError {
         Self::Bound,
         Self::AuthorizationDetailsInvalid,
         Self::CallerAmbiguous,
+        Self::Revoked,
     ];
 }
 
@@ -186,6 +193,7 @@ pub struct VerifiedToken {
     caller: Caller,
     consumer: Option<OrganizationNumber>,
     client_id: Option<MaskinportenClientId>,
+    token_id: Option<String>,
     scopes: Vec<String>,
     audiences: Vec<String>,
     authentication_level: u8,
@@ -218,6 +226,11 @@ impl VerifiedToken {
     /// The Maskinporten client.
     pub fn client_id(&self) -> Option<&MaskinportenClientId> {
         self.client_id.as_ref()
+    }
+
+    /// The token's own id (`jti`).
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.as_deref()
     }
 
     /// Scopes, as granted.
@@ -256,6 +269,13 @@ impl VerifiedToken {
             issuer.kind != IssuerKind::Maskinporten || issuer.authentication_level == self.authentication_level;
         if is_same && has_level { Ok(()) } else { Err(TokenError::KeyUnknown) }
     }
+}
+
+/// The issuer that a token names, before anything about it has been verified: for asking that issuer for its keys, and
+/// for nothing else.
+pub fn named_issuer(token: &str) -> Option<String> {
+    let jwt = jose::parse(token).ok()?;
+    Claims::parse(&jwt.payload).ok()?.issuer().ok().map(str::to_owned)
 }
 
 /// Verifies a bearer token.
@@ -314,6 +334,7 @@ fn verify_of(
         kind: issuer.kind,
         consumer: claims.consumer()?,
         client_id: claims.client_id()?,
+        token_id: claims.token_id()?,
         scopes: claims.scopes()?,
         audiences,
         authentication_level: match issuer.kind {

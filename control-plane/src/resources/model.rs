@@ -202,6 +202,7 @@ impl Catalogue {
             systems: Vec::new(),
             system_users: Vec::new(),
             withdrawn_system_users: BTreeSet::new(),
+            revocations: Vec::new(),
         };
         (document, unreadable)
     }

@@ -8,6 +8,7 @@
 mod builder;
 pub(crate) mod delta;
 mod issuers;
+mod revocations;
 mod right_sets;
 mod rights;
 mod routes;

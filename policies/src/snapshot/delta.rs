@@ -14,6 +14,7 @@ use super::layout::{
     ChangedRowRecord, ChangedUserRecord, REASON_DIRECT, ROW_REMOVED, SYSTEM_OF_DELTA, Section, SystemRecord,
     USER_FORGOTTEN, USER_ROWS, USER_WHOLE, USER_WITHDRAWN,
 };
+use super::revocations::{self, RevocationRecord};
 use super::sections::Sections;
 use crate::id::OrganizationNumber;
 use crate::route::ApiRoute;
@@ -23,7 +24,7 @@ use crate::token::TrustedIssuer;
 pub const DELTA_BYTES_MAX: usize = 8 << 20;
 
 /// Sections that a delta may have.
-const SECTIONS: [Section; 15] = [
+const SECTIONS: [Section; 16] = [
     Section::StringBytes,
     Section::StringOffsets,
     Section::Issuers,
@@ -39,12 +40,14 @@ const SECTIONS: [Section; 15] = [
     Section::RightSetReasons,
     Section::ChangedUsers,
     Section::ChangedRows,
+    Section::Revocations,
 ];
 
 /// What a delta says, ready to be taken over.
 pub(crate) struct Delta {
     pub(crate) issuers: Option<Vec<TrustedIssuer>>,
     pub(crate) routes: Option<Vec<ApiRoute>>,
+    pub(crate) revocations: Option<Vec<RevocationRecord>>,
     pub(crate) systems: Vec<Arc<System>>,
     pub(crate) users: Vec<([u8; 16], SystemUserChange)>,
 }
@@ -69,6 +72,7 @@ impl Delta {
         Ok(Self {
             issuers: settings::all_issuers(&sections)?,
             routes: settings::all_routes(&sections, rights)?,
+            revocations: revocations::read(&sections)?,
             users: reader.users()?,
             systems,
         })

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Timestamp;
 use crate::id::{
     AccessPackage, ActionId, MaskinportenClientId, OrganizationNumber, ProviderId, ResourceId, Scope, SystemId,
     SystemUserId,
@@ -38,6 +39,36 @@ pub struct Document {
     /// System users withdrawn so recently that tokens may still name them; kept so that the refusal can say so.
     #[serde(default)]
     pub withdrawn_system_users: BTreeSet<SystemUserId>,
+    /// Tokens, clients and system users that are refused whatever else is here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocations: Vec<RevocationDocument>,
+}
+
+/// Something that is refused until an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RevocationDocument {
+    /// What is refused.
+    pub revoked: RevokedDocument,
+    /// The instant from which on it no longer counts: the last token it could refuse has ended by then.
+    pub until: Timestamp,
+}
+
+/// What can be revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum RevokedDocument {
+    /// One token.
+    Token {
+        /// The `iss` claim, exactly.
+        issuer: String,
+        /// The `jti` claim, exactly.
+        id: String,
+    },
+    /// Every token of a Maskinporten client.
+    Client(MaskinportenClientId),
+    /// Every token of a system user.
+    SystemUser(SystemUserId),
 }
 
 /// One trusted issuer.

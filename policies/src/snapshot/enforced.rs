@@ -11,9 +11,10 @@ use super::image::{
     HeldThrough, Image, PackageName, RightIndex, RightSetIndex, Rows, SystemUserIndex, SystemView, bits,
 };
 use super::manifest::Manifest;
+use super::revocations::RevocationRecord;
 use crate::id::SystemUserId;
 use crate::route::RouteTable;
-use crate::token::TrustedIssuer;
+use crate::token::{TrustedIssuer, VerificationKey};
 
 /// Most system users and rows that deltas may change before a new base is needed.
 pub(crate) const OVERLAY_ENTRIES_MAX: usize = 1 << 20;
@@ -25,7 +26,12 @@ pub(crate) struct Enforced {
     base: Manifest,
     image: Image,
     issuers: Option<Vec<TrustedIssuer>>,
+    /// Keys that came from issuers themselves.
+    issuer_keys: BTreeMap<String, Vec<VerificationKey>>,
+    /// Both; `None` without such keys.
+    issuers_with_keys: Option<Vec<TrustedIssuer>>,
     routes: Option<RouteTable>,
+    revocations: Option<Vec<RevocationRecord>>,
     users: BTreeMap<[u8; 16], OverlaidUser>,
     systems: BTreeMap<String, Arc<System>>,
     /// Systems of the base that are replaced, by position there.
@@ -129,7 +135,10 @@ impl Enforced {
             manifest,
             image,
             issuers: None,
+            issuer_keys: BTreeMap::new(),
+            issuers_with_keys: None,
             routes: None,
+            revocations: None,
             users: BTreeMap::new(),
             systems: BTreeMap::new(),
             replaced_systems: BTreeMap::new(),
@@ -157,11 +166,44 @@ impl Enforced {
     }
 
     pub(crate) fn issuers(&self) -> &[TrustedIssuer] {
+        self.issuers_with_keys.as_deref().unwrap_or_else(|| self.signed_issuers())
+    }
+
+    fn signed_issuers(&self) -> &[TrustedIssuer] {
         self.issuers.as_deref().unwrap_or_else(|| self.image.issuers())
+    }
+
+    pub(crate) fn set_issuer_keys(&mut self, issuer: &str, keys: &[VerificationKey]) {
+        if keys.is_empty() {
+            self.issuer_keys.remove(issuer);
+        } else {
+            self.issuer_keys.insert(issuer.to_owned(), keys.to_vec());
+        }
+        self.join_issuer_keys();
+    }
+
+    fn join_issuer_keys(&mut self) {
+        if self.issuer_keys.is_empty() {
+            self.issuers_with_keys = None;
+            return;
+        }
+        let mut issuers = self.signed_issuers().to_vec();
+        for issuer in &mut issuers {
+            for key in self.issuer_keys.get(&issuer.issuer).into_iter().flatten() {
+                if issuer.keys.iter().all(|known| known.kid() != key.kid()) {
+                    issuer.keys.push(key.clone());
+                }
+            }
+        }
+        self.issuers_with_keys = Some(issuers);
     }
 
     pub(crate) fn routes(&self) -> &RouteTable {
         self.routes.as_ref().unwrap_or_else(|| self.image.routes())
+    }
+
+    pub(crate) fn revocations(&self) -> &[RevocationRecord] {
+        self.revocations.as_deref().unwrap_or_else(|| self.image.revocations())
     }
 
     /// How many system users are active.
@@ -251,9 +293,13 @@ impl Enforced {
     pub(crate) fn apply(&mut self, delta: Delta, manifest: Manifest) {
         if delta.issuers.is_some() {
             self.issuers = delta.issuers;
+            self.join_issuer_keys();
         }
         if let Some(routes) = delta.routes {
             self.routes = Some(RouteTable::new(routes));
+        }
+        if delta.revocations.is_some() {
+            self.revocations = delta.revocations;
         }
         for system in delta.systems {
             if let Some(position) = self.image.system_named(&system.id) {

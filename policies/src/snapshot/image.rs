@@ -18,6 +18,7 @@ use super::layout::{
     self, ExplainPolicyRecord, ExplainRuleRecord, ObligationRecord, REASON_DIRECT, ROW_BLOCK, RightRecord, Run,
     Section, SystemRecord,
 };
+use super::revocations::RevocationRecord;
 use super::sections::Sections;
 use crate::id::SystemUserId;
 use crate::right::Right;
@@ -49,6 +50,7 @@ pub(crate) struct Image {
     sections: Sections,
     issuers: Vec<TrustedIssuer>,
     routes: RouteTable,
+    revocations: Vec<RevocationRecord>,
     rights: Vec<Right>,
     programs: Vec<CompiledPolicy>,
     words_per_set: usize,
@@ -185,6 +187,11 @@ impl Image {
             Walk::Beyond(rest, _) => by_halves(ids, rest, wanted, number)?,
         };
         Some(SystemUserIndex(start + found))
+    }
+
+    /// What is revoked.
+    pub(crate) fn revocations(&self) -> &[RevocationRecord] {
+        &self.revocations
     }
 
     pub(crate) fn is_withdrawn(&self, id: SystemUserId) -> bool {

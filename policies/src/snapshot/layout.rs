@@ -11,6 +11,8 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::revocations::RevocationRecord;
+
 /// First bytes of an image.
 pub(crate) const IMAGE_MAGIC: [u8; 8] = *b"PVIMAGE\0";
 /// The format that is written, and the newest that is read.
@@ -104,6 +106,8 @@ pub(crate) enum Section {
     ChangedUsers = 30,
     /// Of a delta: what became of their rows.
     ChangedRows = 31,
+    /// What is revoked, ascending; a base without revocations is without it.
+    Revocations = 32,
     /// For people: where each right in a policy comes from.
     ExplainRules = SECTION_OPTIONAL | 1,
     /// For people: which version of which policy each resource has.
@@ -111,7 +115,7 @@ pub(crate) enum Section {
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::StringBytes,
         Self::StringOffsets,
         Self::Issuers,
@@ -143,6 +147,7 @@ impl Section {
         Self::RightsDigest,
         Self::ChangedUsers,
         Self::ChangedRows,
+        Self::Revocations,
         Self::ExplainRules,
         Self::ExplainPolicies,
     ];
@@ -150,12 +155,12 @@ impl Section {
     /// Position in [`Self::ALL`].
     pub(crate) const fn position(self) -> usize {
         let number = self as u32;
-        if number & SECTION_OPTIONAL == 0 { number as usize - 1 } else { (number & !SECTION_OPTIONAL) as usize + 30 }
+        if number & SECTION_OPTIONAL == 0 { number as usize - 1 } else { (number & !SECTION_OPTIONAL) as usize + 31 }
     }
 
     /// A base without it is not whole.
     pub(crate) fn is_of_every_base(self) -> bool {
-        !self.is_of_deltas_only() && self as u32 & SECTION_OPTIONAL == 0
+        !self.is_of_deltas_only() && self != Self::Revocations && self as u32 & SECTION_OPTIONAL == 0
     }
 
     /// It says what changed.
@@ -181,6 +186,7 @@ impl Section {
             Self::RightsDigest => &[32],
             Self::ChangedUsers => &[size_of::<ChangedUserRecord>()],
             Self::ChangedRows => &[size_of::<ChangedRowRecord>()],
+            Self::Revocations => &[size_of::<RevocationRecord>()],
             Self::ExplainRules => &[size_of::<ExplainRuleRecord>()],
             Self::ExplainPolicies => &[size_of::<ExplainPolicyRecord>()],
             Self::StringOffsets

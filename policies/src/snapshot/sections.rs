@@ -114,6 +114,23 @@ impl Sections {
         }
     }
 
+    /// Elements that are 2 or 4 bytes wide are there, and each is below `bound`.
+    pub(crate) fn are_narrow_below(&self, section: Section, range: Range<usize>, bound: usize) -> bool {
+        // The greatest counts: looking for it needs no branch for each.
+        let greatest = match self.place(section).map(|place| place.element_bytes) {
+            Some(2) => {
+                let numbers: Option<&[U16]> = self.elements(section).get(range);
+                numbers.map(|numbers| numbers.iter().map(|number| u32::from(number.get())).max())
+            }
+            Some(_) => {
+                let numbers: Option<&[U32]> = self.elements(section).get(range);
+                numbers.map(|numbers| numbers.iter().map(|number| number.get()).max())
+            }
+            None => None,
+        };
+        greatest.is_some_and(|greatest| greatest.is_none_or(|greatest| (greatest as usize) < bound))
+    }
+
     /// A string; empty where there is none.
     pub(crate) fn string(&self, index: u32) -> &str {
         self.string_bytes(index as usize).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")

@@ -130,6 +130,11 @@ impl Claims {
         self.text("client_id")?.map(parse).transpose()
     }
 
+    /// The token's own id (RFC 7519 section 4.1.7).
+    pub(super) fn token_id(&self) -> Result<Option<String>, TokenError> {
+        Ok(self.text("jti")?.map(str::to_owned))
+    }
+
     /// Scopes of `scope`, separated by blanks (RFC 6749 section 3.3).
     pub(super) fn scopes(&self) -> Result<Vec<String>, TokenError> {
         let scope = self.text("scope")?.unwrap_or("");

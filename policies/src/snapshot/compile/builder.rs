@@ -63,6 +63,7 @@ impl<'document> SnapshotBuilder<'document> {
     pub(super) fn begin(document: &'document Document) -> (Self, Vec<CompileError>) {
         let mut compiler = Compiler::new(document);
         compiler.issuers();
+        compiler.revocations();
         let tables = compiler.rights();
         compiler.routes(&tables.rights);
         let mut systems = BTreeMap::new();

@@ -119,6 +119,7 @@ impl SnapshotSettings {
         if self.routes != current.routes().all() {
             compiler.routes(&self.tables.rights);
         }
+        compiler.changed_revocations(current.revocations());
         let mut writer = DeltaWriter { current, tables: &self.tables, sets: BTreeMap::new(), rows: Vec::new() };
         let mut users = Vec::new();
         let mut systems = compiler.changed_systems(current);

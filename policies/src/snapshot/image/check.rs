@@ -18,6 +18,7 @@ use crate::snapshot::layout::{
     ExplainPolicyRecord, ExplainRuleRecord, OBLIGATION_MINIMUM_AUTHENTICATION_LEVEL, ObligationRecord, REASON_DIRECT,
     ROW_BLOCK, RightRecord, Run, Section,
 };
+use crate::snapshot::revocations;
 use crate::snapshot::sections::{Sections, check_ends};
 use crate::token::VerificationKey;
 use crate::xacml::CompiledPolicy;
@@ -98,6 +99,7 @@ impl Loading {
         }
         let bits = sections.count(Section::Rights) + sections.count(Section::AskedPackages);
         let image = Image {
+            revocations: revocations::read(&sections)?.unwrap_or_default(),
             sections,
             issuers: Vec::new(),
             routes: RouteTable::default(),
@@ -299,8 +301,7 @@ impl Loading {
 
     fn check_row_sets(&mut self, range: Range<usize>) -> Result<(), ImageError> {
         let sets = self.sections().count(Section::RightSetReasonOffsets).saturating_sub(1);
-        let mut column = range.map(|index| self.sections().narrow(Section::RowRightSets, index));
-        if column.all(|set| set.is_some_and(|at| at < sets)) {
+        if self.sections().are_narrow_below(Section::RowRightSets, range, sets) {
             Ok(())
         } else {
             Err(ImageError::new("rows", "a right set that is not there"))
