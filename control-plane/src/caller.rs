@@ -13,6 +13,7 @@ mod maskinporten;
 mod operator;
 mod party_access;
 mod platform;
+mod provider_administrator;
 mod resource_owner;
 mod session;
 mod system_user;
@@ -32,6 +33,7 @@ pub(crate) use party_access::{
     PortalUser, SystemUserOverviewRead,
 };
 pub(crate) use platform::Platform;
+pub(crate) use provider_administrator::ProviderAdministrator;
 pub(crate) use resource_owner::ResourceOwner;
 pub(crate) use session::{OwnToken, session_of};
 pub(crate) use system_user::SystemUserCaller;

@@ -4,7 +4,7 @@
 //! One slice per domain, each a file with its router and a folder: `model` is pure, `store` is SQL, every other file is
 //! one operation with its body, handler, failures and tests. Arrows between slices go one way: `parties`, `issuers`,
 //! `resources`, `systems` ← `system_users` ← `decisions` (answers from the stored data what gateways answer from snapshots) ←
-//! `delegation_checks` ← `requests` ← `change_requests`, `free_system_users`; `system_users` ← `client_delegations` ← `party_imports`; `snapshots` and `gateways` stand beside them. Start with [`app`]; who may call what is decided in
+//! `delegation_checks` ← `requests` ← `change_requests`, `free_system_users`; `system_users` ← `client_delegations` ← `party_imports`; `revocations` ← `snapshots`; `snapshots`, `gateways` and `gateway_decisions` stand beside them. Start with [`app`]; who may call what is decided in
 //! `caller`; what a call may fail with is listed in `problem/codes.rs`.
 //!
 //! This crate decides nothing itself: that is `policies`, which also accepts every snapshot before it is shown.
@@ -27,6 +27,7 @@ mod events;
 mod expiry;
 mod fields;
 mod free_system_users;
+mod gateway_decisions;
 mod gateways;
 mod hash;
 mod health;
@@ -47,6 +48,7 @@ mod rate_limit;
 mod requested;
 mod requests;
 mod resources;
+mod revocations;
 mod right;
 #[cfg(test)]
 mod secrets_in_logs;
@@ -100,6 +102,8 @@ fn limited_operations() -> OpenApiRouter<AppState> {
         .merge(tokens::routes())
         .merge(logins::routes())
         .merge(gateways::routes())
+        .merge(revocations::routes())
+        .merge(gateway_decisions::routes())
         .merge(decisions::routes())
         .merge(snapshots::routes())
         .merge(audit::routes())

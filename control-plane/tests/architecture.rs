@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Who may use whom. Nothing of a slice but its `model` and `store` is visible outside it.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("parties", &[]),
     ("issuers", &[]),
     ("resources", &[]),
@@ -25,11 +25,13 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ),
     ("free_system_users", &["delegation_checks", "system_users", "systems"]),
     ("gateways", &["resources"]),
+    ("revocations", &[]),
+    ("gateway_decisions", &[]),
     ("audit", &[]),
     ("events", &[]),
     ("webhooks", &["events"]),
     ("diagnoses", &["parties", "requests", "resources", "system_users", "systems"]),
-    ("snapshots", &["gateways", "issuers", "parties", "resources", "systems"]),
+    ("snapshots", &["gateways", "issuers", "parties", "resources", "revocations", "systems"]),
 ];
 
 fn sources(folder: &Path, files: &mut Vec<PathBuf>) {

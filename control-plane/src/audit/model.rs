@@ -10,6 +10,8 @@ const ACCESS_MANAGER: &str = "write on `altinn_access_management` at the organis
 const CLIENT_ADMINISTRATOR: &str = "write on `altinn_client_administration` at the organisation, level 3 or more";
 const OPERATOR: &str = "scope `portvakt:operator`, of an organisation in `operators`";
 const RESOURCE_OWNER: &str = "scope `portvakt:resources.write`, of the API provider's organisation";
+const OPERATOR_OR_RESOURCE_OWNER: &str =
+    "scope `portvakt:operator` of an organisation in `operators`, or `portvakt:resources.write` of the API provider's";
 const CLOCK: &str = "the end that was set before";
 
 /// By the beginning of the kind; the longest that fits counts.
@@ -36,6 +38,7 @@ const BASES: &[(&str, &str)] = &[
     ("request_timed_out", "180 days without a decision"),
     ("change_request_timed_out", "180 days without a decision"),
     ("resource_stored", RESOURCE_OWNER),
+    ("revocation_", OPERATOR_OR_RESOURCE_OWNER),
     ("routes_replaced", RESOURCE_OWNER),
     ("system_", VENDOR),
     ("system_end_went_on", "the deletion of the system by its vendor"),

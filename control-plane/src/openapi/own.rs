@@ -7,7 +7,9 @@ use utoipa::ToSchema;
 use crate::audit::model::AuditEntry;
 use crate::events::model::Event;
 use crate::fields::LocalizedText;
+use crate::gateway_decisions::GatewayDecision;
 use crate::openapi::altinn::{AttributePair, Package, Right};
+use crate::revocations::model::RevocationJson;
 
 /// RFC 9457, in Altinn's shape. Some codes have members of their own.
 #[derive(ToSchema)]
@@ -334,6 +336,20 @@ pub(crate) struct NextLink {
 pub(crate) struct AuditPage {
     links: NextLink,
     data: Vec<AuditEntry>,
+}
+
+/// Revocations, the oldest first.
+#[derive(ToSchema)]
+pub(crate) struct RevocationPage {
+    links: NextLink,
+    data: Vec<RevocationJson>,
+}
+
+/// What gateways told of their decisions, the newest first.
+#[derive(ToSchema)]
+pub(crate) struct GatewayDecisionPage {
+    links: NextLink,
+    data: Vec<GatewayDecision>,
 }
 
 /// Events, in order; `next` is always there.

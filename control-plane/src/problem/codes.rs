@@ -153,6 +153,8 @@ problem_codes! {
     MAIN_UNIT_NESTED = "main_unit_nested", CONFLICT, "A main unit is nobody's sub unit.";
     PROVIDER_UNKNOWN = "provider_unknown", NOT_FOUND, "There is no such API provider.";
     CREDENTIAL_UNKNOWN = "credential_unknown", NOT_FOUND, "The API provider has no such gateway credential.";
+    REVOCATION_UNKNOWN = "revocation_unknown", NOT_FOUND, "The API provider has no such revocation.";
+    REVOCATIONS_TOO_MANY = "revocations_too_many", CONFLICT, "The API provider has as many revocations as gateways take.";
     RESOURCE_UNKNOWN = "resource_unknown", NOT_FOUND, "The API provider has no such resource.";
     RESOURCE_OTHER_PROVIDER = "resource_other_provider", CONFLICT, "The resource id belongs to another API provider.";
     ACCESS_LIST_UNKNOWN = "access_list_unknown", NOT_FOUND, "The API provider has no such access list.";

@@ -15,10 +15,11 @@ use tokio::sync::mpsc;
 use super::callers::{self, BaseWriter, SubUnits, SystemUserRow};
 use crate::issuers::{self, Issuers};
 use crate::resources::model::UnreadablePolicy;
+use crate::revocations::model::Revocation;
 use crate::state::AppState;
 use crate::store::{self, Connection, Revision};
 use crate::systems::store::SystemClients;
-use crate::{parties, resources, systems};
+use crate::{parties, resources, revocations, systems};
 
 /// System users that are read at once.
 const PAGE: u32 = 1000;
@@ -50,6 +51,7 @@ pub(super) async fn document(
     connection: &mut Connection,
     provider: &ProviderId,
     shared: &Shared,
+    now: Timestamp,
 ) -> Result<(Document, Vec<UnreadablePolicy>), sqlx::Error> {
     let catalogue = resources::store::catalogue(connection, provider).await?;
     let (mut document, unreadable) = catalogue.document();
@@ -67,6 +69,8 @@ pub(super) async fn document(
     };
     document.systems = shared.systems.iter().map(system).collect();
     document.issuers = shared.issuers.clone();
+    let revocations = revocations::store::all(connection, provider, now).await?;
+    document.revocations = revocations.iter().map(Revocation::document).collect();
     Ok((document, unreadable))
 }
 
@@ -83,7 +87,7 @@ pub(super) struct Base {
 pub(super) async fn base(state: &AppState, provider: &ProviderId, now: Timestamp) -> anyhow::Result<Base> {
     let mut connection = state.store.read().await?;
     let shared = Shared::read(&mut connection, &state.issuers).await?;
-    let (document, _) = document(&mut connection, provider, &shared).await?;
+    let (document, _) = document(&mut connection, provider, &shared, now).await?;
     let settings = Arc::new(SnapshotSettings::new(document)?);
     let (pages, mut read) = mpsc::channel::<Vec<SystemUserRow>>(PAGES_AHEAD);
     let writing = {

@@ -248,7 +248,7 @@ async fn see(
     shared: &Shared,
     now: Timestamp,
 ) -> Result<Seen, sqlx::Error> {
-    let (document, unreadable) = build::document(connection, id, shared).await?;
+    let (document, unreadable) = build::document(connection, id, shared, now).await?;
     let changed = match provider {
         Some(provider) => changed(connection, provider, &shared.sub_units, now).await?,
         None => None,
