@@ -90,9 +90,15 @@ impl Worker {
     pub(crate) fn decide(&mut self, call: &ApiCall, client_headers: &ClientHeaders) -> bool {
         let now = host::now();
         match authorize_cached(self.feed.policy(now), call, now, &self.signatures, &mut self.tokens) {
+            Decision::Permit(permit) if self.is_too_old_for(permit.route(), now) => {
+                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers)
+            }
             Decision::Permit(permit) => self.pass(&permit, client_headers),
             Decision::Denial(_) if self.tells_of_the_resource(call, now) => false,
-            Decision::Denial(denial) => self.refuse(&denial, client_headers),
+            Decision::Denial(denial) => {
+                self.look_for_key(&denial, call);
+                self.refuse(&denial, client_headers)
+            }
         }
     }
 

@@ -1,13 +1,23 @@
 //! The plugin configuration: read once, complete or refused. Members it does not know are mistakes, not extensions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use policies::id::ProviderId;
 use policies::snapshot::SnapshotKey;
 use serde::Deserialize;
 
 use crate::identity::IdentityHeader;
 
-/// Longest configuration that is read, in bytes.
-const CONFIG_BYTES_MAX: usize = 64 * 1024;
+/// Longest configuration that is read, in bytes: a snapshot to begin with, and what else there is.
+const CONFIG_BYTES_MAX: usize = BOOTSTRAP_BASE64_BYTES_MAX + 64 * 1024;
+/// Longest snapshot to begin with, as base64, in bytes.
+const BOOTSTRAP_BASE64_BYTES_MAX: usize = 12 << 20;
+/// Most issuers whose keys are fetched.
+const ISSUER_KEYS_MAX: usize = 8;
+/// Most routes with a staleness of their own.
+const STALENESS_ROUTES_MAX: usize = 1000;
 /// Most snapshot keys: one in use, and one for rotation.
 const SNAPSHOT_KEYS_MAX: usize = 2;
 
@@ -25,6 +35,76 @@ pub(crate) struct Config {
     pub(crate) realm: String,
     pub(crate) resource_metadata: Option<String>,
     pub(crate) resource: Option<Resource>,
+    pub(crate) issuer_keys: Vec<IssuerKeysSource>,
+    pub(crate) bootstrap: Option<Bootstrap>,
+    pub(crate) decision_log: Option<DecisionLogConfig>,
+}
+
+/// What of decisions is told to the control plane.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(crate) struct DecisionLogConfig {
+    /// Of so many permits one is told; 0 tells none.
+    pub(crate) permits_one_in: u32,
+    /// Most entries that wait in one worker.
+    pub(crate) entries_max: usize,
+    /// What is told as a hash.
+    pub(crate) mask: BTreeSet<Masked>,
+}
+
+impl Default for DecisionLogConfig {
+    fn default() -> Self {
+        Self { permits_one_in: 0, entries_max: 1000, mask: BTreeSet::new() }
+    }
+}
+
+/// A value in a decision that can be masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Masked {
+    SystemUser,
+    Party,
+}
+
+/// Where an issuer publishes its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct IssuerKeysSource {
+    /// As the snapshot names it.
+    pub(crate) issuer: String,
+    /// Name of the cluster in the gateway's configuration.
+    pub(crate) cluster: String,
+    /// Host name that is sent.
+    pub(crate) authority: String,
+    /// Path of its key set (`jwks_uri`).
+    pub(crate) path: String,
+    /// Shortest time between two tries, of all workers together, in seconds.
+    #[serde(default = "default_interval_seconds")]
+    pub(crate) interval_seconds: u32,
+}
+
+fn default_interval_seconds() -> u32 {
+    60
+}
+
+/// A snapshot to begin with while the control plane is away.
+pub(crate) struct Bootstrap {
+    /// A base as the control plane serves it, deltas perhaps after it.
+    pub(crate) body: Vec<u8>,
+    /// How long ago it may have been signed, in seconds.
+    pub(crate) age_seconds_max: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct BootstrapDocument {
+    snapshot: String,
+    #[serde(default = "default_age_seconds_max")]
+    age_seconds_max: u32,
+}
+
+fn default_age_seconds_max() -> u32 {
+    24 * 3600
 }
 
 /// The API as a protected resource (RFC 9728), told to whoever asks.
@@ -72,11 +152,13 @@ pub(crate) struct Staleness {
     pub(crate) warn_seconds: u32,
     /// From here on every call is refused, in seconds.
     pub(crate) deny_seconds: u32,
+    /// Routes whose calls are refused earlier, by name, in seconds.
+    pub(crate) routes: BTreeMap<String, u32>,
 }
 
 impl Default for Staleness {
     fn default() -> Self {
-        Self { warn_seconds: 60, deny_seconds: 15 * 60 }
+        Self { warn_seconds: 60, deny_seconds: 15 * 60, routes: BTreeMap::new() }
     }
 }
 
@@ -132,6 +214,12 @@ struct ConfigDocument {
     resource_metadata: Option<String>,
     #[serde(default)]
     resource: Option<ResourceDocument>,
+    #[serde(default)]
+    issuer_keys: Vec<IssuerKeysSource>,
+    #[serde(default)]
+    bootstrap: Option<BootstrapDocument>,
+    #[serde(default)]
+    decision_log: Option<DecisionLogConfig>,
 }
 
 fn every_identity_header() -> Vec<IdentityHeader> {
@@ -187,8 +275,20 @@ impl Config {
             realm: document.realm,
             resource_metadata: document.resource_metadata.or_else(|| resource.as_ref().map(Resource::metadata_url)),
             resource,
+            issuer_keys: document.issuer_keys,
+            decision_log: document.decision_log,
+            bootstrap: document.bootstrap.map(read_bootstrap).transpose()?,
         })
     }
+}
+
+fn read_bootstrap(document: BootstrapDocument) -> Result<Bootstrap, ConfigError> {
+    let wrong = |problem| ConfigError::Field { path: "bootstrap.snapshot", problem };
+    if document.snapshot.len() > BOOTSTRAP_BASE64_BYTES_MAX {
+        return Err(wrong("longer than 12 MiB"));
+    }
+    let body = STANDARD.decode(document.snapshot).map_err(|_| wrong("not base64"))?;
+    Ok(Bootstrap { body, age_seconds_max: document.age_seconds_max })
 }
 
 /// What was expected and where, without what was written there: it may be the credential.
@@ -242,6 +342,13 @@ impl ConfigDocument {
         let quotable =
             |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
         let control_plane = &self.control_plane;
+        let issuer_keys = |keys: &IssuerKeysSource| {
+            let texts = [&keys.issuer, &keys.cluster, &keys.authority];
+            texts.iter().all(|text| !text.is_empty() && quotable(text))
+                && keys.path.starts_with('/')
+                && quotable(&keys.path)
+                && (5..=3600).contains(&keys.interval_seconds)
+        };
         let checks = [
             (name(&self.gateway), "gateway", "1 to 64 letters, digits, `-`, `.` and `_`"),
             (!control_plane.cluster.is_empty(), "controlPlane.cluster", "the name of a cluster"),
@@ -274,6 +381,35 @@ impl ConfigDocument {
                 "2 to 131072",
             ),
             (is_each_once(&self.identity_headers), "identityHeaders", "each once"),
+            (
+                self.staleness.routes.values().all(|seconds| (1..=self.staleness.deny_seconds).contains(seconds)),
+                "staleness.routes",
+                "for each route 1 to `denySeconds`",
+            ),
+            (self.staleness.routes.len() <= STALENESS_ROUTES_MAX, "staleness.routes", "at most 1000"),
+            (self.issuer_keys.len() <= ISSUER_KEYS_MAX, "issuerKeys", "at most 8"),
+            (
+                self.issuer_keys.iter().all(issuer_keys),
+                "issuerKeys",
+                "`issuer`, `cluster`, `authority`, a `path` from `/` on, `intervalSeconds` 5 to 3600",
+            ),
+            (
+                self.issuer_keys
+                    .iter()
+                    .all(|keys| self.issuer_keys.iter().filter(|other| other.issuer == keys.issuer).count() == 1),
+                "issuerKeys",
+                "each `issuer` once",
+            ),
+            (
+                self.bootstrap.as_ref().is_none_or(|bootstrap| (1..=31 * 86_400).contains(&bootstrap.age_seconds_max)),
+                "bootstrap.ageSecondsMax",
+                "1 to 2678400, 31 days",
+            ),
+            (
+                self.decision_log.as_ref().is_none_or(|log| (1..=10_000).contains(&log.entries_max)),
+                "decisionLog.entriesMax",
+                "1 to 10000",
+            ),
             (quotable(&self.realm), "realm", "printable ASCII without quotes"),
             (self.resource_metadata.as_deref().is_none_or(quotable), "resourceMetadata", "a URL"),
         ];
@@ -366,6 +502,16 @@ pub(crate) mod tests {
         check(|config| config["resource"] = json!({"identifier": "https:///x"}), "resource.identifier");
         check(|config| config["resource"] = json!({"identifier": "https://a?b"}), "resource.identifier");
         check(|config| config["realm"] = json!("a\"b"), "realm");
+        check(|config| config["staleness"] = json!({"routes": {"vat": 901}}), "staleness.routes");
+        check(|config| config["staleness"] = json!({"routes": {"vat": 0}}), "staleness.routes");
+        check(|config| config["bootstrap"] = json!({"snapshot": "?"}), "bootstrap.snapshot");
+        check(|config| config["bootstrap"] = json!({"snapshot": "", "ageSecondsMax": 0}), "bootstrap.ageSecondsMax");
+        check(|config| config["decisionLog"] = json!({"entriesMax": 0}), "decisionLog.entriesMax");
+        check(|config| config["decisionLog"] = json!({"mask": ["token"]}), "token");
+        let keys = |path: &str, interval: u32| json!({"issuer": "i", "cluster": "c", "authority": "a", "path": path, "intervalSeconds": interval});
+        check(|config| config["issuerKeys"] = json!([keys("jwks", 60)]), "issuerKeys");
+        check(|config| config["issuerKeys"] = json!([keys("/jwks", 4)]), "issuerKeys");
+        check(|config| config["issuerKeys"] = json!([keys("/jwks", 60), keys("/jwks", 60)]), "issuerKeys");
         check(|config| config["hold"] = json!({"millisecondsMax": 60_001}), "hold.millisecondsMax");
         check(|config| config["tokenCache"] = json!({"tokensMax": 1}), "tokenCache.tokensMax");
         check(|config| config["identityHeaders"] = json!(["id", "id"]), "identityHeaders");

@@ -16,7 +16,8 @@ use policies::snapshot::{SnapshotError, SnapshotKey, SnapshotVersion};
 use policies::token::VerifySignature;
 use policies::{PolicySet, PolicyTrouble, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Bootstrap, Config};
+use crate::issuer_keys::IssuerKeys;
 use bases::Coming;
 pub(crate) use poll::Poll;
 use poll::{Polls, Wanted};
@@ -28,6 +29,8 @@ const CLOCK_BACK_MILLIS_MAX: i64 = 10_000;
 const DISTRUST_MILLIS: i64 = 5_000;
 /// Bodies with deltas on the board before a new base is asked for.
 const BATCHES_MAX: u32 = 4096;
+/// How long calls wait for something newer than a snapshot from the configuration, in milliseconds.
+const BOOTSTRAP_WAIT_MILLIS: i64 = 1_000;
 /// How often a worker says what it has in force though nothing changed, in milliseconds.
 const TELL_MILLIS: i64 = 10_000;
 
@@ -55,6 +58,20 @@ pub(crate) enum Outcome {
     Failed { status: Option<u16> },
 }
 
+/// How long a snapshot from the configuration may decide.
+struct BootstrapAge {
+    began_at: Timestamp,
+    ends_at: Timestamp,
+    /// The control plane could not be asked so far.
+    is_alone: bool,
+}
+
+impl BootstrapAge {
+    fn may_decide(&self, now: Timestamp) -> bool {
+        now < self.ends_at
+    }
+}
+
 pub(crate) struct Feed {
     warn_millis: i64,
     deny_millis: i64,
@@ -67,6 +84,8 @@ pub(crate) struct Feed {
     missing: PolicySet,
     stale: PolicySet,
     last_success: Option<Timestamp>,
+    /// What is in force came with the configuration, and the control plane has not answered yet.
+    bootstrap: Option<BootstrapAge>,
     refused: u64,
     /// This worker asks the control plane: for all, or for itself.
     is_asking: bool,
@@ -103,6 +122,7 @@ impl Feed {
             missing: PolicySet::deny_all(PolicyTrouble::Missing),
             stale: PolicySet::deny_all(PolicyTrouble::Stale),
             last_success: None,
+            bootstrap: None,
             refused: 0,
             is_asking: false,
             is_leading: false,
@@ -121,6 +141,8 @@ impl Feed {
     /// The policy in force; one that denies everything before the first snapshot and when the last is too old.
     pub(crate) fn policy(&self, now: Timestamp) -> &PolicySet {
         match self.last_success {
+            None if self.bootstrap.as_ref().is_some_and(|bootstrap| bootstrap.may_decide(now)) => &self.policy,
+            None if self.bootstrap.is_some() => &self.stale,
             Some(_) if self.version().is_none() => &self.missing,
             None => &self.missing,
             // A clock that was set back makes the age unknown, and unknown is too old.
@@ -135,7 +157,40 @@ impl Feed {
 
     /// The first snapshot has arrived, whole: a base alone may be older than what was published last.
     pub(crate) fn is_ready(&self) -> bool {
-        self.last_success.is_some() && self.version().is_some()
+        self.version().is_some()
+            && (self.last_success.is_some() || self.bootstrap.as_ref().is_some_and(|bootstrap| bootstrap.is_alone))
+    }
+
+    /// Begins with a snapshot from the configuration. It decides once the control plane could not be asked, until it can
+    /// be, and while it is not too old; calls wait that long for something newer.
+    pub(crate) fn begin_with(
+        &mut self,
+        bootstrap: Bootstrap,
+        now: Timestamp,
+        signatures: &dyn VerifySignature,
+    ) -> Result<(), SnapshotError> {
+        self.policy.update(bootstrap.body, &self.keys, &self.provider, now, signatures)?;
+        let signed_at = self.policy.manifest().map(|manifest| manifest.issued_at).ok_or(SnapshotError::Manifest)?;
+        let ends_at = signed_at.plus_seconds(i64::from(bootstrap.age_seconds_max));
+        self.bootstrap = Some(BootstrapAge { ends_at, began_at: now, is_alone: false });
+        Ok(())
+    }
+
+    /// Lets new keys of issuers count.
+    pub(crate) fn set_issuer_keys(&mut self, keys: &IssuerKeys) {
+        for (issuer, keys) in keys.all() {
+            self.policy.set_issuer_keys(issuer, keys);
+        }
+    }
+
+    /// When what is in force was signed.
+    pub(crate) fn signed_at(&self) -> Option<Timestamp> {
+        self.policy.manifest().map(|manifest| manifest.issued_at)
+    }
+
+    /// No poll has succeeded for so long.
+    pub(crate) fn is_older_than(&self, seconds: u32, now: Timestamp) -> bool {
+        self.age_millis(now).is_none_or(|age| age > i64::from(seconds) * 1000)
     }
 
     /// The version in force.
@@ -158,6 +213,21 @@ impl Feed {
         self.board.queue(self.worker)
     }
 
+    /// The last slice of work has found something to do: it waits for nobody.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.coming.as_ref().is_some_and(|coming| coming.is_moving)
+    }
+
+    /// Another slice of the work on the base that is on its way.
+    pub(crate) fn work_on(
+        &mut self,
+        shared: &dyn SharedData,
+        now: Timestamp,
+        signatures: &dyn VerifySignature,
+    ) -> Outcome {
+        self.work(shared, now, signatures)
+    }
+
     /// There is work left that must not wait for the next tick.
     pub(crate) fn is_busy(&self) -> bool {
         self.coming.as_ref().is_some_and(|coming| coming.is_from_board() || coming.is_whole()) || self.is_behind
@@ -170,6 +240,10 @@ impl Feed {
         now: Timestamp,
         signatures: &dyn VerifySignature,
     ) -> Outcome {
+        if let Some(bootstrap) = &mut self.bootstrap {
+            let waited = now.millis_since(bootstrap.began_at);
+            bootstrap.is_alone |= self.polls.has_failed() || !(0..BOOTSTRAP_WAIT_MILLIS).contains(&waited);
+        }
         let lead = self.board.lead(shared, now);
         let is_new_to_it = lead == Lead::This && !self.is_leading;
         self.is_leading = lead == Lead::This;

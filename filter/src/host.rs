@@ -148,6 +148,10 @@ pub(crate) fn define_gauge(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Gauge, name).ok()
 }
 
+pub(crate) fn define_histogram(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Histogram, name).ok()
+}
+
 pub(crate) fn increment(metric: u32) {
     // Best effort: a host that drops a count still gets its decision.
     let _ = hostcalls::increment_metric(metric, 1);

@@ -9,10 +9,12 @@
 
 mod call;
 mod config;
+mod decision_log;
 mod feed;
 mod held;
 mod host;
 mod identity;
+mod issuer_keys;
 mod reply;
 mod root;
 mod telemetry;

@@ -5,24 +5,32 @@ use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::time::Duration;
 
-use policies::ApiCall;
-use policies::token::TokenCache;
+use policies::snapshot::SnapshotError;
+use policies::token::{TokenCache, TokenError};
+use policies::{ApiCall, Denial, DenialReason, Timestamp};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::call::{Call, Passage};
 use crate::config::Config;
+use crate::decision_log::DecisionLog;
 use crate::feed::shared::WorkerState;
 use crate::feed::{Feed, Outcome, Reply};
 use crate::held::{HeldCall, HeldCalls};
 use crate::host::{self, HostSharedData, HostSignatures};
 use crate::identity::ClientHeaders;
+use crate::issuer_keys::{ANSWER_BYTES_MAX, IssuerKeys};
 use crate::telemetry::Telemetry;
 
 /// How often the worker looks at its clock: due polls, what others have, waiting calls, the policy's age.
 const TICK: Duration = Duration::from_millis(100);
 /// … and while there is work that is done in slices: calls are served in between.
 const BUSY_TICK: Duration = Duration::from_millis(1);
+/// … in a VM that has a policy and has never served a call, such as the one in Envoy's main thread: those that serve come
+/// first.
+const IDLE_BUSY_TICK: Duration = Duration::from_millis(8);
+/// How long a worker goes on with such work before calls are served, in milliseconds.
+const SLICE_MILLIS: i64 = 3;
 /// Longest that a report may take.
 const REPORT_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -42,9 +50,12 @@ pub(crate) struct Worker {
     held: HeldCalls,
     poll_token: Option<u32>,
     report_token: Option<u32>,
+    decisions_token: Option<u32>,
+    issuer_keys: IssuerKeys,
     /// The queue through which others wake this worker; `None` until the first tick.
     has_queue: Option<bool>,
     is_busy: bool,
+    has_served: bool,
     warned: bool,
 }
 
@@ -94,6 +105,14 @@ impl Context for Root {
                 worker.take_report_reply(headers);
                 return;
             }
+            if worker.decisions_token == Some(token) {
+                worker.take_decisions_reply(headers);
+                return;
+            }
+            if let Some(source) = worker.issuer_keys.source_of(token) {
+                worker.take_issuer_keys(source, headers, body_bytes);
+                return;
+            }
             if worker.poll_token != Some(token) {
                 return;
             }
@@ -117,7 +136,13 @@ impl RootContext for Root {
                 }
                 host::log_as_the_host_does();
                 log::info!("configured provider={} gateway={}", config.provider, config.gateway);
-                self.worker = Some(Rc::new(RefCell::new(Worker::new(config))));
+                match Worker::new(config) {
+                    Ok(worker) => self.worker = Some(Rc::new(RefCell::new(worker))),
+                    Err(error) => {
+                        log::error!("configuration refused: `bootstrap.snapshot`: {error} code={}", error.code());
+                        return false;
+                    }
+                }
                 true
             }
             Err(error) => {
@@ -133,6 +158,8 @@ impl RootContext for Root {
             let worker = &mut *worker.borrow_mut();
             worker.look();
             worker.look_at_age();
+            worker.look_at_issuer_keys();
+            worker.send_decisions();
             worker.held.take_expired(host::now())
         };
         self.answer_held();
@@ -151,6 +178,9 @@ impl RootContext for Root {
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         let worker = self.worker.as_ref()?;
+        if let Ok(mut worker) = worker.try_borrow_mut() {
+            worker.has_served = true;
+        }
         Some(Box::new(Call::new(context_id, Rc::clone(worker))))
     }
 
@@ -160,21 +190,128 @@ impl RootContext for Root {
 }
 
 impl Worker {
-    fn new(config: Config) -> Self {
+    fn new(mut config: Config) -> Result<Self, SnapshotError> {
         let worker = std::hash::RandomState::new().hash_one(0_u8);
-        Self {
-            feed: Feed::new(&config, worker, host::now()),
-            signatures: HostSignatures::default(),
-            telemetry: Telemetry::default(),
+        let mut feed = Feed::new(&config, worker, host::now());
+        let signatures = HostSignatures::default();
+        if let Some(bootstrap) = config.bootstrap.take() {
+            feed.begin_with(bootstrap, host::now(), &signatures)?;
+        }
+        Ok(Self {
+            feed,
+            signatures,
+            telemetry: Telemetry::new(DecisionLog::new(&config)),
+            issuer_keys: IssuerKeys::new(&config),
+            decisions_token: None,
             tokens: TokenCache::of(config.token_cache.tokens_max, foldhash::fast::RandomState::default()),
             held: HeldCalls::new(config.hold),
             poll_token: None,
             report_token: None,
             has_queue: None,
             is_busy: false,
+            has_served: false,
             warned: false,
             config,
+        })
+    }
+
+    /// The route wants a fresher policy than this.
+    pub(crate) fn is_too_old_for(&self, route: &str, now: Timestamp) -> bool {
+        let routes = &self.config.staleness.routes;
+        !routes.is_empty() && routes.get(route).is_some_and(|seconds| self.feed.is_older_than(*seconds, now))
+    }
+
+    /// A token may have been refused only because its issuer has a new key.
+    pub(crate) fn look_for_key(&mut self, denial: &Denial, call: &ApiCall) {
+        if self.issuer_keys.is_empty() || denial.reason != DenialReason::Token(TokenError::KeyUnknown) {
+            return;
         }
+        if let Some(token) = call.bearer_token() {
+            self.issuer_keys.key_unknown(token);
+            self.fetch_issuer_keys();
+        }
+    }
+
+    fn look_at_issuer_keys(&mut self) {
+        if !self.issuer_keys.is_empty() {
+            if self.issuer_keys.look(&HostSharedData, host::now()) {
+                self.feed.set_issuer_keys(&self.issuer_keys);
+            }
+            self.fetch_issuer_keys();
+        }
+    }
+
+    fn fetch_issuer_keys(&mut self) {
+        let Some(fetch) = self.issuer_keys.due(&HostSharedData, host::now()) else { return };
+        let headers = vec![
+            (":method", "GET"),
+            (":path", fetch.config.path.as_str()),
+            (":authority", fetch.config.authority.as_str()),
+            ("accept", "application/json"),
+        ];
+        let (source, cluster) = (fetch.source, fetch.config.cluster.as_str());
+        let token = host::send(cluster, headers, None, REPORT_TIME_MAX);
+        if token.is_none() {
+            log::warn!("an issuer's keys cannot be asked for: is there a cluster `{cluster}`?");
+        }
+        self.issuer_keys.sent(source, token);
+    }
+
+    fn take_issuer_keys(&mut self, source: usize, headers: usize, body_bytes: usize) {
+        let status = if headers == 0 { None } else { host::reply_header(":status") };
+        let status = status.and_then(|status| status.parse().ok());
+        let body = host::reply_body(body_bytes.min(ANSWER_BYTES_MAX));
+        let fetched = self.issuer_keys.fetched(source, status, &body, &HostSharedData, host::now());
+        self.telemetry.keys_fetched(fetched.is_ok());
+        match fetched {
+            Ok(true) => self.feed.set_issuer_keys(&self.issuer_keys),
+            Ok(false) => {}
+            Err(error) => {
+                log::error!(
+                    "an issuer's keys were refused, the last good ones stay: {error} status={}",
+                    status.unwrap_or(0)
+                );
+            }
+        }
+    }
+
+    /// Tells the control plane of decisions, when there are enough of them or they have waited.
+    fn send_decisions(&mut self) {
+        let Some(decisions) = &mut self.telemetry.decisions else { return };
+        let dropped = decisions.take_dropped();
+        let batch = if self.decisions_token.is_none() { decisions.batch(host::now()) } else { None };
+        self.telemetry.decisions_dropped(dropped);
+        let Some(batch) = batch else { return };
+        let path = format!("/snapshots/{}/decisions", self.config.provider);
+        self.decisions_token = self.post(&path, &batch);
+        if self.decisions_token.is_none() {
+            self.end_batch(false);
+        }
+    }
+
+    fn take_decisions_reply(&mut self, headers: usize) {
+        self.decisions_token = None;
+        self.end_batch(is_success(headers));
+    }
+
+    fn end_batch(&mut self, is_taken: bool) {
+        if let Some(decisions) = &mut self.telemetry.decisions {
+            decisions.batch_ended(is_taken, host::now());
+        }
+    }
+
+    /// Sends JSON to the control plane.
+    fn post(&self, path: &str, body: &str) -> Option<u32> {
+        let control_plane = &self.config.control_plane;
+        let authorization = format!("Bearer {}", control_plane.credential);
+        let headers = vec![
+            (":method", "POST"),
+            (":path", path),
+            (":authority", control_plane.authority.as_str()),
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+        ];
+        host::send(&control_plane.cluster, headers, Some(body.as_bytes()), REPORT_TIME_MAX)
     }
 
     /// Keeps a call until the first snapshot; gives its headers back when there is no room.
@@ -202,8 +339,18 @@ impl Worker {
             // Not earlier: the trial instance that the host configures and throws away would own the queue.
             self.has_queue = Some(host::make_queue(&self.feed.queue()));
         }
-        let outcome = self.feed.look(&HostSharedData, host::now(), &self.signatures);
+        let began = host::now();
+        let mut outcome = self.feed.look(&HostSharedData, began, &self.signatures);
         self.note(&outcome);
+        while outcome == Outcome::Unchanged && self.feed.is_busy() && self.feed.is_moving() {
+            let now = host::now();
+            // Also when the clock was set.
+            if !(0..SLICE_MILLIS).contains(&now.millis_since(began)) {
+                break;
+            }
+            outcome = self.feed.work_on(&HostSharedData, now, &self.signatures);
+            self.note(&outcome);
+        }
         self.poll();
         self.report();
         self.keep_pace();
@@ -212,7 +359,9 @@ impl Worker {
     /// Ticks fast while there is work, and slowly else.
     fn keep_pace(&mut self) {
         let is_busy = self.feed.is_busy();
-        if is_busy != self.is_busy && host::tick_every(if is_busy { BUSY_TICK } else { TICK }) {
+        let is_in_a_hurry = self.has_served || !self.feed.is_ready();
+        let busy_tick = if is_in_a_hurry { BUSY_TICK } else { IDLE_BUSY_TICK };
+        if is_busy != self.is_busy && host::tick_every(if is_busy { busy_tick } else { TICK }) {
             self.is_busy = is_busy;
         }
     }
@@ -247,24 +396,13 @@ impl Worker {
             return;
         }
         let Some(workers) = self.feed.report(&HostSharedData, host::now()) else { return };
-        let control_plane = &self.config.control_plane;
-        let authorization = format!("Bearer {}", control_plane.credential);
         let path = format!("/snapshots/{}/workers", self.config.provider);
-        let headers = vec![
-            (":method", "POST"),
-            (":path", path.as_str()),
-            (":authority", control_plane.authority.as_str()),
-            ("authorization", authorization.as_str()),
-            ("content-type", "application/json"),
-        ];
-        let body = report_body(&self.config.gateway, &workers);
-        self.report_token = host::send(&control_plane.cluster, headers, Some(body.as_bytes()), REPORT_TIME_MAX);
+        self.report_token = self.post(&path, &report_body(&self.config.gateway, &workers));
     }
 
     fn take_report_reply(&mut self, headers: usize) {
         self.report_token = None;
-        let status = if headers == 0 { None } else { host::reply_header(":status") };
-        if status.is_none_or(|status| !status.starts_with('2')) {
+        if !is_success(headers) {
             self.feed.not_reported();
         }
     }
@@ -289,6 +427,11 @@ impl Worker {
             Outcome::Applied(version) => {
                 log::info!("snapshot applied snapshot.version={version}");
                 self.telemetry.snapshot_applied(*version);
+                // A new base knows nothing of them.
+                self.feed.set_issuer_keys(&self.issuer_keys);
+                if let Some(signed_at) = self.feed.signed_at() {
+                    self.telemetry.feed_lag(host::now().millis_since(signed_at).max(0));
+                }
             }
             Outcome::Unchanged => {}
             Outcome::Refused(error) => {
@@ -312,6 +455,11 @@ impl Worker {
         }
         self.warned = warning;
     }
+}
+
+/// The reply at hand says that all is well.
+fn is_success(headers: usize) -> bool {
+    headers > 0 && host::reply_header(":status").is_some_and(|status| status.starts_with('2'))
 }
 
 fn report_body(gateway: &str, workers: &[WorkerState]) -> String {

@@ -7,20 +7,30 @@ use std::collections::BTreeMap;
 use policies::snapshot::SnapshotVersion;
 use policies::{Basis, Denial, Permit};
 
+use crate::decision_log::DecisionLog;
 use crate::host;
 
 #[derive(Default)]
 pub(crate) struct Telemetry {
+    pub(crate) decisions: Option<DecisionLog>,
     /// The one that nearly every call counts in, found without a search.
     permitted: Option<Option<u32>>,
     counters: BTreeMap<String, Option<u32>>,
     gauges: BTreeMap<&'static str, Option<u32>>,
+    lag: Option<Option<u32>>,
 }
 
 impl Telemetry {
+    pub(crate) fn new(decisions: Option<DecisionLog>) -> Self {
+        Self { decisions, ..Self::default() }
+    }
+
     pub(crate) fn permitted(&mut self, permit: &Permit, version: Option<SnapshotVersion>, support_id: Option<&str>) {
         if let Some(metric) = *self.permitted.get_or_insert_with(|| host::define_counter("portvakt.permitted")) {
             host::increment(metric);
+        }
+        if let Some(decisions) = &mut self.decisions {
+            decisions.permitted(permit, version, support_id, host::now());
         }
         match permit.basis() {
             Basis::Shadow(denial) => {
@@ -35,6 +45,9 @@ impl Telemetry {
 
     pub(crate) fn denied(&mut self, denial: &Denial, version: Option<SnapshotVersion>, support_id: Option<&str>) {
         self.count("portvakt.denied");
+        if let Some(decisions) = &mut self.decisions {
+            decisions.denied(denial, version, support_id, host::now());
+        }
         self.count(&format!("portvakt.denied.{}", denial.reason.code()));
         log_denial("denied", denial, version, support_id);
         host::set_reason(denial.reason.code());
@@ -55,6 +68,26 @@ impl Telemetry {
 
     pub(crate) fn poll_failed(&mut self) {
         self.count("portvakt.feed.failed");
+    }
+
+    /// A key set was fetched from an issuer, or refused.
+    pub(crate) fn keys_fetched(&mut self, is_good: bool) {
+        self.count(if is_good { "portvakt.issuer_keys.fetched" } else { "portvakt.issuer_keys.refused" });
+    }
+
+    /// Entries of the decision log that there was no room for.
+    pub(crate) fn decisions_dropped(&mut self, entries: u64) {
+        for _ in 0..entries {
+            self.count("portvakt.decision_log.dropped");
+        }
+    }
+
+    /// From the instant a snapshot was signed to when this worker had it in force, in milliseconds.
+    pub(crate) fn feed_lag(&mut self, millis: i64) {
+        let metric = *self.lag.get_or_insert_with(|| host::define_histogram("portvakt.feed.lag_ms"));
+        if let Some(metric) = metric {
+            host::record(metric, millis.unsigned_abs());
+        }
     }
 
     pub(crate) fn age(&mut self, millis: i64) {

@@ -24,12 +24,14 @@ pub(super) struct Coming {
     pub(super) source: Source,
     parts: u32,
     intake: Option<Intake>,
+    /// The last slice of work on it has found something to do.
+    pub(super) is_moving: bool,
 }
 
 impl Coming {
     pub(super) fn from_board(base: &BoardBase) -> Self {
         let source = Source::Board { slot: base.slot };
-        Self { version: base.version, bytes: base.bytes, source, parts: 0, intake: None }
+        Self { version: base.version, bytes: base.bytes, source, parts: 0, intake: None, is_moving: false }
     }
 
     pub(super) fn is_from_board(&self) -> bool {
@@ -60,6 +62,8 @@ impl Feed {
     ) -> Outcome {
         let Some(mut coming) = self.coming.take() else { return Outcome::Unchanged };
         let is_from_board = coming.is_from_board();
+        let parts = coming.parts;
+        let was_whole = coming.is_whole();
         let result = if coming.is_whole() {
             match coming.intake.as_mut().ok_or(SnapshotError::Length).and_then(Intake::step) {
                 Ok(true) => return self.take_over(coming, shared, now, signatures),
@@ -81,6 +85,7 @@ impl Feed {
         };
         match result {
             Ok(()) => {
+                coming.is_moving = was_whole || coming.parts > parts;
                 self.coming = Some(coming);
                 Outcome::Unchanged
             }
@@ -88,7 +93,7 @@ impl Feed {
                 if is_from_board {
                     self.distrust(now);
                 } else {
-                    self.polls.failed(now, None);
+                    self.polls.base_refused(now);
                 }
                 self.refused(error)
             }
@@ -163,7 +168,7 @@ impl Feed {
                 if coming.is_from_board() {
                     self.distrust(now);
                 } else {
-                    self.polls.failed(now, None);
+                    self.polls.base_refused(now);
                 }
                 self.refused(error)
             }
@@ -203,7 +208,7 @@ impl Feed {
             Some(_) => return Err(self.refused(SnapshotError::Length)),
             None => {
                 let source = Source::ControlPlane { slot: self.free_slot(shared) };
-                Coming { version, bytes: total, source, parts: 0, intake: None }
+                Coming { version, bytes: total, source, parts: 0, intake: None, is_moving: false }
             }
         };
         if first != coming.first_missing() {
@@ -239,7 +244,11 @@ impl Feed {
             parts += 1;
         }
         let source = Source::ControlPlane { slot: Some(slot) };
-        self.lead_with(&Coming { version, bytes: body.len() as u64, source, parts, intake: None }, shared, now);
+        self.lead_with(
+            &Coming { version, bytes: body.len() as u64, source, parts, intake: None, is_moving: false },
+            shared,
+            now,
+        );
     }
 
     /// The slot that the base in force is not in; none for who does not lead.

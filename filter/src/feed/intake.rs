@@ -5,8 +5,8 @@ use policies::snapshot::{Opening, SnapshotError, SnapshotKey};
 use policies::token::VerifySignature;
 use policies::{PolicySet, Timestamp};
 
-/// Numbers looked at in one slice of work: well under four milliseconds of a worker.
-const SLICE_NUMBERS: usize = 250_000;
+/// Numbers looked at in one slice of work: under a millisecond of a worker, which does some of them before it serves calls.
+const SLICE_NUMBERS: usize = 100_000;
 /// Most bytes of deltas that may follow a base in one body.
 const TAIL_BYTES_MAX: usize = 4 << 20;
 

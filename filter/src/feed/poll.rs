@@ -8,8 +8,11 @@ use crate::config::Config;
 
 /// First wait after a failure, in milliseconds; doubled with each further one.
 pub(super) const BACK_OFF_MILLIS_MIN: i64 = 200;
-/// Longest wait after a failure, in milliseconds: so that a control plane that is back is soon heard of.
-pub(super) const BACK_OFF_MILLIS_MAX: i64 = 10_000;
+/// Longest wait after a failure that cost little, in milliseconds: a control plane that is back is heard of within a
+/// second, however long it was away. It is asked by one worker of a gateway, and can ask for more with `Retry-After`.
+pub(super) const BACK_OFF_MILLIS_MAX: i64 = 800;
+/// Longest wait after a whole base came and was refused, in milliseconds: it would be fetched again.
+pub(super) const BASE_REFUSED_BACK_OFF_MILLIS_MAX: i64 = 10_000;
 /// Shortest time between two polls that brought nothing new, in milliseconds: a control plane or a proxy that does not
 /// hold polls is not asked in a loop.
 const QUIET_MILLIS_MIN: i64 = 500;
@@ -64,6 +67,11 @@ impl Polls {
         }
     }
 
+    /// The last poll that ended has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
     /// The time for a poll has come, and none is under way.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         // A wait longer than any that is ever set means that the clock was set back.
@@ -115,12 +123,21 @@ impl Polls {
         self.next_poll = now.plus_millis((QUIET_MILLIS_MIN - held).max(0));
     }
 
-    /// Doubles the wait, and spreads the workers over half of it.
+    /// The poll failed, or brought something that was refused.
     pub(super) fn failed(&mut self, now: Timestamp, retry_after_seconds: Option<i64>) {
-        let doubled = BACK_OFF_MILLIS_MIN << self.failures.min(6);
-        let wait = doubled.min(BACK_OFF_MILLIS_MAX);
+        self.back_off(now, BACK_OFF_MILLIS_MAX, retry_after_seconds);
+    }
+
+    /// A base that came whole was refused.
+    pub(super) fn base_refused(&mut self, now: Timestamp) {
+        self.back_off(now, BASE_REFUSED_BACK_OFF_MILLIS_MAX, None);
+    }
+
+    /// Doubles the wait, and spreads the gateways over half of it.
+    fn back_off(&mut self, now: Timestamp, millis_max: i64, retry_after_seconds: Option<i64>) {
+        let wait = (BACK_OFF_MILLIS_MIN << self.failures.min(6)).min(millis_max);
         self.failures = self.failures.saturating_add(1);
-        // xorshift: the workers need only differ.
+        // xorshift: the gateways need only differ.
         self.jitter ^= self.jitter << 13;
         self.jitter ^= self.jitter >> 7;
         self.jitter ^= self.jitter << 17;

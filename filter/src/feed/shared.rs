@@ -78,15 +78,20 @@ pub(crate) struct WorkerState {
     pub(crate) refused: u64,
 }
 
-/// The board of one gateway's workers.
-pub(crate) struct Board {
+/// What tells records of this gateway's workers from whatever else is in shared data.
+pub(crate) struct Seal {
     prefix: String,
     key: [u8; 32],
+}
+
+/// The board of one gateway's workers.
+pub(crate) struct Board {
+    seal: Seal,
     worker: u64,
 }
 
-impl Board {
-    pub(crate) fn new(config: &Config, worker: u64) -> Self {
+impl Seal {
+    pub(crate) fn new(config: &Config) -> Self {
         let mut digest = Sha256::new();
         // What belongs together: workers with another credential or other keys have a board of their own.
         for text in ["portvakt workers", config.provider.as_str(), &config.control_plane.credential] {
@@ -98,63 +103,97 @@ impl Board {
         }
         let key: [u8; 32] = digest.finalize().into();
         let name: String = Sha256::digest(key).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { prefix: format!("portvakt.{name}"), key, worker }
+        Self { prefix: format!("portvakt.{name}"), key }
+    }
+
+    /// The key of a record.
+    pub(crate) fn name(&self, what: &str) -> String {
+        format!("{}.{what}", self.prefix)
+    }
+
+    /// A record, with what proves that a worker of this gateway wrote it under this key.
+    pub(crate) fn sealed(&self, key: &str, payload: &[u8]) -> Vec<u8> {
+        match self.mac(key, payload) {
+            Some(mac) => [payload, &mac.finalize().into_bytes()].concat(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The payload of a record that a worker of this gateway wrote under this key.
+    pub(crate) fn opened<'a>(&self, key: &str, record: &'a [u8]) -> Option<&'a [u8]> {
+        let (payload, mac) = record.split_at_checked(record.len().checked_sub(MAC_BYTES)?)?;
+        self.mac(key, payload)?.verify_slice(mac).ok()?;
+        Some(payload)
+    }
+
+    fn mac(&self, key: &str, payload: &[u8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
+        mac.update(&(key.len() as u64).to_le_bytes());
+        mac.update(key.as_bytes());
+        mac.update(payload);
+        Some(mac)
+    }
+}
+
+impl Board {
+    pub(crate) fn new(config: &Config, worker: u64) -> Self {
+        Self { seal: Seal::new(config), worker }
     }
 
     /// Name of a worker's queue.
     pub(crate) fn queue(&self, worker: u64) -> String {
-        format!("{}.{worker:016x}", self.prefix)
+        self.seal.name(&format!("{worker:016x}"))
     }
 
     /// Becomes, or stays, the one that polls, unless another is.
     pub(crate) fn lead(&self, shared: &dyn SharedData, now: Timestamp) -> Lead {
-        let key = self.name("lease");
+        let key = self.seal.name("lease");
         let now = now.unix_millis();
         // A lease in a missing place could be taken by two: it is put there expired, and then competed for.
-        if shared.get(&key).is_none() && !shared.set(&key, &self.sealed(&key, &lease(0, 0)), None) {
+        if shared.get(&key).is_none() && !shared.set(&key, &self.seal.sealed(&key, &lease(0, 0)), None) {
             return Lead::Nobody;
         }
         let Some((value, state)) = shared.get(&key) else { return Lead::Nobody };
-        let (holder, until) = self.opened(&key, &value).and_then(read_lease).unwrap_or((0, 0));
+        let (holder, until) = self.seal.opened(&key, &value).and_then(read_lease).unwrap_or((0, 0));
         let left = until - now;
         let is_held = (1..=2 * LEASE_MILLIS).contains(&left);
         if is_held && holder != self.worker {
             return Lead::Another;
         }
         let is_mine = is_held && left > RENEW_MILLIS
-            || shared.set(&key, &self.sealed(&key, &lease(self.worker, now + LEASE_MILLIS)), Some(state));
+            || shared.set(&key, &self.seal.sealed(&key, &lease(self.worker, now + LEASE_MILLIS)), Some(state));
         if is_mine { Lead::This } else { Lead::Another }
     }
 
     /// What has come.
     pub(crate) fn head(&self, shared: &dyn SharedData) -> Option<Head> {
-        let key = self.name("head");
+        let key = self.seal.name("head");
         let (value, _) = shared.get(&key)?;
-        self.opened(&key, &value).and_then(Head::read)
+        self.seal.opened(&key, &value).and_then(Head::read)
     }
 
     /// Says what has come; only for the one that polls.
     pub(crate) fn set_head(&self, shared: &dyn SharedData, head: &Head) -> bool {
-        let key = self.name("head");
-        shared.set(&key, &self.sealed(&key, &head.bytes()), None)
+        let key = self.seal.name("head");
+        shared.set(&key, &self.seal.sealed(&key, &head.bytes()), None)
     }
 
     /// A part of a base.
     pub(crate) fn part(&self, shared: &dyn SharedData, slot: u8, part: u32) -> Option<Vec<u8>> {
-        shared.get(&self.name(&format!("base.{slot}.{part}"))).map(|(value, _)| value)
+        shared.get(&self.seal.name(&format!("base.{slot}.{part}"))).map(|(value, _)| value)
     }
 
     pub(crate) fn set_part(&self, shared: &dyn SharedData, slot: u8, part: u32, bytes: &[u8]) -> bool {
-        shared.set(&self.name(&format!("base.{slot}.{part}")), bytes, None)
+        shared.set(&self.seal.name(&format!("base.{slot}.{part}")), bytes, None)
     }
 
     /// A body with deltas.
     pub(crate) fn batch(&self, shared: &dyn SharedData, slot: u8, batch: u32) -> Option<Vec<u8>> {
-        shared.get(&self.name(&format!("delta.{slot}.{batch}"))).map(|(value, _)| value)
+        shared.get(&self.seal.name(&format!("delta.{slot}.{batch}"))).map(|(value, _)| value)
     }
 
     pub(crate) fn set_batch(&self, shared: &dyn SharedData, slot: u8, batch: u32, bytes: &[u8]) -> bool {
-        shared.set(&self.name(&format!("delta.{slot}.{batch}")), bytes, None)
+        shared.set(&self.seal.name(&format!("delta.{slot}.{batch}")), bytes, None)
     }
 
     /// Gives the memory of a base and its deltas back: the host keeps what nobody overwrites.
@@ -174,7 +213,7 @@ impl Board {
 
     /// Says what this worker has in force.
     pub(crate) fn tell(&self, shared: &dyn SharedData, state: WorkerState) {
-        let key = self.name("workers");
+        let key = self.seal.name("workers");
         for _ in 0..ATTEMPTS_MAX {
             let (mut workers, place) = self.read_workers(shared, Timestamp::from_unix_millis(state.seen_millis));
             workers.retain(|known| known.worker != state.worker);
@@ -182,45 +221,19 @@ impl Board {
             workers.push(state);
             workers.sort_unstable_by_key(|known| known.worker);
             let bytes: Vec<u8> = workers.iter().flat_map(WorkerState::bytes).collect();
-            if shared.set(&key, &self.sealed(&key, &bytes), place) {
+            if shared.set(&key, &self.seal.sealed(&key, &bytes), place) {
                 return;
             }
         }
     }
 
     fn read_workers(&self, shared: &dyn SharedData, now: Timestamp) -> (Vec<WorkerState>, Option<u32>) {
-        let key = self.name("workers");
+        let key = self.seal.name("workers");
         let Some((value, place)) = shared.get(&key) else { return (Vec::new(), None) };
-        let bytes = self.opened(&key, &value).unwrap_or_default();
+        let bytes = self.seal.opened(&key, &value).unwrap_or_default();
         let workers = bytes.chunks_exact(WorkerState::BYTES).filter_map(WorkerState::read);
         let is_heard_of = |state: &WorkerState| (now.unix_millis() - state.seen_millis).abs() <= SILENT_MILLIS;
         (workers.filter(is_heard_of).collect(), Some(place))
-    }
-
-    fn name(&self, what: &str) -> String {
-        format!("{}.{what}", self.prefix)
-    }
-
-    fn sealed(&self, key: &str, payload: &[u8]) -> Vec<u8> {
-        match self.mac(key, payload) {
-            Some(mac) => [payload, &mac.finalize().into_bytes()].concat(),
-            None => Vec::new(),
-        }
-    }
-
-    /// The payload of a record that a worker of this gateway wrote under this key.
-    fn opened<'a>(&self, key: &str, record: &'a [u8]) -> Option<&'a [u8]> {
-        let (payload, mac) = record.split_at_checked(record.len().checked_sub(MAC_BYTES)?)?;
-        self.mac(key, payload)?.verify_slice(mac).ok()?;
-        Some(payload)
-    }
-
-    fn mac(&self, key: &str, payload: &[u8]) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
-        mac.update(&(key.len() as u64).to_le_bytes());
-        mac.update(key.as_bytes());
-        mac.update(payload);
-        Some(mac)
     }
 }
 

@@ -48,7 +48,7 @@ impl SharedData for MemoryShared {
 }
 
 /// A host without shared data.
-struct NoShared;
+pub(crate) struct NoShared;
 
 impl SharedData for NoShared {
     fn get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
