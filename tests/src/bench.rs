@@ -7,10 +7,12 @@
 //! control plane that publishes to it ([`publisher`], [`tokens`]), the order of things ([`engine`]), [`peers`] and counts of
 //! [`instructions`], [`case_instructions`].
 //!
-//! [`gateway`]: a real Envoy with a listener for each variant, and load from this process.
+//! [`gateway`]: a real Envoy with a listener for each variant, and load from this process. [`feed`]: how gateways follow the
+//! control plane, in a real Envoy.
 
 pub mod case_instructions;
 pub mod engine;
+pub mod feed;
 pub mod gateway;
 pub mod guest;
 pub mod instructions;

@@ -117,6 +117,10 @@ impl Envoy {
         &self.admin_url
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn log(&self) -> &Path {
         self.process.log()
     }

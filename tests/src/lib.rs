@@ -9,6 +9,8 @@ pub mod bench;
 pub mod cases;
 pub mod conformance;
 pub mod envoy;
+#[cfg(feature = "wasmtime-host")]
+pub mod faults;
 pub mod http;
 pub mod maskinporten;
 pub mod policytest;
@@ -18,4 +20,5 @@ pub mod proxy_host;
 pub mod sample_api;
 pub mod stack;
 pub mod story;
+pub mod trap;
 pub mod wait;

@@ -2,9 +2,10 @@
 //! `figure NAME VALUE UNIT` that scripts can read. No time ever fails it.
 //!
 //! Here things are built, and the machine and the versions are named; what is measured is in the crate `gateway-tests`,
-//! feature `bench`, program `portvakt-bench`. One file per verb, with the verb's options: [`engine`], [`gateway`].
+//! feature `bench`, program `portvakt-bench`. One file per verb, with the verb's options: [`engine`], [`feed`], [`gateway`].
 
 mod engine;
+mod feed;
 mod gateway;
 
 use crate::SupplyOptions;
@@ -24,6 +25,8 @@ pub(crate) struct BenchOptions {
 enum What {
     /// The decision engine: snapshot, loading, look-ups, decisions, changes, and Cedar and regorus beside it
     Engine(engine::EngineOptions),
+    /// The feed: from publishing to enforcing on every worker, stalls, memory, recovery
+    Feed(feed::FeedOptions),
     /// A real Envoy: CPU per request of the filter beside Envoy's own filters and calls to a PDP
     Gateway(gateway::GatewayOptions),
 }
@@ -32,6 +35,7 @@ enum What {
 pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     match &options.what {
         What::Engine(options) => engine::run(options),
+        What::Feed(options) => feed::run(options),
         What::Gateway(options) => gateway::run(options),
     }
 }

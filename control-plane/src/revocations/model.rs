@@ -78,7 +78,7 @@ pub(crate) struct RevocationJson {
 impl Body {
     /// What is revoked and until when, checked.
     pub(super) fn check(self, now: Timestamp) -> Result<(RevokedDocument, Timestamp), Problem> {
-        let wrong = |detail: &str| Problem::new(codes::FIELD_INVALID).detail(detail.to_owned());
+        let wrong = |detail: &str| Problem::new(codes::FIELD_INVALID).detail(detail);
         let (revoked, default) = match (self.token, self.client, self.system_user) {
             (Some(token), None, None) => {
                 let issuer = text("token.issuer", &token.issuer, TEXT_CHARS_MAX)?;

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use engine_guest::world::Shape;
 use gateway_tests::bench::case_instructions;
 use gateway_tests::bench::engine::{self, Plan, STEP_NUMBERS, Size};
+use gateway_tests::bench::feed;
 use gateway_tests::bench::gateway;
 use gateway_tests::bench::instructions;
 use gateway_tests::bench::peers::Asked;
@@ -27,6 +28,8 @@ struct Options {
 enum Verb {
     /// The decision engine
     Engine(EngineOptions),
+    /// How gateways follow the control plane, in a real Envoy
+    Feed(FeedOptions),
     /// A real Envoy, and what stands beside the filter in it
     Gateway(GatewayOptions),
     /// Instructions of single decisions, and of every case file, beside the table that is kept
@@ -92,6 +95,19 @@ struct GatewayOptions {
     growth: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct FeedOptions {
+    /// Envoy's program
+    #[arg(long)]
+    envoy: PathBuf,
+    /// The filter's module
+    #[arg(long)]
+    filter: PathBuf,
+    /// Fewer turns
+    #[arg(long)]
+    quick: bool,
+}
+
 fn main() -> Result<ExitCode> {
     match Options::parse().verb {
         Verb::Build { rows, system_users, into } => {
@@ -111,6 +127,25 @@ fn main() -> Result<ExitCode> {
         Verb::Gateway(options) => {
             let mut report = Report::new(gateway::BOUNDS);
             gateway::run(&gateway_plan(options), &mut report)?;
+            report.print();
+        }
+        Verb::Feed(options) => {
+            let directory = tempfile::tempdir()?;
+            let times = |usual, quick_ones| if options.quick { quick_ones } else { usual };
+            let plan = feed::Plan {
+                envoy: options.envoy,
+                filter_wasm: options.filter,
+                directory: directory.path().to_owned(),
+                workers: 2,
+                changes: times(100, 30),
+                swaps: times(15, 5),
+                updates: times(60, 15),
+                recoveries: if options.quick { 1 } else { 5 },
+                flood_seconds: if options.quick { 10 } else { 30 },
+                sizes: vec![("10mib".to_owned(), 10 << 20), ("64mib".to_owned(), 64 << 20)],
+            };
+            let mut report = Report::new(feed::BOUNDS);
+            feed::run(&plan, &mut report)?;
             report.print();
         }
         Verb::Instructions { compiler, renew } => {

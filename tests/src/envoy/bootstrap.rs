@@ -23,6 +23,8 @@ pub(super) fn render(settings: &EnvoySettings, access_log: &Path) -> Value {
             "listeners": [{
                 "name": "gateway",
                 "address": loopback(settings.port),
+                // Connections that stay open are spread over the workers evenly, whatever the kernel does.
+                "connection_balance_config": { "exact_balance": {} },
                 "filter_chains": [{ "filters": [{
                     "name": "envoy.filters.network.http_connection_manager",
                     "typed_config": connection_manager(settings, access_log),

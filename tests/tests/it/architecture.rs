@@ -112,6 +112,27 @@ fn the_gateway_to_copy_from_has_the_configuration_that_is_shown_alone() {
     assert_eq!(inline_configuration(&read(&root().join("envoy/envoy.yaml"))), alone);
 }
 
+#[test]
+fn alerts_are_about_metrics_that_there_are() {
+    let mut known: BTreeSet<String> = files(&root().join("filter/src"), ".rs")
+        .iter()
+        .flat_map(|file| read(file).split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+        .filter(|text| text.starts_with("portvakt."))
+        .collect();
+    known.extend(policies::DenialReason::all().map(|reason| format!("portvakt.denied.{}", reason.code())));
+    let known: BTreeSet<String> = known.iter().map(|name| name.replace('.', "_")).collect();
+    let alerts = read(&root().join("envoy/alerts.yaml"));
+    let named: BTreeSet<&str> = alerts
+        .lines()
+        .filter(|line| line.trim_start().starts_with("expr:"))
+        .flat_map(|line| line.split(|character: char| !character.is_ascii_alphanumeric() && character != '_'))
+        .filter(|word| word.starts_with("portvakt_"))
+        .collect();
+    assert!(named.len() >= 10, "{named:?}");
+    let unknown: Vec<_> = named.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
 /// The JSON of the one block `value: |`.
 fn inline_configuration(yaml: &str) -> Value {
     let indent = |line: &str| line.len() - line.trim_start().len();

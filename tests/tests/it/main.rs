@@ -14,6 +14,8 @@ mod cases_in_wasmtime;
 #[cfg(test)]
 mod cases_natively;
 #[cfg(test)]
+mod filter_extras_in_wasmtime;
+#[cfg(test)]
 mod filter_in_wasmtime;
 #[cfg(test)]
 mod in_envoy_bad_configuration;
@@ -21,6 +23,8 @@ mod in_envoy_bad_configuration;
 mod in_envoy_bad_feed;
 #[cfg(test)]
 mod in_envoy_control_plane_gone;
+#[cfg(test)]
+mod in_envoy_faulty_control_plane;
 #[cfg(test)]
 mod in_envoy_first_snapshot;
 #[cfg(test)]
