@@ -18,7 +18,8 @@ use crate::route::{ApiRoute, Mode, PartySource, PlatformToken};
 use crate::snapshot::revocations;
 use crate::snapshot::{ActiveUser, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
 use crate::token::{
-    self, Caller, IssuerKind, Place, SystemUserClaim, TokenCache, TokenError, TrustedIssuer, VerifiedToken, VerifySignature,
+    self, Caller, IssuerKind, Place, SystemUserClaim, TokenCache, TokenError, TrustedIssuer, VerifiedToken,
+    VerifySignature,
 };
 use crate::urn;
 use crate::xacml::response::Notice;

@@ -31,6 +31,8 @@ pub const CLOCK_SKEW_SECONDS_MAX: u8 = 10;
 /// Longest time a token may still be valid, in seconds, where the issuer's rules say nothing else (Maskinporten: 2 to 10
 /// minutes; Altinn: 30 minutes).
 pub const LIFETIME_SECONDS_MAX: u32 = 3600;
+/// What an issuer's rules may set that to, in seconds.
+pub const LIFETIME_SECONDS_LIMITS: std::ops::RangeInclusive<u32> = 60..=86_400;
 
 /// Whose tokens an issuer's are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

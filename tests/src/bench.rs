@@ -25,3 +25,9 @@ pub mod rounds;
 pub mod table;
 pub mod tokens;
 pub mod wasi;
+
+/// Lets time pass between measurements, or between what is sent at a given rate.
+#[expect(clippy::disallowed_methods, reason = "paces what is measured, from a thread of its own")]
+fn pause(duration: std::time::Duration) {
+    std::thread::sleep(duration);
+}

@@ -3,11 +3,8 @@
 //! Nobody should type these addresses: the slash at the end of an `iss` counts.
 
 use anyhow::{Context as _, ensure};
-use policies::token::{CLOCK_SKEW_SECONDS_MAX, IssuerKind, IssuerRules, LIFETIME_SECONDS_MAX};
+use policies::token::{CLOCK_SKEW_SECONDS_MAX, IssuerKind, IssuerRules, LIFETIME_SECONDS_LIMITS, LIFETIME_SECONDS_MAX};
 use serde::Deserialize;
-
-/// How long a token may be valid, in seconds.
-const TOKEN_LIFETIME_S: std::ops::RangeInclusive<u32> = 60..=86_400;
 
 /// An issuer that everybody uses.
 struct Preset {
@@ -141,8 +138,8 @@ impl TryFrom<Written> for IssuerConfig {
             "`clock_skew_s` of `{issuer}` must be 0 to {CLOCK_SKEW_SECONDS_MAX}"
         );
         ensure!(
-            TOKEN_LIFETIME_S.contains(&written.token_lifetime_s),
-            "`token_lifetime_s` of `{issuer}` must be in {TOKEN_LIFETIME_S:?} seconds"
+            LIFETIME_SECONDS_LIMITS.contains(&written.token_lifetime_s),
+            "`token_lifetime_s` of `{issuer}` must be in {LIFETIME_SECONDS_LIMITS:?} seconds"
         );
         Ok(Self {
             issuer,

@@ -113,7 +113,7 @@ mod tests {
         let test = TestState::with_resources().await;
         let body = json!({ "token": { "issuer": "https://issuer.test/", "id": "the-token-id" } });
         let created = test.post(PATH, &test.resource_owner(), &body).await.expect(201);
-        assert_eq!(created["until"], json!(test.clock.now().plus_seconds(3620)));
+        assert_eq!(created["until"], json!(test.clock.now().plus_seconds(86_420)));
         let mut connection = test.state.store.read().await.unwrap();
         let log: Vec<String> =
             sqlx::query_scalar("SELECT body FROM change_log").fetch_all(&mut *connection).await.unwrap();

@@ -3,7 +3,7 @@
 use policies::Timestamp;
 use policies::id::{MaskinportenClientId, SystemUserId};
 use policies::snapshot::{RevocationDocument, RevokedDocument};
-use policies::token::{CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_MAX};
+use policies::token::{CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_LIMITS};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -83,7 +83,8 @@ impl Body {
             (Some(token), None, None) => {
                 let issuer = text("token.issuer", &token.issuer, TEXT_CHARS_MAX)?;
                 let id = text("token.id", &token.id, TEXT_CHARS_MAX)?;
-                let longest = now.plus_seconds(LIFETIME_SECONDS_MAX + 2 * CLOCK_SKEW_SECONDS_MAX);
+                let longest = i64::from(*LIFETIME_SECONDS_LIMITS.end()) + 2 * i64::from(CLOCK_SKEW_SECONDS_MAX);
+                let longest = now.plus_seconds(longest);
                 (RevokedDocument::Token { issuer, id }, Some(longest))
             }
             (None, Some(client), None) => {

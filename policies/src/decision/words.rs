@@ -167,5 +167,6 @@ fn of_token(error: TokenError) -> (&'static str, &'static str) {
         TokenError::CallerAmbiguous => {
             ("Tokenet nevner mer enn én type bruker.", "Tokenet nemner meir enn éin type brukar.")
         }
+        TokenError::Revoked => ("Tokenet er trukket tilbake.", "Tokenet er trekt tilbake."),
     }
 }

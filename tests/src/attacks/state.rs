@@ -35,10 +35,13 @@ fn permitted() -> Result<CallSpec> {
     Ok(serde_json::from_value(json!({ "token": {} }))?)
 }
 
+/// Shows one row; what it says was looked at.
+type StateRow = fn(&ProxyHost) -> Result<String>;
+
 /// Every row that wasmtime can show.
 pub fn in_wasmtime(host: &ProxyHost) -> Result<Answers> {
     let mut answers = Answers::default();
-    let rows: [(u8, fn(&ProxyHost) -> Result<String>); 8] = [
+    let rows: [(u8, StateRow); 8] = [
         (43, snapshots),
         (44, control_plane_down),
         (45, keys_rotate),

@@ -153,7 +153,7 @@ impl Gateway {
                     break sample.received();
                 }
                 ensure!(Instant::now() < bound, "not enforced in time; Envoy said last:\n{}", self.envoy.log_tail());
-                std::thread::sleep(Duration::from_millis(2));
+                super::pause(Duration::from_millis(2));
             };
             latest = latest.max(first);
         }
@@ -165,13 +165,13 @@ impl Gateway {
         for probe in &self.probes {
             probe.set_call(call.clone());
         }
-        std::thread::sleep(AFTERWARDS);
+        super::pause(AFTERWARDS);
         for _ in 0..changes {
             publisher.prepare_change()?;
             let published_at = publisher.publish();
             let took = self.enforced(published_at, publisher.expected_of_system_user())?;
             report.add("", [Figure::new("feed.change", took.as_secs_f64() * 1e3, "ms")]);
-            std::thread::sleep(BETWEEN_CHANGES);
+            super::pause(BETWEEN_CHANGES);
         }
         let call = publisher.probe_call()?;
         for probe in &self.probes {
@@ -184,7 +184,7 @@ impl Gateway {
         let (mut stall, mut stall_without): (Duration, Duration) = Default::default();
         for _ in 0..swaps {
             publisher.prepare_base()?;
-            std::thread::sleep(2 * AFTERWARDS);
+            super::pause(2 * AFTERWARDS);
             let quiet_until = Instant::now();
             let before = Ran::of(self.observed(), self.workers())?;
             let published_at = publisher.publish();
@@ -193,7 +193,7 @@ impl Gateway {
             let ran = Ran::between(&before, &Ran::of(self.observed(), self.workers())?);
             report.add(name, [Figure::new("feed.swap_cpu_of_worker", ran.worker.as_secs_f64() * 1e3, "ms")]);
             report.add(name, [Figure::new("feed.swap_cpu_of_all", ran.all.as_secs_f64() * 1e3, "ms")]);
-            std::thread::sleep(AFTERWARDS);
+            super::pause(AFTERWARDS);
             let watched = took + AFTERWARDS;
             stall = stall.max(self.longest(published_at, watched));
             let quiet = watched.min(2 * AFTERWARDS);
@@ -218,7 +218,7 @@ impl Gateway {
             publisher.prepare_base()?;
             let published_at = publisher.publish();
             self.enforced(published_at, publisher.expected())?;
-            std::thread::sleep(AFTERWARDS);
+            super::pause(AFTERWARDS);
             resident.push(self.observed().resident_bytes()? as f64);
         }
         let counted: Vec<f64> = resident.into_iter().skip(MEMORY_WARM_UP).collect();

@@ -7,10 +7,7 @@ use super::writer::run;
 use crate::snapshot::document::{IssuerDocument, IssuerKindDocument};
 use crate::snapshot::image::check::{ISSUERS_MAX, KEYS_MAX};
 use crate::snapshot::layout::{ISSUER_AUDIENCE_REQUIRED, ISSUER_KEY_ID_OPTIONAL, IssuerRecord, KeyRecord, Section};
-use crate::token::{CLOCK_SKEW_SECONDS_MAX, VerificationKey};
-
-/// How long tokens may be valid, in seconds.
-const TOKEN_LIFETIME_SECONDS: std::ops::RangeInclusive<u32> = 60..=86_400;
+use crate::token::{CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_LIMITS, VerificationKey};
 
 impl Compiler<'_> {
     pub(super) fn issuers(&mut self) {
@@ -42,7 +39,7 @@ impl Compiler<'_> {
             if issuer.clock_skew_seconds > CLOCK_SKEW_SECONDS_MAX {
                 self.error(path.clone(), "clock_skew", "clocks may differ by 0 to 10 seconds");
             }
-            if !TOKEN_LIFETIME_SECONDS.contains(&issuer.token_lifetime_seconds_max) {
+            if !LIFETIME_SECONDS_LIMITS.contains(&issuer.token_lifetime_seconds_max) {
                 self.error(path.clone(), "token_lifetime", "a token may be valid for 60 to 86400 seconds");
             }
             let first = key_records.len();

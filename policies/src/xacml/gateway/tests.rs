@@ -139,8 +139,7 @@ fn a_gateway_gives_up_earlier_than_a_decision_request_does() {
     };
     // Every number with every other, and no two are equal.
     let slow = condition(&format!("(not (any-of-any 'integer-equal {} {}))", bag(0), bag(1_000)));
-    let policy =
-        compiled(&policy("p", PERMIT_OVERRIDES, &rule("r", "Permit", &slow)), Semantics::Standard).unwrap();
+    let policy = compiled(&policy("p", PERMIT_OVERRIDES, &rule("r", "Permit", &slow)), Semantics::Standard).unwrap();
     let known = GatewayAttributes {
         system_user: "47caea5b-a80b-4343-b1d3-31eb523a4e28",
         access_packages: &[],

@@ -116,7 +116,7 @@ impl Shared {
                 }
                 samples.push(Sample { sent, took, code });
             }
-            std::thread::sleep(PAUSE);
+            crate::bench::pause(PAUSE);
         }
         Ok(())
     }

@@ -29,7 +29,6 @@ use tokio::sync::watch;
 
 use crate::bench::tokens;
 use crate::cases::keys;
-use crate::cases::keys;
 
 const EPOCH: u64 = 1;
 const KEY: &str = "bench snapshot";

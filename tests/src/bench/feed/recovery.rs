@@ -82,7 +82,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
             let failed_at = Instant::now();
             control_plane.fail(fault);
             // Not always the same moment between two tries.
-            std::thread::sleep(FAILING + Duration::from_millis(170) * round);
+            crate::bench::pause(FAILING + Duration::from_millis(170) * round);
             let until = Instant::now();
             for sample in probes.iter().flat_map(Probe::samples) {
                 let is_meanwhile = sample.sent > failed_at && sample.received() < until;
@@ -120,7 +120,7 @@ pub(super) fn enforced(probes: &[Probe], since: Instant, version: u64) -> Result
                 break sample.received();
             }
             ensure!(Instant::now() < bound, "version {version} is not enforced in time");
-            std::thread::sleep(Duration::from_millis(2));
+            crate::bench::pause(Duration::from_millis(2));
         };
         latest = latest.max(first);
     }

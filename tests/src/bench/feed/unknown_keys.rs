@@ -78,7 +78,7 @@ fn flood(address: SocketAddr, number: u32, pause: Duration, until: Instant, refu
         ensure!(code == "key_unknown", "answered {code}");
         refused.fetch_add(1, Ordering::Relaxed);
         next += pause;
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        crate::bench::pause(next.saturating_duration_since(Instant::now()));
     }
     Ok(())
 }
