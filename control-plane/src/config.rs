@@ -245,7 +245,7 @@ mod tests {
         for (toml, told) in [
             ("listen = \"x\"\ndatabase = \"d\"\n", "`listen`: invalid socket address syntax"),
             ("listen = \"127.0.0.1:0\"\n", "`database` is missing"),
-            (&format!("{SMALLEST}[[issuers]]\nissuer = \"a\"\n"), "`issuers.0.kind` is missing"),
+            (&format!("{SMALLEST}[[issuers]]\nissuer = \"a\"\n"), "`issuers.0`: missing field `kind`"),
         ] {
             assert_eq!(read(toml).unwrap_err(), told);
         }

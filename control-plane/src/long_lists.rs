@@ -33,8 +33,14 @@ const EVENT: &str = "INSERT INTO event (revision, kind, vendor, system, object, 
 const CHANGE: &str = "INSERT INTO change_log (revision, at, kind, body, party) \
                       SELECT coalesce(max(revision), 0) + 1, $3, 'tested', '{}', '310247049' FROM change_log WHERE $1 <> $2";
 
+const REVOCATION: &str = "INSERT INTO revocation (id, provider, kind, issuer, value, ends_at, created_at) \
+                          VALUES ($1, 'regnskapsregisteret', 'token', 'https://issuer.test/', $2, 9999999999999, $3)";
+const DECISION: &str = "INSERT INTO gateway_decision (provider, number, gateway, at, body) \
+                        SELECT 'regnskapsregisteret', coalesce(max(number), 0) + 1, 'g', $3, '{\"decision\":\"deny\",\"atMillis\":1}' \
+                        FROM gateway_decision WHERE $1 <> $2";
+
 /// Operation, address, and what adds an entry: an id, a reference, an instant.
-const LISTS: [(&str, &str, &str); 9] = [
+const LISTS: [(&str, &str, &str); 11] = [
     (
         "GET /authentication/api/v1/systemuser/request/vendor/bysystem/{systemId}",
         "/authentication/api/v1/systemuser/request/vendor/bysystem/310247030_smartcloud",
@@ -62,6 +68,16 @@ const LISTS: [(&str, &str, &str); 9] = [
     ),
     ("GET /portvakt/v1/events", "/portvakt/v1/events", EVENT),
     ("GET /portvakt/v1/audit", "/portvakt/v1/audit", CHANGE),
+    (
+        "GET /portvakt/v1/providers/{provider}/revocations",
+        "/portvakt/v1/providers/regnskapsregisteret/revocations",
+        REVOCATION,
+    ),
+    (
+        "GET /portvakt/v1/providers/{provider}/gateway-decisions",
+        "/portvakt/v1/providers/regnskapsregisteret/gateway-decisions",
+        DECISION,
+    ),
     ("GET /portvakt/v1/parties/{party}/audit", "/portvakt/v1/parties/50000001/audit", CHANGE),
     ("GET /portvakt/v1/parties/{party}/audit", "/portvakt/v1/parties/50000001/audit?kind=tested", CHANGE),
 ];
@@ -92,7 +108,7 @@ async fn each_of_two_thousand_is_on_one_page_also_while_some_are_added() {
         let token = match position {
             0..=3 | 5 => test.vendor(),
             4 => internal,
-            6 => test.operator(),
+            6..=8 => test.operator(),
             _ => test.administrator_of_hansen(),
         };
         let few = read(&test, path, &token, None).await;
@@ -111,7 +127,8 @@ async fn read(test: &TestState, path: &str, token: &str, insert: Option<&'static
         let page = test.get(&page, token).await.expect(200);
         let entries = page["data"].as_array().unwrap();
         for entry in entries {
-            let id = if entry["id"].is_null() { &entry["revision"] } else { &entry["id"] };
+            let id =
+                ["id", "revision", "number"].map(|name| &entry[name]).into_iter().find(|id| !id.is_null()).unwrap();
             assert!(seen.insert(id.to_string()), "{path}: {id} twice, on page {pages}");
         }
         let link = page["links"]["next"].as_str().filter(|_| !entries.is_empty());

@@ -227,8 +227,8 @@ impl Worker {
             return;
         }
         if let Some(token) = call.bearer_token() {
+            // Fetched with the next tick: the reply to what is sent from here would come to the call, which is gone by then.
             self.issuer_keys.key_unknown(token);
-            self.fetch_issuer_keys();
         }
     }
 

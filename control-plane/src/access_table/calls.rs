@@ -65,6 +65,7 @@ fn path(operation: &str, template: &str, ids: &Ids) -> String {
             "jobId" => ids.job.clone(),
             "exchangeProvider" => "maskinporten".to_owned(),
             "id" if template.contains("webhooks") => ids.webhook.clone(),
+            "id" if template.contains("revocations") => ids.revocation.clone(),
             "id" => ids.credential.clone(),
             other => panic!("{operation}: nothing is called {other}"),
         });
@@ -125,6 +126,12 @@ fn body(operation: &str, ids: &Ids) -> Option<(&'static str, String)> {
             json!({ "systemUser": ids.system_user, "party": "310247049", "resource": "vat", "action": "read" })
         }
         "POST /snapshots/{provider}/workers" => json!({ "gateway": "g", "workers": [] }),
+        "POST /portvakt/v1/providers/{provider}/revocations" => {
+            json!({ "token": { "issuer": "https://issuer.test/", "id": "other" } })
+        }
+        "POST /snapshots/{provider}/decisions" => {
+            json!({ "gateway": "g", "decisions": [{ "decision": "deny", "atMillis": 1 }] })
+        }
         "POST /portvakt/v1/webhooks" => json!({ "url": "https://smartcloud.no/other" }),
         "POST /portvakt/v1/diagnoses/maskinporten" => json!({
             "clientId": story::CLIENT_ID, "systemProviderOrgNo": "310247030", "systemUserOwnerOrgNo": "310247049",

@@ -29,6 +29,7 @@ pub(crate) struct Ids {
     pub(crate) job: String,
     pub(crate) webhook: String,
     pub(crate) credential: String,
+    pub(crate) revocation: String,
     pub(crate) free_system_user: String,
 }
 
@@ -145,6 +146,9 @@ async fn provider(test: &TestState, ids: &mut Ids) -> (String, String) {
         credentials.push(test.post(&path, &test.operator(), &json!({ "name": "test" })).await.expect(201));
     }
     ids.credential = id(&credentials[0]);
+    let revoked = json!({ "token": { "issuer": "https://issuer.test/", "id": "one" } });
+    let path = format!("{}/revocations", story::PROVIDER);
+    ids.revocation = id(&test.post(&path, &test.operator(), &revoked).await.expect(201));
     let list = format!("{}/access-lists/banks", story::PROVIDER);
     test.put(&list, &test.resource_owner(), &json!({ "members": [] })).await.expect(200);
     let secret = |credential: &Value| credential["credential"].as_str().unwrap().to_owned();

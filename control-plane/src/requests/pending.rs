@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use policies::id::OrganizationNumber;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::model::{Status, SystemUserRequest};
 use super::store;
@@ -63,7 +63,15 @@ pub(super) async fn of_all_kinds(
         };
         waiting.extend(requests.into_iter().filter(is_waiting));
     }
-    Ok(Json(waiting.iter().map(|request| request.json(&state.settings.public_url, now)).collect()))
+    let entry = |request: &SystemUserRequest| {
+        let mut entry = request.json(&state.settings.public_url, now);
+        // Those for agents have none, and every entry has the same members.
+        if let Some(members) = entry.as_object_mut() {
+            members.entry("rights").or_insert_with(|| json!([]));
+        }
+        entry
+    };
+    Ok(Json(waiting.iter().map(entry).collect()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policies::Timestamp;
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
 use serde_json::json;
@@ -157,25 +158,25 @@ pub(super) async fn deliver_due(state: &AppState) -> Result<usize, sqlx::Error> 
     Ok(served)
 }
 
-/// Takes the webhook's turn; `false` when another control plane has it.
-async fn claim(state: &AppState, webhook: &Webhook) -> Result<bool, sqlx::Error> {
+/// Takes the webhook's turn, until the instant that is given; `None` when another control plane has it, or has had it.
+async fn claim(state: &AppState, webhook: &Webhook) -> Result<Option<Timestamp>, sqlx::Error> {
     let now = state.clock.now();
+    let until = now.plus_seconds(CLAIM_S);
     let mut change = state.store.change().await?;
-    let is_ours = store::claim(change.connection(), webhook.id, now, now.plus_seconds(CLAIM_S)).await?;
+    let is_ours = store::claim(change.connection(), webhook, now, until).await?;
     change.commit_derived().await?;
-    Ok(is_ours)
+    Ok(is_ours.then_some(until))
 }
 
 /// Sends what a webhook has not had yet, until something is not taken.
 async fn deliver(state: &AppState, mut webhook: Webhook) -> Result<(), sqlx::Error> {
-    if !claim(state, &webhook).await? {
-        return Ok(());
-    }
+    let Some(claimed_until) = claim(state, &webhook).await? else { return Ok(()) };
     let until = Instant::now() + TURN_TIME_MAX;
     let mut connection = state.store.read().await?;
     let events = events::store::after(&mut connection, webhook.vendor, webhook.delivered, EVENTS_AT_ONCE).await?;
     drop(connection);
-    for event in events {
+    let count = events.len();
+    for (number, event) in (1..).zip(events) {
         match state.webhook_sender.send(&webhook, &event, state.clock.now().unix_seconds()).await {
             Ok(()) => webhook.taken(event.id, state.clock.now()),
             Err(refusal) => {
@@ -185,10 +186,15 @@ async fn deliver(state: &AppState, mut webhook: Webhook) -> Result<(), sqlx::Err
                 }
             }
         }
+        let is_last = number == count || webhook.failing_since.is_some() || Instant::now() >= until;
+        // Until the last one the turn stays ours: nobody else may send what comes next.
+        if !is_last {
+            webhook.next_attempt_at = claimed_until;
+        }
         let mut change = state.store.change().await?;
         store::update(change.connection(), &webhook).await?;
         change.commit_derived().await?;
-        if webhook.failing_since.is_some() || Instant::now() >= until {
+        if is_last {
             break;
         }
     }

@@ -80,19 +80,22 @@ pub(super) async fn update(connection: &mut Connection, webhook: &Webhook) -> Re
     Ok(())
 }
 
-/// Puts the next turn off, if it is still the webhook's turn.
+/// Puts the next turn off, if it is still the webhook's turn, and nothing was sent since it was read.
 pub(super) async fn claim(
     connection: &mut Connection,
-    id: Uuid,
+    webhook: &Webhook,
     now: Timestamp,
     until: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let claimed = sqlx::query("UPDATE webhook SET next_attempt_at = $1 WHERE id = $2 AND next_attempt_at <= $3")
-        .bind(until.unix_millis())
-        .bind(id.to_string())
-        .bind(now.unix_millis())
-        .execute(connection)
-        .await?;
+    let claimed = sqlx::query(
+        "UPDATE webhook SET next_attempt_at = $1 WHERE id = $2 AND next_attempt_at <= $3 AND delivered = $4",
+    )
+    .bind(until.unix_millis())
+    .bind(webhook.id.to_string())
+    .bind(now.unix_millis())
+    .bind(webhook.delivered)
+    .execute(connection)
+    .await?;
     Ok(claimed.rows_affected() > 0)
 }
 

@@ -148,7 +148,9 @@ fn lenient(path: &str) -> String {
 
 fn decoded(path: &str) -> String {
     let path = path.split('?').next().unwrap_or("");
-    url::form_urlencoded::parse(path.replace('+', "%2B").as_bytes()).map(|(name, _)| name.into_owned()).collect()
+    // Nothing but `%` means anything here, as in a path.
+    let path = path.replace('+', "%2B").replace('=', "%3D").replace('&', "%26");
+    url::form_urlencoded::parse(path.as_bytes()).map(|(name, _)| name.into_owned()).collect()
 }
 
 fn listener_name(place: Place) -> &'static str {

@@ -74,6 +74,12 @@ fn with_issuer_keys() -> Vm {
     vm
 }
 
+/// The fetch of an issuer's keys that comes with the next tick.
+fn fetch(vm: &mut Vm) -> Option<u32> {
+    vm.advance(Duration::from_millis(100)).unwrap();
+    under_way(vm, "/jwk")
+}
+
 fn key_set(name: &str) -> Vec<u8> {
     json!({ "keys": [keys::key(name).unwrap().public_jwk(name)] }).to_string().into_bytes()
 }
@@ -81,10 +87,10 @@ fn key_set(name: &str) -> Vec<u8> {
 #[test]
 fn an_unknown_key_is_fetched_from_its_issuer_and_then_known() {
     let mut vm = with_issuer_keys();
-    assert_eq!(under_way(&vm, "/jwk"), None, "nobody has asked for a key yet");
+    assert_eq!(fetch(&mut vm), None, "nobody has asked for a key yet");
     assert_eq!(call(&mut vm, "ec-next"), "key_unknown");
-    let fetch = under_way(&vm, "/jwk").unwrap();
-    vm.answer_http_call(fetch, 200, &[], &key_set("ec-next")).unwrap();
+    let token = fetch(&mut vm).unwrap();
+    vm.answer_http_call(token, 200, &[], &key_set("ec-next")).unwrap();
     assert_eq!(call(&mut vm, "ec-next"), "permitted");
     assert_eq!(call(&mut vm, "rsa-maskinporten"), "permitted", "the snapshot's own");
     // A new base knows nothing of it, and it still counts.
@@ -101,12 +107,12 @@ fn however_many_keys_are_unknown_an_issuer_is_asked_once_in_an_interval() {
         for number in 0..10 {
             assert_eq!(call(&mut vm, &format!("ec-{round}-{number}")), "key_unknown");
         }
-        if let Some(fetch) = under_way(&vm, "/jwk") {
+        if let Some(token) = fetch(&mut vm) {
             fetches += 1;
-            vm.answer_http_call(fetch, 503, &[], b"").unwrap();
+            vm.answer_http_call(token, 503, &[], b"").unwrap();
         }
         assert_eq!(call(&mut vm, "rsa-maskinporten"), "permitted");
-        vm.advance(Duration::from_secs(1)).unwrap();
+        vm.advance(Duration::from_millis(900)).unwrap();
     }
     assert_eq!(fetches, 3, "30 s, an interval of 10 s");
 }
@@ -115,8 +121,8 @@ fn however_many_keys_are_unknown_an_issuer_is_asked_once_in_an_interval() {
 fn a_key_set_that_cannot_be_relied_on_changes_nothing() {
     let mut vm = with_issuer_keys();
     assert_eq!(call(&mut vm, "ec-next"), "key_unknown");
-    let fetch = under_way(&vm, "/jwk").unwrap();
-    vm.answer_http_call(fetch, 200, &[], &key_set("ec-next")).unwrap();
+    let token = fetch(&mut vm).unwrap();
+    vm.answer_http_call(token, 200, &[], &key_set("ec-next")).unwrap();
     let twice = format!("{{\"keys\":[{0},{0}]}}", keys::key("ec-other").unwrap().public_jwk("ec-other"));
     let wrong = [
         (200, b"<html>It works!</html>".to_vec()),
@@ -129,8 +135,8 @@ fn a_key_set_that_cannot_be_relied_on_changes_nothing() {
     for (refused, (status, body)) in (1..).zip(wrong) {
         vm.advance(Duration::from_secs(11)).unwrap();
         assert_eq!(call(&mut vm, "ec-other"), "key_unknown");
-        let fetch = under_way(&vm, "/jwk").unwrap();
-        vm.answer_http_call(fetch, status, &[], &body).unwrap();
+        let token = fetch(&mut vm).unwrap();
+        vm.answer_http_call(token, status, &[], &body).unwrap();
         assert_eq!(vm.metric("portvakt.issuer_keys.refused"), Some(refused));
         assert_eq!(call(&mut vm, "ec-other"), "key_unknown");
         assert_eq!(call(&mut vm, "ec-next"), "permitted", "the last good set");
