@@ -37,7 +37,7 @@ const REVOCATION: &str = "INSERT INTO revocation (id, provider, kind, issuer, va
                           VALUES ($1, 'regnskapsregisteret', 'token', 'https://issuer.test/', $2, 9999999999999, $3)";
 const DECISION: &str = "INSERT INTO gateway_decision (provider, number, gateway, at, body) \
                         SELECT 'regnskapsregisteret', coalesce(max(number), 0) + 1, 'g', $3, '{\"decision\":\"deny\",\"atMillis\":1}' \
-                        FROM gateway_decision WHERE $1 <> $2";
+                        FROM gateway_decision WHERE provider = 'regnskapsregisteret' AND $1 <> $2";
 
 /// Operation, address, and what adds an entry: an id, a reference, an instant.
 const LISTS: [(&str, &str, &str); 11] = [

@@ -85,6 +85,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(stored.len(), 64);
+        test.built().await;
         test.get(&story::feed(""), secret).await.expect(200);
     }
 
