@@ -2,8 +2,8 @@
 //! a real Envoy under three ways of normalising paths, and beside it to Envoy's own `jwt_authn` with the same keys.
 //!
 //! The calls are data (`tests/attacks/rows.json`), minted like those of the cases ([`crate::cases`]). What is not one call
-//! (snapshots, keys, workers, clients that leave) is in [`state`]. A row is right when every answer is the one that the
-//! data names; what `jwt_authn` answers is measured and shown, and never judged.
+//! (snapshots, keys, workers, clients that leave) is in the private module `state`. A row is right when every answer is the
+//! one that the data names; what `jwt_authn` answers is measured and shown, and never judged.
 
 mod gateway;
 mod http2;
