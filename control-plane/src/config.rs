@@ -2,6 +2,7 @@
 //!
 //! The README explains every key.
 
+mod address_range;
 mod database;
 mod issuers;
 mod tokens;
@@ -18,6 +19,7 @@ use policies::id::OrganizationNumber;
 use serde::Deserialize;
 use url::Url;
 
+pub use address_range::AddressRange;
 pub use database::Database;
 pub use issuers::{IssuerConfig, IssuerKindConfig};
 pub use tokens::{ExchangeIssuerConfig, ExchangeProvider, LoginProviderConfig, TokensConfig};
@@ -52,6 +54,9 @@ pub struct Config {
     /// The header in which a proxy in front says whom it forwards for.
     #[serde(default)]
     pub client_address_header: Option<String>,
+    /// Proxies that may say under which URL a caller has reached us.
+    #[serde(default)]
+    pub trusted_proxies: Vec<AddressRange>,
     /// Whether webhooks may go to private addresses, and over http.
     #[serde(default)]
     pub webhook_private_addresses: bool,

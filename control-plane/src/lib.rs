@@ -16,6 +16,7 @@ mod aliases;
 mod audit;
 #[cfg(test)]
 mod bad_input;
+mod base_url;
 mod caller;
 mod change_requests;
 mod client_delegations;

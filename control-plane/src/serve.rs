@@ -134,6 +134,7 @@ pub(crate) async fn open(
         config.tokens.map(|tokens| (tokens.exchange_issuers, tokens.login_providers)).unwrap_or_default();
     let settings = Settings {
         public_url,
+        trusted_proxies: config.trusted_proxies,
         operators: config.operators.into_iter().collect(),
         lookup_organizations: config.lookup_organizations.into_iter().collect(),
         snapshot_validity_s: config.snapshot_validity_s,
@@ -220,6 +221,7 @@ mod tests {
             rate_limit_burst: 1,
             webhook_private_addresses: false,
             client_address_header: None,
+            trusted_proxies: Vec::new(),
             operators: Vec::new(),
             lookup_organizations: Vec::new(),
             parties_file: None,

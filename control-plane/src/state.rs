@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use url::Url;
 use uuid::Uuid;
 
+use crate::config::AddressRange;
 use crate::decisions::CompiledPolicies;
 use crate::gateways::{HeldPolls, PollReports};
 use crate::issuers::Issuers;
@@ -97,6 +98,8 @@ impl AppState {
 pub(crate) struct Settings {
     /// Ends with a slash.
     pub(crate) public_url: Url,
+    /// Who may say that a caller has reached us under another URL.
+    pub(crate) trusted_proxies: Vec<AddressRange>,
     pub(crate) operators: BTreeSet<OrganizationNumber>,
     pub(crate) lookup_organizations: BTreeSet<OrganizationNumber>,
     pub(crate) snapshot_validity_s: i64,

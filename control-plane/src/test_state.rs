@@ -24,7 +24,8 @@ use tower::ServiceExt as _;
 
 pub(crate) use self::answer::{Answer, Fetched};
 use crate::config::{Config, IssuerConfig, IssuerKindConfig};
-use crate::state::{AppState, Clock, Ids};
+use crate::rate_limit::PeerAddress;
+use crate::state::{AppState, Clock, Ids, Settings};
 
 pub(crate) use database::{DatabaseCopy, TestDatabase};
 
@@ -154,6 +155,7 @@ impl TestState {
             rate_limit_burst: 1,
             webhook_private_addresses: false,
             client_address_header: None,
+            trusted_proxies: Vec::new(),
             operators: vec!["310247006".parse().unwrap()],
             lookup_organizations: vec!["310247014".parse().unwrap()],
             parties_file: None,
@@ -185,6 +187,21 @@ impl TestState {
     pub(crate) fn with_rate_limit(mut self, limit: crate::rate_limit::RateLimit) -> Self {
         self.state.rate_limit = Arc::new(limit);
         self.app = crate::app(self.state.clone());
+        self
+    }
+
+    /// The same where calls come from `address`, with proxies that are trusted.
+    pub(crate) fn behind_proxy(mut self, trusted: &str, address: &str) -> Self {
+        let Settings { public_url, operators, lookup_organizations, snapshot_validity_s, .. } = &*self.state.settings;
+        self.state.settings = Arc::new(Settings {
+            public_url: public_url.clone(),
+            trusted_proxies: vec![trusted.to_owned().try_into().unwrap()],
+            operators: operators.clone(),
+            lookup_organizations: lookup_organizations.clone(),
+            snapshot_validity_s: *snapshot_validity_s,
+        });
+        let peer = PeerAddress(address.parse().unwrap());
+        self.app = crate::app(self.state.clone()).layer(axum::Extension(peer));
         self
     }
 

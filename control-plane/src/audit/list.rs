@@ -6,8 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policies::id::OrganizationNumber;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::{AccessManagementRead, Operator, PartyAccess};
 use crate::openapi::{self, own};
 use crate::parameters::Query;
@@ -30,8 +32,9 @@ pub(super) async fn for_operator(
     State(state): State<AppState>,
     _operator: Operator,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
-    page(&state, &query, "portvakt/v1/audit", None).await
+    page(&state, &query, (&base, "portvakt/v1/audit"), None).await
 }
 
 /// Changes that concern the organisation, the newest first.
@@ -48,15 +51,16 @@ pub(super) async fn for_party(
     State(state): State<AppState>,
     caller: PartyAccess<AccessManagementRead>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let path = format!("portvakt/v1/parties/{}/audit", caller.party.id);
-    page(&state, &query, &path, Some(caller.organization())).await
+    page(&state, &query, (&base, &path), Some(caller.organization())).await
 }
 
 async fn page(
     state: &AppState,
     query: &Query,
-    path: &str,
+    (base, path): (&BaseUrl, &str),
     party: Option<OrganizationNumber>,
 ) -> Result<Json<Value>, Problem> {
     let before = query.parsed("token", revision)?.unwrap_or(i64::MAX);
@@ -67,8 +71,8 @@ async fn page(
     if entries.len() > PAGE_ENTRIES as usize {
         entries.pop();
         if let (Some(last), Some(links)) = (entries.last(), links.as_object_mut()) {
-            let mut next = state.settings.public_url.clone();
-            next.set_path(&format!("{}{path}", state.settings.public_url.path()));
+            let mut next = Url::clone(base);
+            next.set_path(&format!("{}{path}", base.path()));
             let mut pairs = next.query_pairs_mut();
             pairs.append_pair("token", &URL_SAFE_NO_PAD.encode(last.revision.to_string()));
             if !kind.is_empty() {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::model::{ChangeRequest, ChangeRequestId};
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::{AccessManagementRead, PartyAccess, PortalUser, RequestRead, Vendor};
 use crate::openapi::{self, altinn};
 use crate::page::{self, Position};
@@ -79,6 +80,7 @@ pub(super) async fn for_vendor_by_system(
     caller: Vendor<RequestRead>,
     PathOf(system_id): PathOf<SystemId>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let after = page::start(&query)?;
     let mut connection = state.store.read().await?;
@@ -89,7 +91,7 @@ pub(super) async fn for_vendor_by_system(
     let requests = store::of_system(&mut connection, &system_id, after).await?;
     let (public_url, now) = (&state.settings.public_url, state.clock.now());
     Ok(Json(page::page(
-        public_url,
+        &base,
         &["systemuser", "changerequest", "vendor", "bysystem", system_id.as_str()],
         &requests,
         |request| Position::new(request.created_at, request.id.0),

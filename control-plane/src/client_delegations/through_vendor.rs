@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::model::client_info_json;
 use super::{add, agents, candidates, page, remove, store};
+use crate::base_url::BaseUrl;
 use crate::caller::{ClientDelegationRead, ClientDelegationWrite, PartyAccess, PartyOperation, Person};
 use crate::openapi::{self, altinn, clients};
 use crate::parameters::Query;
@@ -47,13 +48,14 @@ pub(super) async fn available(
     State(state): State<AppState>,
     person: Person<ClientDelegationRead>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
     let (user, _) = agent(&state, &mut connection, person, &query).await?;
     let (after, count) = (page::start(&query)?, page::ENTRIES + 1);
     let found = candidates::with_packages(&mut connection, user.owner, &user.client_packages, &after, count).await?;
     let parties: Vec<_> = found.into_iter().map(|candidate| candidate.party).collect();
-    Ok(Json(client_page(&state, "clients/available", &user, &parties)))
+    Ok(Json(client_page(&base, "clients/available", &user, &parties)))
 }
 
 /// The clients that an agent system user acts for.
@@ -67,6 +69,7 @@ pub(super) async fn list(
     State(state): State<AppState>,
     person: Person<ClientDelegationRead>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
     let (user, _) = agent(&state, &mut connection, person, &query).await?;
@@ -74,7 +77,7 @@ pub(super) async fn list(
     let delegations = store::page(&mut connection, user.id, &page::start(&query)?, count).await?;
     let organizations: BTreeSet<_> = delegations.iter().map(|delegation| delegation.client).collect();
     let parties = in_order(&mut connection, &organizations).await?;
-    Ok(Json(client_page(&state, "clients", &user, &parties)))
+    Ok(Json(client_page(&base, "clients", &user, &parties)))
 }
 
 /// An agent system user acts for a client; added again, nothing changes.
@@ -182,8 +185,8 @@ pub(super) async fn in_order(
 }
 
 /// Altinn's `ClientInfoPaginated`, of one party more than a page has if there is another page.
-fn client_page(state: &AppState, list: &str, user: &SystemUser, parties: &[Party]) -> Value {
-    let (shown, links) = page::of(&state.settings.public_url, list, user.id, parties);
+fn client_page(base: &BaseUrl, list: &str, user: &SystemUser, parties: &[Party]) -> Value {
+    let (shown, links) = page::of(base, list, user.id, parties);
     json!({
         "links": links,
         "systemUserInformation": { "systemUserId": user.id, "systemUserOwnerOrg": user.owner },

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::{RequestRead, Vendor};
 use crate::openapi::{self, own};
 use crate::parameters::Query;
@@ -35,6 +36,7 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RequestRead>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let after = query.parsed("after", str::parse::<i64>)?.unwrap_or(0);
     let wait = query.parsed("wait", str::parse::<u64>)?.unwrap_or(0).min(WAIT_S_MAX);
@@ -55,7 +57,7 @@ pub(super) async fn handler(
         }
     };
     let last = events.last().map_or(after, |event| event.id);
-    let next = format!("{}portvakt/v1/events?after={last}", state.settings.public_url);
+    let next = format!("{}portvakt/v1/events?after={last}", *base);
     Ok(Json(json!({ "links": { "next": next }, "data": events })))
 }
 

@@ -5,8 +5,10 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::ProviderAdministrator;
 use crate::openapi::{self, own};
 use crate::page::{self, ENTRIES};
@@ -25,6 +27,7 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     caller: ProviderAdministrator,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let before = page::token(&query)?.unwrap_or(i64::MAX);
     let mut connection = state.store.read().await?;
@@ -32,7 +35,7 @@ pub(super) async fn handler(
     let (shown, rest) = found.split_at_checked(ENTRIES).unwrap_or((&found, &[]));
     let mut links = json!({});
     if let (Some(last), false) = (shown.last(), rest.is_empty()) {
-        let mut next = state.settings.public_url.clone();
+        let mut next = Url::clone(&base);
         next.set_path(&format!("{}portvakt/v1/providers/{}/gateway-decisions", next.path(), caller.provider));
         next.query_pairs_mut().append_pair("token", &URL_SAFE_NO_PAD.encode(json!(last.number).to_string()));
         links = json!({ "next": next.as_str() });

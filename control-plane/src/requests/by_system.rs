@@ -6,6 +6,7 @@ use policies::id::SystemId;
 use serde_json::Value;
 
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::{RequestRead, Vendor};
 use crate::openapi::{self, altinn};
 use crate::page::{self, Position};
@@ -27,9 +28,10 @@ pub(super) async fn handler(
     caller: Vendor<RequestRead>,
     PathOf(system_id): PathOf<SystemId>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let path = ["systemuser", "request", "vendor", "bysystem", system_id.as_str()];
-    page_of_kind(&state, &caller, &system_id, &query, SystemUserKind::Standard, &path).await
+    page_of_kind(&state, &caller, &system_id, &query, SystemUserKind::Standard, (&base, &path)).await
 }
 
 /// A page of the requests of one kind; another vendor's system looks like none.
@@ -39,7 +41,7 @@ pub(super) async fn page_of_kind(
     system_id: &SystemId,
     query: &Query,
     kind: SystemUserKind,
-    path: &[&str],
+    (base, path): (&BaseUrl, &[&str]),
 ) -> Result<Json<Value>, Problem> {
     let after = page::start(query)?;
     let mut connection = state.store.read().await?;
@@ -50,7 +52,7 @@ pub(super) async fn page_of_kind(
     let requests = store::of_system(&mut connection, system_id, kind, after).await?;
     let (public_url, now) = (&state.settings.public_url, state.clock.now());
     Ok(Json(page::page(
-        public_url,
+        base,
         path,
         &requests,
         |request| Position::new(request.created_at, request.id.0),

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::model::{RequestId, Status, SystemUserRequest};
 use super::{current, store};
+use crate::base_url::BaseUrl;
 use crate::caller::{RequestWrite, Vendor};
 use crate::fields::{NAME_CHARS_MAX, text};
 use crate::json::AltinnJson;
@@ -48,13 +49,14 @@ pub(super) struct Body {
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RequestWrite>,
+    base: BaseUrl,
     AltinnJson(body): AltinnJson<Body>,
 ) -> Result<Answer, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let (system, request) = match begun(&state, connection, &caller, &body.asked, SystemUserKind::Standard).await? {
-        Begun::There(existing) => return Ok(answer(&state, StatusCode::OK, &existing, now)),
+        Begun::There(existing) => return Ok(answer(&state, &base, StatusCode::OK, &existing, now)),
         Begun::New(new) => *new,
     };
     let request = SystemUserRequest {
@@ -65,7 +67,7 @@ pub(super) async fn handler(
     if request.rights.is_empty() && request.access_packages.is_empty() {
         return Err(codes::NOTHING_REQUESTED.into());
     }
-    created(&state, change, &caller, &request).await
+    created(&state, &base, change, &caller, &request).await
 }
 
 /// What a vendor says in a request for a system user of either kind.
@@ -139,6 +141,7 @@ pub(in crate::requests) async fn begun(
 /// Stores the request and answers.
 pub(in crate::requests) async fn created(
     state: &AppState,
+    base: &BaseUrl,
     mut change: Change,
     caller: &Vendor<RequestWrite>,
     request: &SystemUserRequest,
@@ -149,24 +152,24 @@ pub(in crate::requests) async fn created(
         "by": caller.organization(),
     });
     change.commit(request.created_at, "system_user_requested", log).await?;
-    Ok(answer(state, StatusCode::CREATED, request, request.created_at))
+    Ok(answer(state, base, StatusCode::CREATED, request, request.created_at))
 }
 
 pub(in crate::requests) type Answer = (StatusCode, [(HeaderName, String); 1], Json<serde_json::Value>);
 
 pub(in crate::requests) fn answer(
     state: &AppState,
+    base: &BaseUrl,
     status: StatusCode,
     request: &SystemUserRequest,
     now: Timestamp,
 ) -> Answer {
-    let public_url = &state.settings.public_url;
     let kind = match request.kind {
         SystemUserKind::Standard => "",
         SystemUserKind::Agent => "agent/",
     };
-    let location = format!("{public_url}authentication/api/v1/systemuser/request/{kind}{}", request.id);
-    (status, [(header::LOCATION, location)], Json(request.json(public_url, now)))
+    let location = format!("{}authentication/api/v1/systemuser/request/{kind}{}", **base, request.id);
+    (status, [(header::LOCATION, location)], Json(request.json(&state.settings.public_url, now)))
 }
 
 /// When what is asked for ends by itself: an instant in the future.

@@ -5,9 +5,11 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::model::Revocation;
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::ProviderAdministrator;
 use crate::openapi::{self, own};
 use crate::page::{self, ENTRIES, Position};
@@ -26,6 +28,7 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     caller: ProviderAdministrator,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let position = page::start(&query)?;
     let now = state.clock.now();
@@ -34,7 +37,7 @@ pub(super) async fn handler(
     let (shown, rest) = found.split_at_checked(ENTRIES).unwrap_or((&found, &[]));
     let mut links = json!({});
     if let (Some(last), false) = (shown.last(), rest.is_empty()) {
-        let mut next = state.settings.public_url.clone();
+        let mut next = Url::clone(&base);
         next.set_path(&format!("{}portvakt/v1/providers/{}/revocations", next.path(), caller.provider));
         let token = json!(Position::new(last.created_at, last.id)).to_string();
         next.query_pairs_mut().append_pair("token", &URL_SAFE_NO_PAD.encode(token));

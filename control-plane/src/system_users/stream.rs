@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::store::{self, StreamEntry};
+use crate::base_url::BaseUrl;
 use crate::caller::InternalOrPlatform;
 use crate::openapi::{self, altinn};
 use crate::page;
@@ -40,6 +41,7 @@ pub(super) async fn stream(
     State(state): State<AppState>,
     _caller: InternalOrPlatform,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let after: i64 = page::token(&query)?.unwrap_or(0);
     let mut connection = state.store.read().await?;
@@ -47,7 +49,7 @@ pub(super) async fn stream(
     let end = store::stream_end(&mut connection).await?;
     let (first, last) = (entries.first().map(|entry| entry.number), entries.last().map(|entry| entry.number));
     let links = match last {
-        Some(last) => json!({ "next": page::next_url(&state.settings.public_url, &PATH, &last) }),
+        Some(last) => json!({ "next": page::next_url(&base, &PATH, &last) }),
         None => json!({}),
     };
     Ok(Json(json!({

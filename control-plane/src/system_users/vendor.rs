@@ -8,6 +8,7 @@ use policies::id::{OrganizationNumber, SystemId};
 use serde_json::{Value, json};
 
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::{SystemUserQuery, SystemUsersRead, Vendor};
 use crate::openapi::{self, altinn};
 use crate::page::{self, Position};
@@ -63,6 +64,7 @@ pub(super) async fn by_system(
     caller: Vendor<SystemUsersRead>,
     PathOf(system_id): PathOf<SystemId>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let after = page::start(&query)?;
     let mut connection = state.store.read().await?;
@@ -72,7 +74,7 @@ pub(super) async fn by_system(
     }
     let users = store::of_system(&mut connection, &system_id, after).await?;
     Ok(Json(page::page(
-        &state.settings.public_url,
+        &base,
         &["systemuser", "vendor", "bysystem", system_id.as_str()],
         &users,
         |user| Position::new(user.created_at, user.id.as_uuid()),

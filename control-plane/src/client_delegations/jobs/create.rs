@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::model::{Action, Job, Progress};
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::{ClientAdministrationWrite, PartyAccess};
 use crate::client_delegations::agents::{InPath, owned};
 use crate::client_delegations::{candidates, store as clients, through_vendor};
@@ -56,6 +57,7 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     caller: PartyAccess<ClientAdministrationWrite>,
     PathOf(InPath { system_user_id }): PathOf<InPath>,
+    base: BaseUrl,
     OwnJson(body): OwnJson<Body>,
 ) -> Result<Answer, Problem> {
     let now = state.clock.now();
@@ -95,10 +97,9 @@ pub(super) async fn handler(
     });
     change.commit(now, "client_job_created", log).await?;
     state.client_jobs.notify_one();
-    let public_url = &state.settings.public_url;
     let path = format!("portvakt/v1/parties/{}/agents/{}/clients/jobs/{}", caller.party.id, user.id, job.id);
     let progress = Progress { waiting: i64::try_from(clients.len()).unwrap_or(i64::MAX), ..Progress::default() };
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, format!("{public_url}{path}"))], Json(job.json(progress))))
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, format!("{}{path}", *base))], Json(job.json(progress))))
 }
 
 /// All that the action can be done to now.

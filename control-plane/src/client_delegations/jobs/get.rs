@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::model::Failure;
 use super::store;
+use crate::base_url::BaseUrl;
 use crate::caller::{ClientAdministrationRead, PartyAccess};
 use crate::client_delegations::agents::owned;
 use crate::openapi::{self, clients as schemas};
@@ -37,6 +38,7 @@ pub(super) async fn handler(
     caller: PartyAccess<ClientAdministrationRead>,
     PathOf(InPath { system_user_id, job_id }): PathOf<InPath>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let after = query.parsed("after", str::parse::<i64>)?.unwrap_or(-1);
     let mut connection = state.store.read().await?;
@@ -49,9 +51,8 @@ pub(super) async fn handler(
     let (shown, rest) = failures.split_at_checked(ENTRIES).unwrap_or((&failures, &[]));
     let mut links = json!({});
     if let (Some(last), false) = (shown.last(), rest.is_empty()) {
-        let public_url = &state.settings.public_url;
         let path = format!("portvakt/v1/parties/{}/agents/{}/clients/jobs/{}", caller.party.id, user.id, job.id);
-        links = json!({ "next": format!("{public_url}{path}?after={}", last.position) });
+        links = json!({ "next": format!("{}{path}?after={}", *base, last.position) });
     }
     let mut answer = job.json(progress);
     if let Some(members) = answer.as_object_mut() {

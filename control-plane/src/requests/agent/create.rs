@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
+use crate::base_url::BaseUrl;
 use crate::caller::{RequestWrite, Vendor};
 use crate::json::AltinnJson;
 use crate::openapi::{self, clients};
@@ -38,15 +39,16 @@ pub(super) struct Body {
 pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RequestWrite>,
+    base: BaseUrl,
     AltinnJson(body): AltinnJson<Body>,
 ) -> Result<Answer, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let (system, request) = match begun(&state, connection, &caller, &body.asked, SystemUserKind::Agent).await? {
-        Begun::There(existing) => return Ok(answer(&state, StatusCode::OK, &existing, now)),
+        Begun::There(existing) => return Ok(answer(&state, &base, StatusCode::OK, &existing, now)),
         Begun::New(new) => *new,
     };
     let access_packages = requested::client_packages(&system, &body.access_packages)?;
-    created(&state, change, &caller, &SystemUserRequest { access_packages, ..request }).await
+    created(&state, &base, change, &caller, &SystemUserRequest { access_packages, ..request }).await
 }

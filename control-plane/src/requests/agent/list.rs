@@ -6,6 +6,7 @@ use policies::id::{OrganizationNumber, SystemId};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::base_url::BaseUrl;
 use crate::caller::{AccessManagementWrite, PartyAccess, RequestRead, Vendor};
 use crate::openapi::{self, altinn, clients};
 use crate::parameters::{PathOf, Query};
@@ -33,9 +34,10 @@ pub(super) async fn of_system(
     caller: Vendor<RequestRead>,
     PathOf(system_id): PathOf<SystemId>,
     query: Query,
+    base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let path = ["systemuser", "request", "vendor", "agent", "bysystem", system_id.as_str()];
-    page_of_kind(&state, &caller, &system_id, &query, SystemUserKind::Agent, &path).await
+    page_of_kind(&state, &caller, &system_id, &query, SystemUserKind::Agent, (&base, &path)).await
 }
 
 /// Requests for agent system users that somebody who may not decide has passed on to those who may.
