@@ -8,6 +8,7 @@
 pub(crate) mod cookie;
 mod exchange;
 mod exchanged;
+mod introspect;
 mod issuer;
 mod jwks;
 mod key_file;
@@ -40,6 +41,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(exchange::handler))
+        .routes(routes!(introspect::handler))
         .routes(routes!(refresh::handler))
         .routes(routes!(logout::handler))
         .routes(routes!(openid_configuration::handler))

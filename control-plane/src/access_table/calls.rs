@@ -132,6 +132,9 @@ fn body(operation: &str, ids: &Ids) -> Option<(&'static str, String)> {
         "POST /snapshots/{provider}/decisions" => {
             json!({ "gateway": "g", "decisions": [{ "decision": "deny", "atMillis": 1 }] })
         }
+        "POST /authentication/api/v1/introspection" => {
+            return Some(("application/x-www-form-urlencoded", "token=x".to_owned()));
+        }
         "POST /portvakt/v1/webhooks" => json!({ "url": "https://smartcloud.no/other" }),
         "POST /portvakt/v1/diagnoses/maskinporten" => json!({
             "clientId": story::CLIENT_ID, "systemProviderOrgNo": "310247030", "systemUserOwnerOrgNo": "310247049",

@@ -51,6 +51,14 @@ pub(super) async fn token_and_claims(parts: &Parts, state: &AppState) -> Result<
     Ok(Found { token, claims, is_cookie: in_cookie.is_some() })
 }
 
+/// What a token says that would stand as a bearer token now.
+pub(crate) async fn claims_of_standing(state: &AppState, text: &str) -> Result<Map<String, Value>, Problem> {
+    let token = verified(state, text, &|state| state.issuers.trusted()).await?;
+    let claims = payload(text)?;
+    session::require_live(state, &token, &claims).await?;
+    Ok(claims)
+}
+
 /// The bearer token of a call that wants it exchanged, of an issuer that is configured for this.
 pub(crate) async fn token_to_exchange(
     headers: &HeaderMap,

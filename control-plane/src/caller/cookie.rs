@@ -1,4 +1,4 @@
-//! The session's cookie, and what keeps other sites from using it: an unsafe method is taken only from our own pages.
+//! The session's cookie, also under its older name, and what keeps other sites from using it: an unsafe method is taken only from our own pages.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -7,9 +7,12 @@ use url::Url;
 use crate::problem::{Problem, codes};
 use crate::tokens::cookie::SESSION;
 
+/// The name that the cookie had in Altinn 2; Altinn looks at it first.
+const OLDER_SESSION: &str = ".ALTINNTOKEN";
+
 /// The token in the session's cookie; of several cookies of the name none counts.
 pub(super) fn session_of(parts: &Parts) -> Option<&str> {
-    value_of(&parts.headers, SESSION)
+    value_of(&parts.headers, OLDER_SESSION).or_else(|| value_of(&parts.headers, SESSION))
 }
 
 /// The value of the one cookie of this name.

@@ -6,11 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use policies::id::SystemUserId;
 use serde_json::json;
 
 use super::model::ChangeRequest;
 use super::store;
 use super::target::{Body, correlation_id, own_system, require_other_id, system_user};
+use crate::base_url::BaseUrl;
 use crate::caller::{RequestWrite, Vendor};
 use crate::json::AltinnJson;
 use crate::openapi::{self, altinn};
@@ -42,14 +44,18 @@ pub(super) async fn handler(
     State(state): State<AppState>,
     caller: Vendor<RequestWrite>,
     query: Query,
+    base: BaseUrl,
     AltinnJson(body): AltinnJson<Body>,
 ) -> Result<Response, Problem> {
     let now = state.clock.now();
     let id = correlation_id(&query)?;
+    if let Some(named) = query.parsed("system-user-id", SystemUserId::parse)? {
+        require_other_id(id, named)?;
+    }
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let user = system_user(connection, &query).await?;
-    require_other_id(id, &user)?;
+    require_other_id(id, user.id)?;
     let system = own_system(connection, &caller, &user).await?;
     if let Some(existing) = store::find(connection, id).await? {
         if existing.system_user != user.id || existing.status(now) != Status::New {
@@ -73,6 +79,6 @@ pub(super) async fn handler(
     });
     change.commit(now, "change_requested", log).await?;
     let public_url = &state.settings.public_url;
-    let location = format!("{public_url}authentication/api/v1/systemuser/changerequest/{id}");
+    let location = format!("{}authentication/api/v1/systemuser/changerequest/{id}", *base);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(request.json(public_url, now))).into_response())
 }

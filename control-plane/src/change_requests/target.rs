@@ -95,10 +95,10 @@ pub(super) fn correlation_id(query: &Query) -> Result<ChangeRequestId, Problem> 
     id.map(ChangeRequestId).ok_or_else(|| Problem::new(codes::CORRELATION_ID_INVALID).plain_text(TEXT))
 }
 
-/// The correlation id is not the system user's own.
-pub(super) fn require_other_id(id: ChangeRequestId, user: &SystemUser) -> Result<(), Problem> {
+/// The correlation id is not the system user's own; `user` is what the query says of it.
+pub(super) fn require_other_id(id: ChangeRequestId, user: SystemUserId) -> Result<(), Problem> {
     const TEXT: &str = "The correlation-id should not be the same as the system-user-id. Generate a unique id.";
-    if id.0 == user.id.as_uuid() {
+    if id.0 == user.as_uuid() {
         return Err(Problem::new(codes::CORRELATION_ID_INVALID).plain_text(TEXT));
     }
     Ok(())

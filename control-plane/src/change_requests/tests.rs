@@ -207,6 +207,10 @@ async fn the_system_user_is_named_by_id_or_by_system_owner_and_reference() {
         let answer = test.post(&path(query), &test.vendor(), &change()).await;
         assert_eq!((answer.status, answer.json["code"].as_str()), (status, code), "{query}");
     }
+    // Looked at before the system user is, so it need not be there.
+    let same = format!("{CHANGES}/vendor?correlation-id={0}&system-user-id={0}", correlation(9));
+    let answer = test.post(&same, &test.vendor(), &json!({})).await;
+    assert!(answer.status == 400 && answer.text().starts_with("The correlation-id should not"), "{}", answer.text());
     for (correlation, text) in [
         ("", "Missing or invalid correlation-id."),
         ("7", "Missing or invalid correlation-id."),

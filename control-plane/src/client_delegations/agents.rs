@@ -63,7 +63,8 @@ pub(super) async fn get(
     params(("facilitatorId" = Option<String>, Query, description = "The party's uuid")),
     responses(
         (status = 200, description = "It is gone"),
-        (status = 400, description = "`AUTH-00031`, `AUTH-00034` or `AUTH-00035`"),
+        (status = 400, description = "`AUTH-00033`, `AUTH-00034` or `AUTH-00035`"),
+        (status = 403, description = "`AUTH-00024` or `AUTH-00066`"),
         (status = 404, description = "`AUTH-00015`"),
     ),
 )]
@@ -73,12 +74,16 @@ pub(super) async fn delete(
     PathOf(InPath { system_user_id }): PathOf<InPath>,
     query: Query,
 ) -> Result<(), Problem> {
-    if let Some(facilitator) = query.parsed("facilitatorId", PartyUuid::parse)? {
-        require_same_party(&caller.party, facilitator)?;
+    if query.parsed("facilitatorId", PartyUuid::parse)?.is_some_and(|facilitator| facilitator != caller.party.uuid) {
+        return Err(codes::AGENT_NOT_DELETED.into());
     }
     let now = state.clock.now();
     let mut change = state.store.change().await?;
     let connection = change.connection();
+    let user = system_users::store::find(connection, system_user_id).await?;
+    if user.is_some_and(|user| user.withdrawn_at.is_none() && user.owner != caller.organization()) {
+        return Err(codes::SYSTEM_USER_NOT_OWNED.into());
+    }
     let user = owned(connection, system_user_id, caller.organization()).await?;
     if store::has_some(connection, user.id).await? {
         return Err(codes::AGENT_HAS_CLIENTS.into());

@@ -87,7 +87,7 @@ pub(super) async fn delegations(
         ("packages" = Option<Vec<String>>, Query, description = "URNs of access packages, or their last parts"),
         ("systemUserId" = Option<String>, Query, description = "An agent system user of the party; its packages are wanted, too"),
     ),
-    responses((status = 200, body = Vec<clients::Customer>), (status = 400, description = "`AUTH-00031` or `AUTH-00034`"), (status = 404, description = "`AUTH-00015`")),
+    responses((status = 200, body = Vec<clients::Customer>), (status = 400, description = "`AUTH-00034` or `AUTH-00045`"), (status = 404, description = "`AUTH-00015`")),
 )]
 pub(super) async fn possible(
     State(state): State<AppState>,
@@ -95,8 +95,8 @@ pub(super) async fn possible(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<Value>>, Problem> {
     let mut asked = Asked::parse(query.as_deref().unwrap_or_default())?;
-    if let Some(facilitator) = asked.facilitator {
-        require_same_party(&caller.party, facilitator)?;
+    if asked.facilitator.is_some_and(|facilitator| facilitator != caller.party.uuid) {
+        return Err(codes::CLIENTS_NOT_LISTED.into());
     }
     let mut connection = state.store.read().await?;
     if let Some(agent) = asked.system_user {

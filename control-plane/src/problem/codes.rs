@@ -67,9 +67,11 @@ problem_codes! {
     DELEGATION_LEVEL = "AUTH-00020", FORBIDDEN, "DelegationCheck failed with error: The service requires explicit authentication level and the reportee is missing this.";
     REDIRECT_URL_INVALID = "AUTH-00021", BAD_REQUEST, "The RedirectUri was not found or not valid.";
     VENDOR_UNRESOLVED = "AUTH-00023", UNAUTHORIZED, "Can't resolve the Organisation Number for the Vendor from the Token.";
+    SYSTEM_USER_NOT_OWNED = "AUTH-00024", FORBIDDEN, "you don't have rights to delete this systemuser";
     NO_REDIRECT_URLS = "AUTH-00026", BAD_REQUEST, "No redirect uris are set for the system";
     AGENT_REQUEST_NOT_FOUND = "AUTH-00030", NOT_FOUND, "The Id does not refer to an AgentRequest in our system.";
     FACILITATOR_MISMATCH = "AUTH-00031", BAD_REQUEST, "Party does not match delegation facilitator.";
+    AGENT_NOT_DELETED = "AUTH-00033", BAD_REQUEST, "Failed to delete the agent system user";
     SYSTEM_USER_NOT_AGENT = "AUTH-00034", BAD_REQUEST, "The system user type of the provided system user GUID is not an agent.";
     AGENT_HAS_CLIENTS = "AUTH-00035", BAD_REQUEST, "The system user has delegations from customer. Remove the delegations before deleting the system user";
     SYSTEM_USER_NOT_STANDARD = "AUTH-00036", BAD_REQUEST, "The system user type of the provided system user GUID is not standard.";
@@ -78,6 +80,7 @@ problem_codes! {
     PARTY_NOT_OWN = "AUTH-00040", BAD_REQUEST, "Party does not match delegation assignments";
     PARTY_REQUEST_MISMATCH = "AUTH-00041", FORBIDDEN, "Party does not match request's orgno";
     FORBIDDEN = "AUTH-00044", FORBIDDEN, "Forbidden";
+    CLIENTS_NOT_LISTED = "AUTH-00045", BAD_REQUEST, "Failed to get clients";
     PARTY_AGENT_REQUEST_MISMATCH = "AUTH-00042", FORBIDDEN, "Party does not match agent request's orgno";
     NO_CLIENT_PACKAGES = "AUTH-00058", BAD_REQUEST, "No AccessPackages found, an Agent SystemUser must have at least one";
     PACKAGES_INVALID = "AUTH-00052", BAD_REQUEST, "One or more access packages are invalid";

@@ -25,7 +25,7 @@ pub(super) struct InPath {
 #[utoipa::path(
     delete, path = "/authentication/api/v1/systemuser/{party}/{system_user_id}", operation_id = "deleteSystemUser", tag = openapi::SYSTEM_USERS,
     security(("user" = ["altinn:portal/enduser"])),
-    responses((status = 202, description = "`1`", body = u8), (status = 404, description = "The number `0`: no such system user")),
+    responses((status = 202, description = "`1`", body = u8), (status = 400, description = "`AUTH-00036`"), (status = 403, description = "`AUTH-00024` or `AUTH-00066`"), (status = 404, description = "The number `0`: no such system user")),
 )]
 pub(super) async fn handler(
     State(state): State<AppState>,
@@ -36,9 +36,11 @@ pub(super) async fn handler(
     let mut change = state.store.change().await?;
     let user = store::find(change.connection(), system_user_id)
         .await?
-        .filter(|user| user.owner == caller.organization())
         .and_then(|user| user.withdraw(now).ok())
         .ok_or_else(|| Problem::new(codes::SYSTEM_USER_NOT_FOUND).bare_json(&json!(0)))?;
+    if user.owner != caller.organization() {
+        return Err(codes::SYSTEM_USER_NOT_OWNED.into());
+    }
     if user.kind != SystemUserKind::Standard {
         return Err(codes::SYSTEM_USER_NOT_STANDARD.into());
     }
@@ -76,7 +78,10 @@ mod tests {
         let own = format!("{}/{id}", story::system_users_of_hansen());
         test.delete(&own, &test.administrator_of_bakeri()).await.expect_code(403, "AUTH-00066");
         let through_own_party = format!("{}/{id}", story::system_users_of_bakeri());
-        assert_eq!(test.delete(&through_own_party, &test.administrator_of_bakeri()).await.expect(404), json!(0));
+        let bakeri = test.administrator_of_bakeri();
+        test.delete(&through_own_party, &bakeri).await.expect_code(403, "AUTH-00024");
+        let unknown = format!("{}/00000000-0000-4000-8000-000000000000", story::system_users_of_bakeri());
+        assert_eq!(test.delete(&unknown, &bakeri).await.expect(404), json!(0));
         test.delete(&own, &test.vendor()).await.expect_code(403, "insufficient_scope");
         test.get(&own, &test.administrator_of_hansen()).await.expect(200);
     }

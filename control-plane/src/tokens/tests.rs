@@ -289,6 +289,12 @@ async fn a_cookie_is_for_people_and_changes_nothing_for_other_sites() {
     test.get_with(&users, &both).await.expect_code(401, "token_invalid");
     let machine = format!("AltinnStudioRuntime={}", test.vendor());
     test.get_with(story::SYSTEMS, &[("cookie", &machine)]).await.expect_code(403, "caller_kind_refused");
+    // Under its older name it goes before the other.
+    let (_, token) = cookie.1.rsplit_once('=').unwrap();
+    let older = format!(".ALTINNTOKEN={token}");
+    assert_eq!(test.get_with(&users, &[("cookie", &older)]).await.status, 200);
+    let broken = format!(".ALTINNTOKEN=x; {}", cookie.1);
+    test.get_with(&users, &[("cookie", &broken)]).await.expect_code(401, "token_invalid");
     let twice = format!("{}; {}", cookie.1, cookie.1);
     test.get_with(&users, &[("cookie", &twice)]).await.expect_code(401, "token_missing");
 }
