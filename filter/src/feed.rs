@@ -1,8 +1,8 @@
 //! Following the control plane: events and the instant in, polls and the policy in force out. No I/O.
 //!
 //! Of a gateway's workers one asks the control plane for all ([`shared::Board::lead`]) and puts what came where the others
-//! find it; without shared data every worker asks for itself. One poll is under way at a time; the control plane holds it
-//! until there is something new: what changed since the version in force, or a base, which comes in parts ([`poll`]) and
+//! find it; without shared data every worker asks for itself. One poll is under way at a time, or a few for parts of a base; the control plane
+//! holds it until there is something new: what changed since the version in force, or a base, which comes in parts ([`poll`]) and
 //! is taken over in slices ([`intake`]). Nothing but what [`PolicySet::update`] or an [`Intake`] accepts changes the
 //! policy: anything else is counted as refused and the last good policy stays. After a delta that does not fit, a whole
 //! base is asked for. The policy's age is the time since the last poll that succeeded, not since the last change.
@@ -91,6 +91,8 @@ pub(crate) struct Feed {
     is_asking: bool,
     /// … for all.
     is_leading: bool,
+    /// Calls are decided here, or may be as soon as there is a policy; other VMs let those that serve go first.
+    serves: bool,
     distrust_until: Option<Timestamp>,
     /// Deltas do not lead on from what is in force.
     is_base_needed: bool,
@@ -99,6 +101,8 @@ pub(crate) struct Feed {
     /// The board has only the base: its deltas are asked for once more.
     asks_from: Option<SnapshotVersion>,
     coming: Option<Coming>,
+    /// What is left on the board of a base that was replaced.
+    clearing: Option<BoardBase>,
     /// Bodies with deltas taken from the board since the base in force.
     batches: u32,
     /// There are more.
@@ -126,11 +130,13 @@ impl Feed {
             refused: 0,
             is_asking: false,
             is_leading: false,
+            serves: true,
             distrust_until: None,
             is_base_needed: false,
             is_base_alone: false,
             asks_from: None,
             coming: None,
+            clearing: None,
             batches: 0,
             is_behind: false,
             told: None,
@@ -218,6 +224,11 @@ impl Feed {
         self.coming.as_ref().is_some_and(|coming| coming.is_moving)
     }
 
+    /// Says whether calls are decided here.
+    pub(crate) fn set_serves(&mut self, serves: bool) {
+        self.serves = serves;
+    }
+
     /// Another slice of the work on the base that is on its way.
     pub(crate) fn work_on(
         &mut self,
@@ -248,8 +259,14 @@ impl Feed {
         let is_new_to_it = lead == Lead::This && !self.is_leading;
         self.is_leading = lead == Lead::This;
         self.is_asking = lead != Lead::Another || self.is_distrustful(now);
-        if !self.is_asking && self.polls.ended().is_some() {
+        if !self.is_asking && self.polls.abandon() {
             self.coming = None;
+        }
+        if self.is_leading {
+            self.clear_some(shared);
+        } else {
+            // Whoever leads now may need the place.
+            self.clearing = None;
         }
         let outcome = match self.board.head(shared) {
             Some(head) if is_new_to_it && head.coming.is_some() => {
@@ -267,15 +284,16 @@ impl Feed {
         }
     }
 
-    /// The poll to send now, if this worker asks and one is due. It counts as under way until [`Self::replied`].
+    /// The poll to send now, if this worker asks and one is due; there may be another. It counts as under way until
+    /// [`Self::replied`].
     pub(crate) fn poll(&mut self, now: Timestamp) -> Option<Poll> {
         if !self.is_asking || !self.polls.is_due(now) {
             return None;
         }
         let wanted = match &self.coming {
-            Some(coming) if coming.is_whole() || coming.is_from_board() => return None,
-            Some(coming) => Wanted::Part(coming.version, coming.first_missing()),
-            None if self.is_behind => return None,
+            Some(coming) if coming.is_from_board() || !self.polls.has_room_for_part() => return None,
+            Some(coming) => coming.wanted().find(|part| !self.polls.is_under_way(*part))?,
+            None if self.is_behind || !self.polls.is_quiet() => return None,
             None if self.is_base_needed => Wanted::Newer(None),
             None => match self.asks_from.or(self.version()) {
                 Some(version) if self.is_base_alone => Wanted::IsNewest(version),
@@ -285,20 +303,29 @@ impl Feed {
         Some(self.polls.send(wanted, self.version(), self.refused, now))
     }
 
-    /// Takes the reply to the poll under way.
+    /// Takes the reply to a poll.
     pub(crate) fn replied(
         &mut self,
+        ticket: u32,
         reply: Reply,
         shared: &dyn SharedData,
         now: Timestamp,
         signatures: &dyn VerifySignature,
     ) -> Outcome {
-        let Some(polled_at) = self.polls.ended() else { return Outcome::Unchanged };
+        let Some(poll) = self.polls.ended(ticket) else { return Outcome::Unchanged };
+        // A part of a base that was given up.
+        if let Wanted::Part(version, _) = poll.wanted
+            && self.coming.as_ref().is_none_or(|coming| coming.is_from_board() || coming.version != version)
+        {
+            return Outcome::Unchanged;
+        }
+        let is_before_failure = self.polls.is_before_failure(poll);
         // Another may have taken over while this worker was stopped: what it does counts.
         self.is_leading = self.is_leading && self.board.lead(shared, now) == Lead::This;
+        let retry_after_seconds = reply.retry_after_seconds;
         let outcome = match reply.status {
             Some(200) => self.take_body(&reply.body, shared, now, signatures),
-            Some(206) => self.take_part(&reply, shared, now, signatures).map(|()| None),
+            Some(206) => self.take_part(poll.wanted, reply, shared, now, signatures).map(|()| None),
             // Not modified says something only of what we have.
             Some(304) if self.version().is_some() => Ok(None),
             Some(412) => {
@@ -314,24 +341,28 @@ impl Feed {
                 Outcome::Applied(version)
             }
             Ok(None) if self.coming.is_some() => {
-                self.polls.brought_news(now);
+                if !is_before_failure {
+                    self.polls.brought_news(now);
+                }
                 Outcome::Unchanged
             }
             Ok(None) => {
                 self.succeeded(shared, now);
-                self.polls.brought_nothing(Some(polled_at), now);
+                self.polls.brought_nothing(poll.at, now);
                 Outcome::Unchanged
             }
             Err(outcome) => {
-                self.polls.failed(now, reply.retry_after_seconds);
+                if !is_before_failure {
+                    self.polls.failed(now, retry_after_seconds);
+                }
                 outcome
             }
         }
     }
 
     /// The host could not send the poll.
-    pub(crate) fn not_sent(&mut self, now: Timestamp) {
-        self.polls.ended();
+    pub(crate) fn not_sent(&mut self, ticket: u32, now: Timestamp) {
+        self.polls.ended(ticket);
         self.polls.failed(now, None);
     }
 
@@ -399,7 +430,7 @@ impl Feed {
             }
         }
         // A base that somebody is still putting there is for those who wait for it.
-        let newest = if self.is_leading { head.current } else { head.coming.or(head.current) };
+        let newest = if self.is_leading || !self.serves { head.current } else { head.coming.or(head.current) };
         let known = self.coming.as_ref().map(|coming| coming.version).or(base);
         let is_newer = |newest: &BoardBase| {
             known.is_none_or(|known| known.epoch != newest.version.epoch || known.version < newest.version.version)

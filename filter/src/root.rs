@@ -15,7 +15,7 @@ use crate::call::{Call, Passage};
 use crate::config::Config;
 use crate::decision_log::DecisionLog;
 use crate::feed::shared::WorkerState;
-use crate::feed::{Feed, Outcome, Reply};
+use crate::feed::{Feed, Outcome, Poll, Reply};
 use crate::held::{HeldCall, HeldCalls};
 use crate::host::{self, HostSharedData, HostSignatures};
 use crate::identity::ClientHeaders;
@@ -48,7 +48,8 @@ pub(crate) struct Worker {
     pub(crate) telemetry: Telemetry,
     pub(crate) tokens: TokenCache<foldhash::fast::RandomState>,
     held: HeldCalls,
-    poll_token: Option<u32>,
+    /// Polls under way: the host's tokens, and the feed's tickets.
+    polls: Vec<(u32, u32)>,
     report_token: Option<u32>,
     decisions_token: Option<u32>,
     issuer_keys: IssuerKeys,
@@ -113,11 +114,9 @@ impl Context for Root {
                 worker.take_issuer_keys(source, headers, body_bytes);
                 return;
             }
-            if worker.poll_token != Some(token) {
-                return;
-            }
-            worker.poll_token = None;
-            worker.take_reply(headers, body_bytes);
+            let Some(poll) = worker.polls.iter().position(|(sent, _)| *sent == token) else { return };
+            let (_, ticket) = worker.polls.swap_remove(poll);
+            worker.take_reply(ticket, headers, body_bytes);
             worker.poll();
             worker.keep_pace();
         }
@@ -172,7 +171,15 @@ impl RootContext for Root {
     fn on_queue_ready(&mut self, queue: u32) {
         host::empty_queue(queue);
         let Some(worker) = &self.worker else { return };
-        worker.borrow_mut().look();
+        {
+            let worker = &mut *worker.borrow_mut();
+            // The next tick is near, and calls are served before it. Envoy goes from one such event straight to the next,
+            // for as long as others send them.
+            if worker.is_busy {
+                return;
+            }
+            worker.look();
+        }
         self.answer_held();
     }
 
@@ -205,7 +212,7 @@ impl Worker {
             decisions_token: None,
             tokens: TokenCache::of(config.token_cache.tokens_max, foldhash::fast::RandomState::default()),
             held: HeldCalls::new(config.hold),
-            poll_token: None,
+            polls: Vec::new(),
             report_token: None,
             has_queue: None,
             is_busy: false,
@@ -340,6 +347,7 @@ impl Worker {
             self.has_queue = Some(host::make_queue(&self.feed.queue()));
         }
         let began = host::now();
+        self.feed.set_serves(self.is_in_a_hurry());
         let mut outcome = self.feed.look(&HostSharedData, began, &self.signatures);
         self.note(&outcome);
         while outcome == Outcome::Unchanged && self.feed.is_busy() && self.feed.is_moving() {
@@ -359,16 +367,27 @@ impl Worker {
     /// Ticks fast while there is work, and slowly else.
     fn keep_pace(&mut self) {
         let is_busy = self.feed.is_busy();
-        let is_in_a_hurry = self.has_served || !self.feed.is_ready();
-        let busy_tick = if is_in_a_hurry { BUSY_TICK } else { IDLE_BUSY_TICK };
+        let busy_tick = if self.is_in_a_hurry() { BUSY_TICK } else { IDLE_BUSY_TICK };
         if is_busy != self.is_busy && host::tick_every(if is_busy { busy_tick } else { TICK }) {
             self.is_busy = is_busy;
         }
     }
 
+    /// Calls are decided here, or wait for the first snapshot.
+    fn is_in_a_hurry(&self) -> bool {
+        self.has_served || !self.feed.is_ready()
+    }
+
     fn poll(&mut self) {
         let now = host::now();
-        let Some(poll) = self.feed.poll(now) else { return };
+        while let Some(poll) = self.feed.poll(now) {
+            if !self.send_poll(&poll, now) {
+                break;
+            }
+        }
+    }
+
+    fn send_poll(&mut self, poll: &Poll, now: Timestamp) -> bool {
         let control_plane = &self.config.control_plane;
         let authorization = format!("Bearer {}", control_plane.credential);
         let mut headers = vec![
@@ -382,12 +401,16 @@ impl Worker {
         ];
         headers.extend(poll.if_none_match.as_deref().map(|version| ("if-none-match", version)));
         headers.extend(poll.if_match.as_deref().map(|version| ("if-match", version)));
-        self.poll_token = host::send(&control_plane.cluster, headers, None, Duration::from_secs(poll.timeout_seconds));
-        if self.poll_token.is_none() {
-            log::warn!("the control plane cannot be asked: is there a cluster `{}`?", control_plane.cluster);
-            self.telemetry.poll_failed();
-            self.feed.not_sent(now);
+        let token = host::send(&control_plane.cluster, headers, None, Duration::from_secs(poll.timeout_seconds));
+        match token {
+            Some(token) => self.polls.push((token, poll.ticket)),
+            None => {
+                log::warn!("the control plane cannot be asked: is there a cluster `{}`?", control_plane.cluster);
+                self.telemetry.poll_failed();
+                self.feed.not_sent(poll.ticket, now);
+            }
         }
+        token.is_some()
     }
 
     /// Tells the control plane what the workers have in force, if that is news and this worker asks for all.
@@ -407,7 +430,7 @@ impl Worker {
         }
     }
 
-    fn take_reply(&mut self, headers: usize, body_bytes: usize) {
+    fn take_reply(&mut self, ticket: u32, headers: usize, body_bytes: usize) {
         // A host that got no answer has no headers, and must not be asked for one.
         let header = |name| if headers == 0 { None } else { host::reply_header(name) };
         let status = header(":status").and_then(|status| status.parse().ok());
@@ -418,7 +441,7 @@ impl Worker {
             content_range: header("content-range"),
             body: if matches!(status, Some(200 | 206)) { host::reply_body(body_bytes) } else { Vec::new() },
         };
-        let outcome = self.feed.replied(reply, &HostSharedData, host::now(), &self.signatures);
+        let outcome = self.feed.replied(ticket, reply, &HostSharedData, host::now(), &self.signatures);
         self.note(&outcome);
     }
 

@@ -1,12 +1,18 @@
 //! Bases on their way: in parts from the control plane, which the one that leads shows to the others, or from the board.
 
+use std::collections::BTreeMap;
+
 use policies::Timestamp;
 use policies::snapshot::{SnapshotError, SnapshotVersion};
 use policies::token::VerifySignature;
 
 use super::intake::{Intake, Trust};
+use super::poll::{PARTS_UNDER_WAY_MAX, Wanted};
 use super::shared::{BoardBase, Head, PART_BYTES, SharedData};
 use super::{Feed, Outcome, Reply};
+
+/// Parts of a replaced base that are taken off the board in one slice of work.
+const CLEARED_AT_ONCE: u32 = 4;
 
 /// Where the parts of a base come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub(super) struct Coming {
     bytes: u64,
     pub(super) source: Source,
     parts: u32,
+    /// Parts that came before their turn, by where they begin.
+    early: BTreeMap<u64, Vec<u8>>,
     intake: Option<Intake>,
     /// The last slice of work on it has found something to do.
     pub(super) is_moving: bool,
@@ -30,8 +38,11 @@ pub(super) struct Coming {
 
 impl Coming {
     pub(super) fn from_board(base: &BoardBase) -> Self {
-        let source = Source::Board { slot: base.slot };
-        Self { version: base.version, bytes: base.bytes, source, parts: 0, intake: None, is_moving: false }
+        Self::new(base.version, base.bytes, Source::Board { slot: base.slot })
+    }
+
+    fn new(version: SnapshotVersion, bytes: u64, source: Source) -> Self {
+        Self { version, bytes, source, parts: 0, early: BTreeMap::new(), intake: None, is_moving: false }
     }
 
     pub(super) fn is_from_board(&self) -> bool {
@@ -45,6 +56,12 @@ impl Coming {
     /// Where the next part begins.
     pub(super) fn first_missing(&self) -> u64 {
         u64::from(self.parts) * PART_BYTES as u64
+    }
+
+    /// The parts that come next and are not here yet.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = Wanted> {
+        let parts = (self.first_missing()..self.bytes).step_by(PART_BYTES).take(PARTS_UNDER_WAY_MAX);
+        parts.filter(|first| !self.early.contains_key(first)).map(|first| Wanted::Part(self.version, first))
     }
 
     fn as_board_base(&self, slot: u8) -> BoardBase {
@@ -188,16 +205,15 @@ impl Feed {
         self.batches = 0;
         self.asks_from = Some(coming.version).filter(|version| Some(*version) != self.version());
         self.board.set_head(shared, &Head { current, coming: None, ..head });
-        if let Some(replaced) = replaced {
-            self.board.clear(shared, &replaced);
-        }
+        self.clearing = replaced.or(self.clearing);
         self.wake_others(shared, now);
     }
 
     /// A part of a base, from the control plane.
     pub(super) fn take_part(
         &mut self,
-        reply: &Reply,
+        wanted: Wanted,
+        reply: Reply,
         shared: &dyn SharedData,
         now: Timestamp,
         signatures: &dyn VerifySignature,
@@ -206,18 +222,30 @@ impl Feed {
         let mut coming = match self.coming.take() {
             Some(coming) if (coming.version, coming.bytes) == (version, total) && !coming.is_from_board() => coming,
             Some(_) => return Err(self.refused(SnapshotError::Length)),
-            None => {
-                let source = Source::ControlPlane { slot: self.free_slot(shared) };
-                Coming { version, bytes: total, source, parts: 0, intake: None, is_moving: false }
-            }
+            None => Coming::new(version, total, Source::ControlPlane { slot: self.free_slot(shared) }),
         };
-        if first != coming.first_missing() {
+        let asked = if let Wanted::Part(_, first) = wanted { first } else { 0 };
+        if first != asked || reply.body.len() > PART_BYTES {
             return Err(self.refused(SnapshotError::Length));
         }
-        self.push(&mut coming, &reply.body, now, signatures).map_err(|error| self.refused(error))?;
-        self.show_part(&mut coming, &reply.body, shared, now);
+        if first >= coming.first_missing() {
+            coming.early.insert(first, reply.body);
+        }
+        while let Some(part) = coming.early.remove(&coming.first_missing()) {
+            self.push(&mut coming, &part, now, signatures).map_err(|error| self.refused(error))?;
+            self.show_part(&mut coming, &part, shared, now);
+        }
         self.coming = Some(coming);
         Ok(())
+    }
+
+    /// Takes some of what nobody needs any more off the board.
+    pub(super) fn clear_some(&mut self, shared: &dyn SharedData) {
+        if let Some(base) = &mut self.clearing
+            && self.board.clear(shared, base, CLEARED_AT_ONCE)
+        {
+            self.clearing = None;
+        }
     }
 
     /// Lets the others begin before the last part has come.
@@ -244,15 +272,15 @@ impl Feed {
             parts += 1;
         }
         let source = Source::ControlPlane { slot: Some(slot) };
-        self.lead_with(
-            &Coming { version, bytes: body.len() as u64, source, parts, intake: None, is_moving: false },
-            shared,
-            now,
-        );
+        self.lead_with(&Coming { parts, ..Coming::new(version, body.len() as u64, source) }, shared, now);
     }
 
     /// The slot that the base in force is not in; none for who does not lead.
-    fn free_slot(&self, shared: &dyn SharedData) -> Option<u8> {
+    fn free_slot(&mut self, shared: &dyn SharedData) -> Option<u8> {
+        // What is left there would outlive a shorter base.
+        if let Some(mut base) = self.clearing.take() {
+            self.board.clear(shared, &mut base, u32::MAX);
+        }
         let current = self.board.head(shared).and_then(|head| head.current);
         self.is_leading.then(|| current.map_or(0, |current| 1 - current.slot.min(1)))
     }

@@ -21,9 +21,14 @@ const RETRY_AFTER_SECONDS_MAX: i64 = 60;
 /// How much longer than the control plane's wait a poll may take, in seconds.
 const POLL_GRACE_SECONDS: u64 = 10;
 
+/// Parts of a base that are asked for at one time: the next has come while one is looked at.
+pub(super) const PARTS_UNDER_WAY_MAX: usize = 4;
+
 /// A poll to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Poll {
+    /// What its reply is told by.
+    pub(crate) ticket: u32,
     pub(crate) path: String,
     pub(crate) prefer: String,
     /// What the gateway has.
@@ -36,7 +41,7 @@ pub(crate) struct Poll {
 }
 
 /// What to ask for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// Whatever is newer than this, when it comes; a whole base without it.
     Newer(Option<SnapshotVersion>),
@@ -46,12 +51,23 @@ pub(super) enum Wanted {
     Part(SnapshotVersion, u64),
 }
 
+/// A poll that was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnderWay {
+    ticket: u32,
+    pub(super) wanted: Wanted,
+    pub(super) at: Timestamp,
+}
+
 pub(super) struct Polls {
     resource: String,
     wait_seconds: u16,
-    polled_at: Option<Timestamp>,
+    // Invariant: one, or as many parts of bases as may be asked for at one time.
+    under_way: Vec<UnderWay>,
+    next_ticket: u32,
     next_poll: Timestamp,
     failures: u32,
+    failed_at: Option<Timestamp>,
     jitter: u64,
 }
 
@@ -60,9 +76,11 @@ impl Polls {
         Self {
             resource: format!("/snapshots/{}?gateway={}&worker={worker:016x}", config.provider, config.gateway),
             wait_seconds: config.control_plane.wait_seconds,
-            polled_at: None,
+            under_way: Vec::new(),
+            next_ticket: 0,
             next_poll: now,
             failures: 0,
+            failed_at: None,
             jitter: worker,
         }
     }
@@ -72,14 +90,35 @@ impl Polls {
         self.failures > 0
     }
 
-    /// The time for a poll has come, and none is under way.
+    /// The time for a poll has come.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         // A wait longer than any that is ever set means that the clock was set back.
         let wait = self.next_poll.millis_since(now);
-        self.polled_at.is_none() && !(1..=RETRY_AFTER_SECONDS_MAX * 1000).contains(&wait)
+        !(1..=RETRY_AFTER_SECONDS_MAX * 1000).contains(&wait)
     }
 
-    /// The poll; it counts as under way until [`Self::ended`].
+    #[cfg(test)]
+    pub(super) fn last_ticket(&self) -> u32 {
+        self.next_ticket
+    }
+
+    /// No poll is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// A part may be asked for beside what is under way.
+    pub(super) fn has_room_for_part(&self) -> bool {
+        let is_part = |poll: &UnderWay| matches!(poll.wanted, Wanted::Part(..));
+        self.under_way.len() < PARTS_UNDER_WAY_MAX && self.under_way.iter().all(is_part)
+    }
+
+    /// The same is asked for already.
+    pub(super) fn is_under_way(&self, wanted: Wanted) -> bool {
+        self.under_way.iter().any(|poll| poll.wanted == wanted)
+    }
+
+    /// The poll; it counts as under way until it has ended, or is abandoned.
     pub(super) fn send(
         &mut self,
         wanted: Wanted,
@@ -87,7 +126,9 @@ impl Polls {
         refused: u64,
         now: Timestamp,
     ) -> Poll {
-        self.polled_at = Some(now);
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        let ticket = self.next_ticket;
+        self.under_way.push(UnderWay { ticket, wanted, at: now });
         let (version, base, first, wait_seconds) = match wanted {
             Wanted::Newer(version) => (version, None, 0, self.wait_seconds),
             Wanted::IsNewest(version) => (Some(version), None, 0, 0),
@@ -96,6 +137,7 @@ impl Polls {
         let quoted = |version: SnapshotVersion| format!("\"{version}\"");
         let applied = applied.map(|version| format!("&applied={version}")).unwrap_or_default();
         Poll {
+            ticket,
             path: format!("{}{applied}&refused={refused}", self.resource),
             prefer: format!("wait={wait_seconds}"),
             if_none_match: version.map(quoted),
@@ -105,9 +147,20 @@ impl Polls {
         }
     }
 
-    /// The poll under way is over, whatever came of it; gives when it was sent.
-    pub(super) fn ended(&mut self) -> Option<Timestamp> {
-        self.polled_at.take()
+    /// The poll is over, whatever came of it; `None` when nobody waits for it.
+    pub(super) fn ended(&mut self, ticket: u32) -> Option<UnderWay> {
+        let position = self.under_way.iter().position(|poll| poll.ticket == ticket)?;
+        Some(self.under_way.swap_remove(position))
+    }
+
+    /// Nobody waits for what is under way any more; `true` when something was.
+    pub(super) fn abandon(&mut self) -> bool {
+        !std::mem::take(&mut self.under_way).is_empty()
+    }
+
+    /// It was sent before the last failure, and says nothing of the time since.
+    pub(super) fn is_before_failure(&self, poll: UnderWay) -> bool {
+        self.failed_at.is_some_and(|failed_at| self.failures > 0 && poll.at <= failed_at)
     }
 
     /// Something new came, and perhaps there is more.
@@ -117,9 +170,9 @@ impl Polls {
     }
 
     /// Nothing new came.
-    pub(super) fn brought_nothing(&mut self, polled_at: Option<Timestamp>, now: Timestamp) {
+    pub(super) fn brought_nothing(&mut self, polled_at: Timestamp, now: Timestamp) {
         self.failures = 0;
-        let held = polled_at.map_or(0, |polled_at| now.millis_since(polled_at));
+        let held = now.millis_since(polled_at);
         self.next_poll = now.plus_millis((QUIET_MILLIS_MIN - held).max(0));
     }
 
@@ -137,6 +190,7 @@ impl Polls {
     fn back_off(&mut self, now: Timestamp, millis_max: i64, retry_after_seconds: Option<i64>) {
         let wait = (BACK_OFF_MILLIS_MIN << self.failures.min(6)).min(millis_max);
         self.failures = self.failures.saturating_add(1);
+        self.failed_at = Some(now);
         // xorshift: the gateways need only differ.
         self.jitter ^= self.jitter << 13;
         self.jitter ^= self.jitter >> 7;

@@ -196,14 +196,21 @@ impl Board {
         shared.set(&self.seal.name(&format!("delta.{slot}.{batch}")), bytes, None)
     }
 
-    /// Gives the memory of a base and its deltas back: the host keeps what nobody overwrites.
-    pub(crate) fn clear(&self, shared: &dyn SharedData, base: &BoardBase) {
-        for part in 0..base.parts {
-            self.set_part(shared, base.slot, part, &[]);
+    /// Gives the memory of so many parts or deltas of a base back: the host keeps what nobody overwrites. `true` when
+    /// nothing is left.
+    pub(crate) fn clear(&self, shared: &dyn SharedData, base: &mut BoardBase, count: u32) -> bool {
+        for _ in 0..count {
+            if let Some(part) = base.parts.checked_sub(1) {
+                self.set_part(shared, base.slot, part, &[]);
+                base.parts = part;
+            } else if let Some(batch) = base.batches.checked_sub(1) {
+                self.set_batch(shared, base.slot, batch, &[]);
+                base.batches = batch;
+            } else {
+                break;
+            }
         }
-        for batch in 0..base.batches {
-            self.set_batch(shared, base.slot, batch, &[]);
-        }
+        (base.parts, base.batches) == (0, 0)
     }
 
     /// Every worker that was heard of lately.

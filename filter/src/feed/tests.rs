@@ -20,8 +20,9 @@ fn reply(status: Option<u16>) -> Reply {
     Reply { status, ..Reply::default() }
 }
 
+/// The reply to the last poll.
 fn replied(feed: &mut Feed, reply: Reply, now: Timestamp) -> Outcome {
-    feed.replied(reply, &MemoryShared::default(), now, &PureRust)
+    feed.replied(feed.polls.last_ticket(), reply, &MemoryShared::default(), now, &PureRust)
 }
 
 fn start() -> Timestamp {
@@ -100,7 +101,7 @@ fn a_refused_snapshot_is_counted_told_and_not_asked_for_at_once() {
 fn a_poll_that_was_not_sent_is_tried_again() {
     let mut feed = feed(start());
     feed.poll(start()).unwrap();
-    feed.not_sent(start());
+    feed.not_sent(feed.polls.last_ticket(), start());
     assert!(wait(&mut feed, start()) >= 100);
 }
 

@@ -128,7 +128,7 @@ impl Gateway {
             worker.look(&self.shared, self.now, &AnySignature);
             while let Some(poll) = worker.poll(self.now) {
                 let reply = control_plane.as_mut().map_or_else(Reply::default, |plane| plane.answer(&poll));
-                worker.replied(reply, &self.shared, self.now, &AnySignature);
+                worker.replied(poll.ticket, reply, &self.shared, self.now, &AnySignature);
                 if worker.is_busy() {
                     break;
                 }
@@ -210,6 +210,9 @@ fn a_new_base_replaces_the_old_one_everywhere_and_its_memory_is_given_back() {
     let mut newer = ControlPlane::new(4, 150_000);
     gateway.now = gateway.now.plus_seconds(1);
     gateway.settle(&mut newer);
+    for _ in 0..20 {
+        gateway.tick(Some(&mut newer));
+    }
     let kept: usize =
         gateway.shared.keys().iter().filter_map(|key| gateway.shared.get(key)).map(|(value, _)| value.len()).sum();
     assert!(kept < newer.base.len() + 10_000, "{kept} bytes are kept");
@@ -232,7 +235,7 @@ fn whoever_leads_next_does_not_wait_for_the_rest_of_a_base() {
         worker.poll(gateway.now).unwrap()
     };
     let reply = plane.answer(&poll);
-    gateway.workers[0].replied(reply, &gateway.shared, gateway.now, &AnySignature);
+    gateway.workers[0].replied(poll.ticket, reply, &gateway.shared, gateway.now, &AnySignature);
     gateway.workers.remove(0);
     for _ in 0..3 {
         gateway.tick(None);
@@ -276,7 +279,7 @@ fn a_worker_that_was_stopped_does_not_lead_two() {
     assert!(gateway.workers[1].is_leading);
     plane.publish();
     let reply = plane.answer(&poll);
-    gateway.workers[0].replied(reply, &gateway.shared, gateway.now, &AnySignature);
+    gateway.workers[0].replied(poll.ticket, reply, &gateway.shared, gateway.now, &AnySignature);
     assert!(!gateway.workers[0].is_leading);
     gateway.settle(&mut plane);
     assert_eq!(gateway.workers.iter().map(|worker| worker.refused).sum::<u64>(), 0);
