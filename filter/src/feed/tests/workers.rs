@@ -170,6 +170,37 @@ fn one_asks_and_all_follow_base_and_deltas() {
 }
 
 #[test]
+fn parts_are_asked_for_beside_each_other_and_count_in_their_order() {
+    let mut plane = ControlPlane::new(3, 450_000);
+    let mut gateway = Gateway::new(1);
+    let (shared, now) = (gateway.shared.clone(), gateway.now);
+    let worker = &mut gateway.workers[0];
+    worker.look(&shared, now, &AnySignature);
+    let first = worker.poll(now).unwrap();
+    assert_eq!(worker.poll(now), None, "how many parts there are is not known");
+    worker.replied(first.ticket, plane.answer(&first), &shared, now, &AnySignature);
+    let polls: Vec<Poll> = std::iter::from_fn(|| worker.poll(now)).collect();
+    assert_eq!(polls.len(), poll::PARTS_UNDER_WAY_MAX);
+    let ranges: std::collections::BTreeSet<&str> = polls.iter().map(|poll| poll.range.as_str()).collect();
+    assert_eq!(ranges.len(), polls.len(), "each another part");
+    // The second fails, the others come the wrong way round.
+    for (position, poll) in polls.iter().enumerate().rev() {
+        let reply = if position == 1 { Reply { status: Some(503), ..Reply::default() } } else { plane.answer(poll) };
+        worker.replied(poll.ticket, reply, &shared, now, &AnySignature);
+    }
+    assert_eq!(worker.coming.as_ref().map(|coming| coming.first_missing()), Some(2 * shared::PART_BYTES as u64));
+    assert_eq!(worker.poll(now), None, "what came after a failure was sent before it");
+    let again = worker.poll(now.plus_millis(200)).unwrap();
+    assert_eq!(again.range, polls[1].range);
+    worker.replied(again.ticket, plane.answer(&again), &shared, now.plus_millis(200), &AnySignature);
+    let whole = plane.base.len().div_ceil(shared::PART_BYTES).min(1 + polls.len());
+    assert_eq!(worker.coming.as_ref().map(|coming| coming.first_missing()), Some((whole * shared::PART_BYTES) as u64));
+    gateway.now = gateway.now.plus_seconds(1);
+    gateway.settle(&mut plane);
+    assert_eq!(gateway.workers[0].refused, 0);
+}
+
+#[test]
 fn a_worker_that_is_done_first_does_not_take_its_policy_for_old() {
     let mut plane = ControlPlane::new(3, 150_000);
     let mut gateway = Gateway::new(3);
