@@ -50,7 +50,7 @@ impl HttpContext for Call {
         let worker = &mut *self.worker.borrow_mut();
         let passed = match call {
             Err(error) => worker.refuse(&Denial::new(error.into()), &client_headers),
-            Ok(call) if worker.feed.is_ready() => worker.decide(&call, &client_headers),
+            Ok(call) if worker.enforced.feed.is_ready() => worker.decide(&call, &client_headers),
             Ok(call) => match worker.hold(self.context_id, call, client_headers, header_bytes, self.passage.clone()) {
                 Ok(()) => false,
                 Err(client_headers) => worker.refuse(&Denial::new(PolicyTrouble::Missing.into()), &client_headers),
@@ -89,7 +89,11 @@ impl Worker {
     /// Decides a call in the current context; `true` lets it through.
     pub(crate) fn decide(&mut self, call: &ApiCall, client_headers: &ClientHeaders) -> bool {
         let now = host::now();
-        match authorize_cached(self.feed.policy(now), call, now, &self.signatures, &mut self.tokens) {
+        let decision = authorize_cached(self.enforced.feed.policy(now), call, now, &self.signatures, &mut self.tokens);
+        if self.shadow.is_some() {
+            self.compare(call, &decision, client_headers.support_id.as_deref(), now);
+        }
+        match decision {
             Decision::Permit(permit) if self.is_too_old_for(permit.route(), now) => {
                 self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers)
             }
@@ -102,18 +106,27 @@ impl Worker {
         }
     }
 
+    /// Says what the shadow snapshot would have done otherwise.
+    fn compare(&mut self, call: &ApiCall, decision: &Decision, support_id: Option<&str>, now: Timestamp) {
+        let Some(shadow) = &mut self.shadow else { return };
+        if let Some(compared) = shadow.compare(call, decision, now, &self.signatures) {
+            let version = shadow.follower.feed.version();
+            self.telemetry.compared_with_shadow(&compared, version, support_id);
+        }
+    }
+
     /// Answers whoever asks for the metadata of the API, when no route lets the call through.
     fn tells_of_the_resource(&mut self, call: &ApiCall, now: Timestamp) -> bool {
         let Some(resource) = self.config.resource.as_ref().filter(|known| call.asks_for(&known.metadata_path)) else {
             return false;
         };
-        let Ok(known) = self.feed.policy(now).protected_resource(now) else { return false };
+        let Ok(known) = self.enforced.feed.policy(now).protected_resource(now) else { return false };
         host::send_reply(200, reply::METADATA_HEADERS.to_vec(), &reply::metadata(resource, &known))
     }
 
     /// Prepares the call for the API behind. A call whose headers cannot be cleaned does not go through.
     fn pass(&mut self, permit: &Permit, client_headers: &ClientHeaders) -> bool {
-        self.telemetry.permitted(permit, self.feed.version(), client_headers.support_id.as_deref());
+        self.telemetry.permitted(permit, self.enforced.feed.version(), client_headers.support_id.as_deref());
         let mut clean = client_headers.forged.iter().all(|name| host::remove_request_header(name));
         if let Basis::Right(held) = permit.basis() {
             // What the client sent under these names is gone: there is nothing to replace.
@@ -141,7 +154,7 @@ impl Worker {
         if !is_sent {
             log::error!("the host did not take a refusal; the call stays stopped");
         }
-        self.telemetry.denied(denial, self.feed.version(), support_id);
+        self.telemetry.denied(denial, self.enforced.feed.version(), support_id);
         false
     }
 }

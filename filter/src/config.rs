@@ -10,6 +10,10 @@ use serde::Deserialize;
 
 use crate::identity::IdentityHeader;
 
+/// Longest base of a shadow snapshot, in bytes, unless it is said otherwise.
+const SHADOW_BYTES_MAX: u64 = 64 << 20;
+/// Longest base that there can be, in bytes.
+const SNAPSHOT_BYTES_MAX: u64 = policies::snapshot::IMAGE_BYTES_MAX as u64;
 /// Longest configuration that is read, in bytes: a snapshot to begin with, and what else there is.
 const CONFIG_BYTES_MAX: usize = BOOTSTRAP_BASE64_BYTES_MAX + 64 * 1024;
 /// Longest snapshot to begin with, as base64, in bytes.
@@ -38,6 +42,45 @@ pub(crate) struct Config {
     pub(crate) issuer_keys: Vec<IssuerKeysSource>,
     pub(crate) bootstrap: Option<Bootstrap>,
     pub(crate) decision_log: Option<DecisionLogConfig>,
+    pub(crate) shadow_snapshot: Option<ShadowSnapshot>,
+}
+
+/// Whose snapshots a feed follows, where, and whom it believes.
+#[derive(Clone, Copy)]
+pub(crate) struct Followed<'a> {
+    pub(crate) provider: &'a ProviderId,
+    /// As the control plane lists it.
+    pub(crate) gateway: &'a str,
+    pub(crate) control_plane: &'a ControlPlane,
+    pub(crate) snapshot_keys: &'a [SnapshotKey],
+    pub(crate) staleness: &'a Staleness,
+    /// Longest base, in bytes.
+    pub(crate) bytes_max: u64,
+    /// It is not the one that is enforced.
+    pub(crate) is_shadow: bool,
+}
+
+/// A snapshot that decides beside the one in force.
+pub(crate) struct ShadowSnapshot {
+    provider: Option<ProviderId>,
+    gateway: String,
+    control_plane: Option<ControlPlane>,
+    snapshot_keys: Option<Vec<SnapshotKey>>,
+    bytes_max: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ShadowSnapshotDocument {
+    provider: Option<ProviderId>,
+    control_plane: Option<ControlPlane>,
+    snapshot_keys: Option<Vec<String>>,
+    #[serde(default = "default_shadow_bytes_max")]
+    bytes_max: u64,
+}
+
+fn default_shadow_bytes_max() -> u64 {
+    SHADOW_BYTES_MAX
 }
 
 /// What of decisions is told to the control plane.
@@ -220,6 +263,8 @@ struct ConfigDocument {
     bootstrap: Option<BootstrapDocument>,
     #[serde(default)]
     decision_log: Option<DecisionLogConfig>,
+    #[serde(default)]
+    shadow_snapshot: Option<ShadowSnapshotDocument>,
 }
 
 fn every_identity_header() -> Vec<IdentityHeader> {
@@ -243,8 +288,8 @@ pub(crate) enum ConfigError {
     Json { path: String, problem: String },
     #[error("`{path}`: {problem}")]
     Field { path: &'static str, problem: &'static str },
-    #[error("`snapshotKeys[{position}]` is not a P-256 public key in PEM")]
-    SnapshotKey { position: usize },
+    #[error("`{path}[{position}]` is not a P-256 public key in PEM")]
+    SnapshotKey { path: &'static str, position: usize },
 }
 
 impl Config {
@@ -260,11 +305,12 @@ impl Config {
         json.end().map_err(|error| ConfigError::Json { path: ".".to_owned(), problem: without_values(&error) })?;
         document.check()?;
         let resource = document.resource.map(Resource::read).transpose()?;
-        let keys = document.snapshot_keys.iter().enumerate().map(|(position, pem)| {
-            SnapshotKey::from_public_key_pem(pem).map_err(|_| ConfigError::SnapshotKey { position })
-        });
+        let gateway = &document.gateway;
+        let shadow_snapshot =
+            document.shadow_snapshot.map(|shadow| ShadowSnapshot::read(shadow, gateway)).transpose()?;
         Ok(Self {
-            snapshot_keys: keys.collect::<Result<_, _>>()?,
+            shadow_snapshot,
+            snapshot_keys: read_keys("snapshotKeys", &document.snapshot_keys)?,
             provider: document.provider,
             gateway: document.gateway,
             control_plane: document.control_plane,
@@ -280,6 +326,58 @@ impl Config {
             bootstrap: document.bootstrap.map(read_bootstrap).transpose()?,
         })
     }
+}
+
+impl Config {
+    /// What is enforced.
+    pub(crate) fn followed(&self) -> Followed<'_> {
+        Followed {
+            provider: &self.provider,
+            gateway: &self.gateway,
+            control_plane: &self.control_plane,
+            snapshot_keys: &self.snapshot_keys,
+            staleness: &self.staleness,
+            bytes_max: u64::MAX,
+            is_shadow: false,
+        }
+    }
+
+    /// What decides beside it.
+    pub(crate) fn shadow_followed(&self) -> Option<Followed<'_>> {
+        let shadow = self.shadow_snapshot.as_ref()?;
+        Some(Followed {
+            provider: shadow.provider.as_ref().unwrap_or(&self.provider),
+            gateway: &shadow.gateway,
+            control_plane: shadow.control_plane.as_ref().unwrap_or(&self.control_plane),
+            snapshot_keys: shadow.snapshot_keys.as_deref().unwrap_or(&self.snapshot_keys),
+            staleness: &self.staleness,
+            bytes_max: shadow.bytes_max,
+            is_shadow: true,
+        })
+    }
+}
+
+impl ShadowSnapshot {
+    fn read(document: ShadowSnapshotDocument, gateway: &str) -> Result<Self, ConfigError> {
+        let keys = document.snapshot_keys.map(|keys| read_keys("shadowSnapshot.snapshotKeys", &keys)).transpose()?;
+        // Names have at most 64 characters.
+        let gateway: String = gateway.chars().take(64 - ".shadow".len()).chain(".shadow".chars()).collect();
+        Ok(Self {
+            provider: document.provider,
+            gateway,
+            control_plane: document.control_plane,
+            snapshot_keys: keys,
+            bytes_max: document.bytes_max,
+        })
+    }
+}
+
+fn read_keys(path: &'static str, keys: &[String]) -> Result<Vec<SnapshotKey>, ConfigError> {
+    let keys = keys.iter().enumerate();
+    keys.map(|(position, pem)| {
+        SnapshotKey::from_public_key_pem(pem).map_err(|_| ConfigError::SnapshotKey { path, position })
+    })
+    .collect()
 }
 
 fn read_bootstrap(document: BootstrapDocument) -> Result<Bootstrap, ConfigError> {
@@ -342,6 +440,8 @@ impl ConfigDocument {
         let quotable =
             |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
         let control_plane = &self.control_plane;
+        let shadow = self.shadow_snapshot.as_ref();
+        let shadow_control_plane = shadow.and_then(|shadow| shadow.control_plane.as_ref());
         let issuer_keys = |keys: &IssuerKeysSource| {
             let texts = [&keys.issuer, &keys.cluster, &keys.authority];
             texts.iter().all(|text| !text.is_empty() && quotable(text))
@@ -410,6 +510,41 @@ impl ConfigDocument {
                 "decisionLog.entriesMax",
                 "1 to 10000",
             ),
+            (
+                shadow.is_none_or(|shadow| shadow.provider.is_some() || shadow.control_plane.is_some()),
+                "shadowSnapshot",
+                "another `provider`, another `controlPlane`, or both",
+            ),
+            (
+                shadow_control_plane.is_none_or(|it| !it.cluster.is_empty() && !it.authority.is_empty()),
+                "shadowSnapshot.controlPlane",
+                "a `cluster` and an `authority`",
+            ),
+            (
+                shadow_control_plane
+                    .is_none_or(|it| !it.credential.is_empty() && quotable(&it.authority) && quotable(&it.credential)),
+                "shadowSnapshot.controlPlane",
+                "an `authority` and a `credential` of printable ASCII",
+            ),
+            (
+                shadow_control_plane.is_none_or(|it| {
+                    (1..=55).contains(&it.wait_seconds) && u32::from(it.wait_seconds) < self.staleness.deny_seconds
+                }),
+                "shadowSnapshot.controlPlane.waitSeconds",
+                "1 to 55, and less than `staleness.denySeconds`",
+            ),
+            (
+                shadow
+                    .and_then(|shadow| shadow.snapshot_keys.as_ref())
+                    .is_none_or(|keys| (1..=SNAPSHOT_KEYS_MAX).contains(&keys.len())),
+                "shadowSnapshot.snapshotKeys",
+                "one key, or two while they rotate",
+            ),
+            (
+                shadow.is_none_or(|shadow| (1..=SNAPSHOT_BYTES_MAX).contains(&shadow.bytes_max)),
+                "shadowSnapshot.bytesMax",
+                "1 to 234881024, 224 MiB",
+            ),
             (quotable(&self.realm), "realm", "printable ASCII without quotes"),
             (self.resource_metadata.as_deref().is_none_or(quotable), "resourceMetadata", "a URL"),
         ];
@@ -425,99 +560,4 @@ fn is_each_once(headers: &[IdentityHeader]) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    /// A configuration that is complete; its key belongs to nobody.
-    pub(crate) fn valid() -> Value {
-        json!({
-            "provider": "regnskapsregisteret",
-            "controlPlane": {"cluster": "control-plane", "authority": "control-plane", "credential": "secret"},
-            "snapshotKeys": ["-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n"]
-        })
-    }
-
-    fn check(change: impl Fn(&mut Value), expected: &str) {
-        let mut value = valid();
-        change(&mut value);
-        let error = Config::parse(value.to_string().as_bytes()).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
-    }
-
-    #[test]
-    fn a_complete_configuration_has_defaults() {
-        let config = Config::parse(valid().to_string().as_bytes()).unwrap();
-        assert_eq!(config.control_plane.wait_seconds, 25);
-        assert_eq!((config.staleness.warn_seconds, config.staleness.deny_seconds), (60, 900));
-        assert_eq!((config.hold.calls_max, config.hold.milliseconds_max), (1000, 5000));
-        assert_eq!(config.gateway, "gateway");
-        assert_eq!(config.identity_headers, IdentityHeader::ALL);
-    }
-
-    #[test]
-    fn metadata_of_a_resource_is_beside_its_path() {
-        let resource = |identifier: &str| {
-            let mut value = valid();
-            value["resource"] = json!({ "identifier": identifier });
-            let config = Config::parse(value.to_string().as_bytes()).unwrap();
-            (config.resource.unwrap().metadata_path, config.resource_metadata.unwrap())
-        };
-        for (identifier, path) in [
-            ("https://api.example.no", "/.well-known/oauth-protected-resource"),
-            ("https://api.example.no/", "/.well-known/oauth-protected-resource"),
-            ("https://api.example.no/vat", "/.well-known/oauth-protected-resource/vat"),
-        ] {
-            assert_eq!(resource(identifier), (path.to_owned(), format!("https://api.example.no{path}")));
-        }
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        check(|config| config["controlPlan"] = json!({}), "controlPlan");
-        check(|config| config["controlPlane"]["wait"] = json!(1), "wait");
-        check(|config| config["staleness"] = json!({"denySecond": 1}), "denySecond");
-        check(|config| config["provider"] = json!("Not Valid"), "provider");
-        check(|config| config["snapshotKeys"] = json!([]), "snapshotKeys");
-        check(|config| config["snapshotKeys"] = json!(["x"]), "snapshotKeys[0]");
-        check(|config| config["controlPlane"]["waitSeconds"] = json!(0), "controlPlane.waitSeconds");
-        check(|config| config["controlPlane"]["credential"] = json!("a\nb"), "controlPlane.credential");
-        check(|config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 1}), "staleness");
-        check(|config| config["staleness"] = json!({"warnSeconds": 2, "denySeconds": 20}), "staleness.denySeconds");
-        check(|config| config["staleness"] = json!({"denySeconds": 86_401}), "staleness.denySeconds");
-        check(
-            |config| config["controlPlane"]["credential"] = json!(["s3cret"]),
-            "`controlPlane.credential`: expected a string",
-        );
-        check(
-            |config| config["controlPlane"]["waitSeconds"] = json!("s3cret"),
-            "`controlPlane.waitSeconds`: expected a whole",
-        );
-        check(
-            |config| config["controlPlane"]["wait"] = json!(1),
-            "`controlPlane.wait`: unknown field `wait`, expected one of",
-        );
-        check(|config| config["hold"] = json!({"callsMax": -1}), "`hold.callsMax`: expected a whole number");
-        check(|config| config["resource"] = json!({"identifier": "http://api.example.no"}), "resource.identifier");
-        check(|config| config["resource"] = json!({"identifier": "https:///x"}), "resource.identifier");
-        check(|config| config["resource"] = json!({"identifier": "https://a?b"}), "resource.identifier");
-        check(|config| config["realm"] = json!("a\"b"), "realm");
-        check(|config| config["staleness"] = json!({"routes": {"vat": 901}}), "staleness.routes");
-        check(|config| config["staleness"] = json!({"routes": {"vat": 0}}), "staleness.routes");
-        check(|config| config["bootstrap"] = json!({"snapshot": "?"}), "bootstrap.snapshot");
-        check(|config| config["bootstrap"] = json!({"snapshot": "", "ageSecondsMax": 0}), "bootstrap.ageSecondsMax");
-        check(|config| config["decisionLog"] = json!({"entriesMax": 0}), "decisionLog.entriesMax");
-        check(|config| config["decisionLog"] = json!({"mask": ["token"]}), "token");
-        let keys = |path: &str, interval: u32| json!({"issuer": "i", "cluster": "c", "authority": "a", "path": path, "intervalSeconds": interval});
-        check(|config| config["issuerKeys"] = json!([keys("jwks", 60)]), "issuerKeys");
-        check(|config| config["issuerKeys"] = json!([keys("/jwks", 4)]), "issuerKeys");
-        check(|config| config["issuerKeys"] = json!([keys("/jwks", 60), keys("/jwks", 60)]), "issuerKeys");
-        check(|config| config["hold"] = json!({"millisecondsMax": 60_001}), "hold.millisecondsMax");
-        check(|config| config["tokenCache"] = json!({"tokensMax": 1}), "tokenCache.tokensMax");
-        check(|config| config["identityHeaders"] = json!(["id", "id"]), "identityHeaders");
-        check(|config| config["identityHeaders"] = json!(["name"]), "name");
-        check(|config| config["tokenCache"] = json!({"tokensMax": 131_073}), "tokenCache.tokensMax");
-        check(|config| drop(config.as_object_mut().unwrap().remove("provider")), "provider");
-        assert_eq!(Config::parse(&vec![b' '; CONFIG_BYTES_MAX + 1]).map(|_| ()), Err(ConfigError::TooLong));
-    }
-}
+pub(crate) mod tests;

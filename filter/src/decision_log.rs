@@ -39,7 +39,7 @@ impl DecisionLog {
         Some(Self {
             config: config.decision_log.clone()?,
             gateway: config.gateway.clone(),
-            seal: Seal::new(config),
+            seal: Seal::new(config.followed()),
             entries: VecDeque::new(),
             oldest: None,
             not_before: None,
@@ -76,6 +76,30 @@ impl DecisionLog {
         now: Timestamp,
     ) {
         self.note("deny", Some(denial), None, version, request_id, now);
+    }
+
+    /// Notes that something beside what decided would have refused a call that was permitted.
+    pub(crate) fn would_be_denied(
+        &mut self,
+        decision: &str,
+        denial: &Denial,
+        version: Option<SnapshotVersion>,
+        request_id: Option<&str>,
+        now: Timestamp,
+    ) {
+        self.note(decision, Some(denial), None, version, request_id, now);
+    }
+
+    /// Notes that something beside what decided would have permitted a call that was refused.
+    pub(crate) fn would_be_permitted(
+        &mut self,
+        decision: &str,
+        permit: &Permit,
+        version: Option<SnapshotVersion>,
+        request_id: Option<&str>,
+        now: Timestamp,
+    ) {
+        self.note(decision, None, Some(permit), version, request_id, now);
     }
 
     /// Entries that were dropped since this was last asked.

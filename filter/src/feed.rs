@@ -16,7 +16,7 @@ use policies::snapshot::{SnapshotError, SnapshotKey, SnapshotVersion};
 use policies::token::VerifySignature;
 use policies::{PolicySet, PolicyTrouble, Timestamp};
 
-use crate::config::{Bootstrap, Config};
+use crate::config::{Bootstrap, Followed};
 use crate::issuer_keys::IssuerKeys;
 use bases::Coming;
 pub(crate) use poll::Poll;
@@ -77,6 +77,7 @@ pub(crate) struct Feed {
     deny_millis: i64,
     keys: Vec<SnapshotKey>,
     provider: policies::id::ProviderId,
+    bytes_max: u64,
     worker: u64,
     board: Board,
     polls: Polls,
@@ -113,15 +114,16 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// `worker` tells workers of one gateway apart; any number that differs will do.
-    pub(crate) fn new(config: &Config, worker: u64, now: Timestamp) -> Self {
+    pub(crate) fn new(followed: Followed<'_>, worker: u64, now: Timestamp) -> Self {
         Self {
-            warn_millis: i64::from(config.staleness.warn_seconds) * 1000,
-            deny_millis: i64::from(config.staleness.deny_seconds) * 1000,
-            keys: config.snapshot_keys.clone(),
-            provider: config.provider.clone(),
+            warn_millis: i64::from(followed.staleness.warn_seconds) * 1000,
+            deny_millis: i64::from(followed.staleness.deny_seconds) * 1000,
+            keys: followed.snapshot_keys.to_vec(),
+            provider: followed.provider.clone(),
+            bytes_max: followed.bytes_max,
             worker,
-            board: Board::new(config, worker),
-            polls: Polls::new(config, worker, now),
+            board: Board::new(followed, worker),
+            polls: Polls::new(followed, worker, now),
             policy: PolicySet::deny_all(PolicyTrouble::Missing),
             missing: PolicySet::deny_all(PolicyTrouble::Missing),
             stale: PolicySet::deny_all(PolicyTrouble::Stale),
@@ -352,7 +354,9 @@ impl Feed {
                 Outcome::Unchanged
             }
             Err(outcome) => {
-                if !is_before_failure {
+                if outcome == Outcome::Refused(SnapshotError::TooLarge) {
+                    self.polls.base_refused(now);
+                } else if !is_before_failure {
                     self.polls.failed(now, retry_after_seconds);
                 }
                 outcome
@@ -481,6 +485,9 @@ impl Feed {
         now: Timestamp,
         signatures: &dyn VerifySignature,
     ) -> Result<Option<SnapshotVersion>, Outcome> {
+        if body.len() as u64 > self.bytes_max {
+            return Err(self.refused(SnapshotError::TooLarge));
+        }
         let before = self.policy.base().map(|base| base.version);
         let result = self.policy.update(body.to_vec(), &self.keys, &self.provider, now, signatures);
         if let Err(error) = result

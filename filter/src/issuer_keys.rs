@@ -47,7 +47,7 @@ impl IssuerKeys {
             fetched_millis: 0,
             keys: Vec::new(),
         };
-        Self { sources: config.issuer_keys.iter().map(source).collect(), seal: Seal::new(config) }
+        Self { sources: config.issuer_keys.iter().map(source).collect(), seal: Seal::new(config.followed()) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

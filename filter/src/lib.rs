@@ -2,7 +2,7 @@
 //!
 //! Thin on purpose. `root` is one worker's life: configuration, ticks, the feed's replies. `call` is one HTTP
 //! request: headers to an [`policies::ApiCall`], a decision, and what follows. `feed` follows the control plane without
-//! doing any I/O itself; `reply` is what a refused caller sees; `identity` is what the API behind is told. Only
+//! doing any I/O itself, which `follower` does for it; `shadow` is a second snapshot that decides beside the one in force; `reply` is what a refused caller sees; `identity` is what the API behind is told. Only
 //! `host` names hostcalls.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -11,12 +11,14 @@ mod call;
 mod config;
 mod decision_log;
 mod feed;
+mod follower;
 mod held;
 mod host;
 mod identity;
 mod issuer_keys;
 mod reply;
 mod root;
+mod shadow;
 mod telemetry;
 
 proxy_wasm::main! {{

@@ -15,22 +15,22 @@ use crate::call::{Call, Passage};
 use crate::config::Config;
 use crate::decision_log::DecisionLog;
 use crate::feed::shared::WorkerState;
-use crate::feed::{Feed, Outcome, Poll, Reply};
+use crate::feed::{Feed, Outcome};
+use crate::follower::Follower;
 use crate::held::{HeldCall, HeldCalls};
 use crate::host::{self, HostSharedData, HostSignatures};
 use crate::identity::ClientHeaders;
 use crate::issuer_keys::{ANSWER_BYTES_MAX, IssuerKeys};
+use crate::shadow::Shadow;
 use crate::telemetry::Telemetry;
 
 /// How often the worker looks at its clock: due polls, what others have, waiting calls, the policy's age.
 const TICK: Duration = Duration::from_millis(100);
 /// … and while there is work that is done in slices: calls are served in between.
 const BUSY_TICK: Duration = Duration::from_millis(1);
-/// … in a VM that has a policy and has never served a call, such as the one in Envoy's main thread: those that serve come
-/// first.
+/// … in a VM that has a policy and has never served a call, such as the one in Envoy's main thread, and for a shadow
+/// snapshot: calls, and those that serve them, come first.
 const IDLE_BUSY_TICK: Duration = Duration::from_millis(8);
-/// How long a worker goes on with such work before calls are served, in milliseconds.
-const SLICE_MILLIS: i64 = 3;
 /// Longest that a report may take.
 const REPORT_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -43,19 +43,19 @@ pub(crate) struct Root {
 /// What the requests of one worker share.
 pub(crate) struct Worker {
     pub(crate) config: Config,
-    pub(crate) feed: Feed,
+    /// Follows what is enforced.
+    pub(crate) enforced: Follower,
+    pub(crate) shadow: Option<Shadow>,
     pub(crate) signatures: HostSignatures,
     pub(crate) telemetry: Telemetry,
     pub(crate) tokens: TokenCache<foldhash::fast::RandomState>,
     held: HeldCalls,
-    /// Polls under way: the host's tokens, and the feed's tickets.
-    polls: Vec<(u32, u32)>,
     report_token: Option<u32>,
     decisions_token: Option<u32>,
     issuer_keys: IssuerKeys,
     /// The queue through which others wake this worker; `None` until the first tick.
     has_queue: Option<bool>,
-    is_busy: bool,
+    tick: Duration,
     has_served: bool,
     warned: bool,
 }
@@ -66,7 +66,7 @@ impl Root {
         let Some(worker) = &self.worker else { return };
         let calls = {
             let worker = &mut *worker.borrow_mut();
-            if worker.feed.is_ready() { worker.held.take_all() } else { Vec::new() }
+            if worker.enforced.feed.is_ready() { worker.held.take_all() } else { Vec::new() }
         };
         if !calls.is_empty() {
             self.settle(worker, calls);
@@ -114,9 +114,13 @@ impl Context for Root {
                 worker.take_issuer_keys(source, headers, body_bytes);
                 return;
             }
-            let Some(poll) = worker.polls.iter().position(|(sent, _)| *sent == token) else { return };
-            let (_, ticket) = worker.polls.swap_remove(poll);
-            worker.take_reply(ticket, headers, body_bytes);
+            if worker.take_shadow_reply(token, headers, body_bytes) {
+                return;
+            }
+            let Some(outcome) = worker.enforced.take_reply(token, headers, body_bytes, &worker.signatures) else {
+                return;
+            };
+            worker.note(&outcome);
             worker.poll();
             worker.keep_pace();
         }
@@ -156,6 +160,7 @@ impl RootContext for Root {
         let expired = {
             let worker = &mut *worker.borrow_mut();
             worker.look();
+            worker.look_at_shadow();
             worker.look_at_age();
             worker.look_at_issuer_keys();
             worker.send_decisions();
@@ -175,7 +180,7 @@ impl RootContext for Root {
             let worker = &mut *worker.borrow_mut();
             // The next tick is near, and calls are served before it. Envoy goes from one such event straight to the next,
             // for as long as others send them.
-            if worker.is_busy {
+            if worker.enforced.feed.is_busy() {
                 return;
             }
             worker.look();
@@ -199,23 +204,23 @@ impl RootContext for Root {
 impl Worker {
     fn new(mut config: Config) -> Result<Self, SnapshotError> {
         let worker = std::hash::RandomState::new().hash_one(0_u8);
-        let mut feed = Feed::new(&config, worker, host::now());
+        let mut feed = Feed::new(config.followed(), worker, host::now());
         let signatures = HostSignatures::default();
         if let Some(bootstrap) = config.bootstrap.take() {
             feed.begin_with(bootstrap, host::now(), &signatures)?;
         }
         Ok(Self {
-            feed,
+            enforced: Follower::new(feed),
+            shadow: Shadow::new(&config, worker, host::now()),
             signatures,
             telemetry: Telemetry::new(DecisionLog::new(&config)),
             issuer_keys: IssuerKeys::new(&config),
             decisions_token: None,
             tokens: TokenCache::of(config.token_cache.tokens_max, foldhash::fast::RandomState::default()),
             held: HeldCalls::new(config.hold),
-            polls: Vec::new(),
             report_token: None,
             has_queue: None,
-            is_busy: false,
+            tick: TICK,
             has_served: false,
             warned: false,
             config,
@@ -225,7 +230,7 @@ impl Worker {
     /// The route wants a fresher policy than this.
     pub(crate) fn is_too_old_for(&self, route: &str, now: Timestamp) -> bool {
         let routes = &self.config.staleness.routes;
-        !routes.is_empty() && routes.get(route).is_some_and(|seconds| self.feed.is_older_than(*seconds, now))
+        !routes.is_empty() && routes.get(route).is_some_and(|seconds| self.enforced.feed.is_older_than(*seconds, now))
     }
 
     /// A token may have been refused only because its issuer has a new key.
@@ -242,9 +247,16 @@ impl Worker {
     fn look_at_issuer_keys(&mut self) {
         if !self.issuer_keys.is_empty() {
             if self.issuer_keys.look(&HostSharedData, host::now()) {
-                self.feed.set_issuer_keys(&self.issuer_keys);
+                self.use_issuer_keys();
             }
             self.fetch_issuer_keys();
+        }
+    }
+
+    fn use_issuer_keys(&mut self) {
+        self.enforced.feed.set_issuer_keys(&self.issuer_keys);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.follower.feed.set_issuer_keys(&self.issuer_keys);
         }
     }
 
@@ -271,7 +283,7 @@ impl Worker {
         let fetched = self.issuer_keys.fetched(source, status, &body, &HostSharedData, host::now());
         self.telemetry.keys_fetched(fetched.is_ok());
         match fetched {
-            Ok(true) => self.feed.set_issuer_keys(&self.issuer_keys),
+            Ok(true) => self.use_issuer_keys(),
             Ok(false) => {}
             Err(error) => {
                 log::error!(
@@ -344,19 +356,10 @@ impl Worker {
     fn look(&mut self) {
         if self.has_queue.is_none() {
             // Not earlier: the trial instance that the host configures and throws away would own the queue.
-            self.has_queue = Some(host::make_queue(&self.feed.queue()));
+            self.has_queue = Some(host::make_queue(&self.enforced.feed.queue()));
         }
-        let began = host::now();
-        self.feed.set_serves(self.is_in_a_hurry());
-        let mut outcome = self.feed.look(&HostSharedData, began, &self.signatures);
-        self.note(&outcome);
-        while outcome == Outcome::Unchanged && self.feed.is_busy() && self.feed.is_moving() {
-            let now = host::now();
-            // Also when the clock was set.
-            if !(0..SLICE_MILLIS).contains(&now.millis_since(began)) {
-                break;
-            }
-            outcome = self.feed.work_on(&HostSharedData, now, &self.signatures);
+        self.enforced.feed.set_serves(self.is_in_a_hurry());
+        for outcome in self.enforced.look(&self.signatures) {
             self.note(&outcome);
         }
         self.poll();
@@ -364,53 +367,80 @@ impl Worker {
         self.keep_pace();
     }
 
+    /// The same for the shadow snapshot, where calls are served, and while there is nothing else to do.
+    fn look_at_shadow(&mut self) {
+        if !self.has_served || self.enforced.feed.is_busy() {
+            return;
+        }
+        let Some(shadow) = &mut self.shadow else { return };
+        for outcome in shadow.follower.look(&self.signatures) {
+            self.note_shadow(&outcome);
+        }
+        self.poll_for_shadow();
+    }
+
+    /// Takes the reply at hand, if it is to a poll for the shadow snapshot.
+    fn take_shadow_reply(&mut self, token: u32, headers: usize, body_bytes: usize) -> bool {
+        let Some(shadow) = &mut self.shadow else { return false };
+        let Some(outcome) = shadow.follower.take_reply(token, headers, body_bytes, &self.signatures) else {
+            return false;
+        };
+        self.note_shadow(&outcome);
+        self.poll_for_shadow();
+        true
+    }
+
+    fn poll_for_shadow(&mut self) {
+        if let (Some(shadow), Some(followed)) = (&mut self.shadow, self.config.shadow_followed())
+            && !shadow.follower.poll(followed)
+        {
+            self.telemetry.shadow_poll_failed();
+        }
+        self.keep_pace();
+    }
+
+    fn note_shadow(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Applied(version) => {
+                log::info!("shadow snapshot decides beside the other snapshot.version={version}");
+                self.telemetry.shadow_applied(*version);
+                self.use_issuer_keys();
+            }
+            Outcome::Unchanged => {}
+            Outcome::Refused(error) => {
+                log::error!("shadow snapshot refused: {error} code={}", error.code());
+                self.telemetry.shadow_refused();
+            }
+            Outcome::Failed { status } => {
+                log::warn!("the control plane did not give a shadow snapshot status={}", status.unwrap_or(0));
+                self.telemetry.shadow_poll_failed();
+            }
+        }
+    }
+
     /// Ticks fast while there is work, and slowly else.
     fn keep_pace(&mut self) {
-        let is_busy = self.feed.is_busy();
-        let busy_tick = if self.is_in_a_hurry() { BUSY_TICK } else { IDLE_BUSY_TICK };
-        if is_busy != self.is_busy && host::tick_every(if is_busy { busy_tick } else { TICK }) {
-            self.is_busy = is_busy;
+        let shadow_is_busy = self.shadow.as_ref().is_some_and(|shadow| shadow.follower.feed.is_busy());
+        let tick = match self.enforced.feed.is_busy() {
+            true if self.is_in_a_hurry() => BUSY_TICK,
+            true => IDLE_BUSY_TICK,
+            false if shadow_is_busy && self.has_served => IDLE_BUSY_TICK,
+            false => TICK,
+        };
+        if tick != self.tick && host::tick_every(tick) {
+            self.tick = tick;
         }
     }
 
     /// Calls are decided here, or wait for the first snapshot.
     fn is_in_a_hurry(&self) -> bool {
-        self.has_served || !self.feed.is_ready()
+        self.has_served || !self.enforced.feed.is_ready()
     }
 
     fn poll(&mut self) {
-        let now = host::now();
-        while let Some(poll) = self.feed.poll(now) {
-            if !self.send_poll(&poll, now) {
-                break;
-            }
+        if !self.enforced.poll(self.config.followed()) {
+            self.telemetry.poll_failed();
         }
-    }
-
-    fn send_poll(&mut self, poll: &Poll, now: Timestamp) -> bool {
-        let control_plane = &self.config.control_plane;
-        let authorization = format!("Bearer {}", control_plane.credential);
-        let mut headers = vec![
-            (":method", "GET"),
-            (":path", poll.path.as_str()),
-            (":authority", control_plane.authority.as_str()),
-            ("authorization", authorization.as_str()),
-            ("accept", "application/vnd.portvakt.snapshot"),
-            ("prefer", poll.prefer.as_str()),
-            ("range", poll.range.as_str()),
-        ];
-        headers.extend(poll.if_none_match.as_deref().map(|version| ("if-none-match", version)));
-        headers.extend(poll.if_match.as_deref().map(|version| ("if-match", version)));
-        let token = host::send(&control_plane.cluster, headers, None, Duration::from_secs(poll.timeout_seconds));
-        match token {
-            Some(token) => self.polls.push((token, poll.ticket)),
-            None => {
-                log::warn!("the control plane cannot be asked: is there a cluster `{}`?", control_plane.cluster);
-                self.telemetry.poll_failed();
-                self.feed.not_sent(poll.ticket, now);
-            }
-        }
-        token.is_some()
     }
 
     /// Tells the control plane what the workers have in force, if that is news and this worker asks for all.
@@ -418,7 +448,7 @@ impl Worker {
         if self.report_token.is_some() {
             return;
         }
-        let Some(workers) = self.feed.report(&HostSharedData, host::now()) else { return };
+        let Some(workers) = self.enforced.feed.report(&HostSharedData, host::now()) else { return };
         let path = format!("/snapshots/{}/workers", self.config.provider);
         self.report_token = self.post(&path, &report_body(&self.config.gateway, &workers));
     }
@@ -426,23 +456,8 @@ impl Worker {
     fn take_report_reply(&mut self, headers: usize) {
         self.report_token = None;
         if !is_success(headers) {
-            self.feed.not_reported();
+            self.enforced.feed.not_reported();
         }
-    }
-
-    fn take_reply(&mut self, ticket: u32, headers: usize, body_bytes: usize) {
-        // A host that got no answer has no headers, and must not be asked for one.
-        let header = |name| if headers == 0 { None } else { host::reply_header(name) };
-        let status = header(":status").and_then(|status| status.parse().ok());
-        let reply = Reply {
-            status,
-            retry_after_seconds: header("retry-after").and_then(|seconds| seconds.parse().ok()),
-            etag: header("etag"),
-            content_range: header("content-range"),
-            body: if matches!(status, Some(200 | 206)) { host::reply_body(body_bytes) } else { Vec::new() },
-        };
-        let outcome = self.feed.replied(ticket, reply, &HostSharedData, host::now(), &self.signatures);
-        self.note(&outcome);
     }
 
     fn note(&mut self, outcome: &Outcome) {
@@ -451,8 +466,8 @@ impl Worker {
                 log::info!("snapshot applied snapshot.version={version}");
                 self.telemetry.snapshot_applied(*version);
                 // A new base knows nothing of them.
-                self.feed.set_issuer_keys(&self.issuer_keys);
-                if let Some(signed_at) = self.feed.signed_at() {
+                self.use_issuer_keys();
+                if let Some(signed_at) = self.enforced.feed.signed_at() {
                     self.telemetry.feed_lag(host::now().millis_since(signed_at).max(0));
                 }
             }
@@ -470,9 +485,9 @@ impl Worker {
 
     fn look_at_age(&mut self) {
         let now = host::now();
-        let Some(age) = self.feed.age_millis(now) else { return };
+        let Some(age) = self.enforced.feed.age_millis(now) else { return };
         self.telemetry.age(age);
-        let warning = self.feed.is_warning(now);
+        let warning = self.enforced.feed.is_warning(now);
         if warning && !self.warned {
             log::warn!("the policy is getting old: no successful poll for {} s", age / 1000);
         }

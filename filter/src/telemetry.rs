@@ -9,6 +9,7 @@ use policies::{Basis, Denial, Permit};
 
 use crate::decision_log::DecisionLog;
 use crate::host;
+use crate::shadow::Compared;
 
 #[derive(Default)]
 pub(crate) struct Telemetry {
@@ -51,6 +52,51 @@ impl Telemetry {
         self.count(&format!("portvakt.denied.{}", denial.reason.code()));
         log_denial("denied", denial, version, support_id);
         host::set_reason(denial.reason.code());
+    }
+
+    /// What a shadow snapshot said of a call; its own version beside it.
+    pub(crate) fn compared_with_shadow(
+        &mut self,
+        compared: &Compared,
+        version: Option<SnapshotVersion>,
+        support_id: Option<&str>,
+    ) {
+        match compared {
+            Compared::Same => self.count("portvakt.shadow_snapshot.same"),
+            Compared::OtherReason => self.count("portvakt.shadow_snapshot.other_reason"),
+            Compared::Denies(denial) => {
+                self.count("portvakt.shadow_snapshot.permit_to_deny");
+                log_denial("permitted, would be denied by the shadow snapshot", denial, version, support_id);
+                if let Some(decisions) = &mut self.decisions {
+                    decisions.would_be_denied("shadow_snapshot_deny", denial, version, support_id, host::now());
+                }
+            }
+            Compared::Permits(permit) => {
+                self.count("portvakt.shadow_snapshot.deny_to_permit");
+                log::info!(
+                    "denied, would be permitted by the shadow snapshot route={} snapshot.version={} request.id={}",
+                    permit.route(),
+                    version_text(version),
+                    support_id.unwrap_or("-"),
+                );
+                if let Some(decisions) = &mut self.decisions {
+                    decisions.would_be_permitted("shadow_snapshot_permit", permit, version, support_id, host::now());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn shadow_applied(&mut self, version: SnapshotVersion) {
+        self.count("portvakt.shadow_snapshot.applied");
+        self.gauge("portvakt.shadow_snapshot.version", version.version);
+    }
+
+    pub(crate) fn shadow_refused(&mut self) {
+        self.count("portvakt.shadow_snapshot.refused");
+    }
+
+    pub(crate) fn shadow_poll_failed(&mut self) {
+        self.count("portvakt.shadow_snapshot.failed");
     }
 
     pub(crate) fn held(&mut self) {

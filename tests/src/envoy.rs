@@ -63,6 +63,13 @@ impl Envoy {
         bootstrap::render(settings, &settings.directory.join(ACCESS_LOG))
     }
 
+    /// What it is told, with one cluster more.
+    pub fn with_cluster(mut told: Value, name: &str, address: SocketAddr) -> Result<Value> {
+        let clusters = told.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        clusters.context("a bootstrap without clusters")?.push(bootstrap::cluster(name, address));
+        Ok(told)
+    }
+
     /// Starts Envoy with a bootstrap that differs from the usual one, and waits until it listens.
     pub async fn start_with(settings: &EnvoySettings, told: &Value) -> Result<Self> {
         let directory = &settings.directory;

@@ -10,7 +10,9 @@ use crate::problem::{Problem, codes};
 /// Longest text in a decision, in characters.
 const TEXT_CHARS_MAX: usize = 300;
 
-/// What was decided: `permit`, `deny`, or `shadow` for what went through and would have been refused.
+/// What was decided: `permit`, `deny`, or `shadow` for what went through and would have been refused. What a shadow
+/// snapshot would have decided otherwise is told apart from the call's own decision: `shadow_snapshot_deny` of a call that
+/// was permitted, `shadow_snapshot_permit` of one that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = GatewayDecisionEntry)]
@@ -53,6 +55,8 @@ enum Kind {
     Permit,
     Deny,
     Shadow,
+    ShadowSnapshotDeny,
+    ShadowSnapshotPermit,
 }
 
 impl Decision {

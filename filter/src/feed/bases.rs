@@ -219,6 +219,9 @@ impl Feed {
         signatures: &dyn VerifySignature,
     ) -> Result<(), Outcome> {
         let Some((first, total, version)) = reply.part() else { return Err(self.refused(SnapshotError::Length)) };
+        if total > self.bytes_max {
+            return Err(self.refused(SnapshotError::TooLarge));
+        }
         let mut coming = match self.coming.take() {
             Some(coming) if (coming.version, coming.bytes) == (version, total) && !coming.is_from_board() => coming,
             Some(_) => return Err(self.refused(SnapshotError::Length)),

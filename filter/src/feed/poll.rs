@@ -4,7 +4,7 @@ use policies::Timestamp;
 use policies::snapshot::SnapshotVersion;
 
 use super::shared::PART_BYTES;
-use crate::config::Config;
+use crate::config::Followed;
 
 /// First wait after a failure, in milliseconds; doubled with each further one.
 pub(super) const BACK_OFF_MILLIS_MIN: i64 = 200;
@@ -72,10 +72,10 @@ pub(super) struct Polls {
 }
 
 impl Polls {
-    pub(super) fn new(config: &Config, worker: u64, now: Timestamp) -> Self {
+    pub(super) fn new(followed: Followed<'_>, worker: u64, now: Timestamp) -> Self {
         Self {
-            resource: format!("/snapshots/{}?gateway={}&worker={worker:016x}", config.provider, config.gateway),
-            wait_seconds: config.control_plane.wait_seconds,
+            resource: format!("/snapshots/{}?gateway={}&worker={worker:016x}", followed.provider, followed.gateway),
+            wait_seconds: followed.control_plane.wait_seconds,
             under_way: Vec::new(),
             next_ticket: 0,
             next_poll: now,

@@ -10,7 +10,7 @@ use policies::Timestamp;
 use policies::snapshot::SnapshotVersion;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Config;
+use crate::config::Followed;
 
 /// Length of every part of a base but the last, in bytes: a copy takes about a millisecond.
 pub(crate) const PART_BYTES: usize = 1 << 20;
@@ -91,15 +91,18 @@ pub(crate) struct Board {
 }
 
 impl Seal {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(followed: Followed<'_>) -> Self {
         let mut digest = Sha256::new();
         // What belongs together: workers with another credential or other keys have a board of their own.
-        for text in ["portvakt workers", config.provider.as_str(), &config.control_plane.credential] {
+        for text in ["portvakt workers", followed.provider.as_str(), &followed.control_plane.credential] {
             digest.update((text.len() as u64).to_le_bytes());
             digest.update(text);
         }
-        for key in &config.snapshot_keys {
+        for key in followed.snapshot_keys {
             digest.update(key.key_id());
+        }
+        if followed.is_shadow {
+            digest.update(b"shadow");
         }
         let key: [u8; 32] = digest.finalize().into();
         let name: String = Sha256::digest(key).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -136,8 +139,8 @@ impl Seal {
 }
 
 impl Board {
-    pub(crate) fn new(config: &Config, worker: u64) -> Self {
-        Self { seal: Seal::new(config), worker }
+    pub(crate) fn new(followed: Followed<'_>, worker: u64) -> Self {
+        Self { seal: Seal::new(followed), worker }
     }
 
     /// Name of a worker's queue.

@@ -7,11 +7,12 @@ use policies::token::PureRust;
 use super::poll::{BACK_OFF_MILLIS_MAX, BACK_OFF_MILLIS_MIN};
 use super::shared::tests::MemoryShared;
 use super::*;
+use crate::config::Config;
 
 /// The only worker of its gateway, which asks.
 fn feed(now: Timestamp) -> Feed {
     let config = Config::parse(crate::config::tests::valid().to_string().as_bytes()).unwrap();
-    let mut feed = Feed::new(&config, 0x1234, now);
+    let mut feed = Feed::new(config.followed(), 0x1234, now);
     feed.look(&MemoryShared::default(), now, &PureRust);
     feed
 }

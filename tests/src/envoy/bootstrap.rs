@@ -93,7 +93,7 @@ fn filter(settings: &EnvoySettings) -> Value {
     })
 }
 
-fn cluster(name: &str, address: SocketAddr) -> Value {
+pub(super) fn cluster(name: &str, address: SocketAddr) -> Value {
     json!({
         "name": name,
         "type": "STATIC",

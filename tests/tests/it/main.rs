@@ -46,4 +46,6 @@ mod on_postgres_replicas;
 #[cfg(test)]
 mod people_log_in;
 #[cfg(test)]
+mod shadow_snapshot;
+#[cfg(test)]
 mod without_gateway;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::*;
+use crate::config::Config;
 
 /// Values, each with what names its state.
 type Values = BTreeMap<String, (Vec<u8>, u32)>;
@@ -63,7 +64,7 @@ impl SharedData for NoShared {
 }
 
 fn board(worker: u64) -> Board {
-    Board::new(&Config::parse(crate::config::tests::valid().to_string().as_bytes()).unwrap(), worker)
+    Board::new(Config::parse(crate::config::tests::valid().to_string().as_bytes()).unwrap().followed(), worker)
 }
 
 fn at(millis: i64) -> Timestamp {

@@ -116,7 +116,7 @@ struct Gateway {
 
 impl Gateway {
     fn new(workers: u64) -> Self {
-        let workers = (1..=workers).map(|worker| Feed::new(&config(), worker, start())).collect();
+        let workers = (1..=workers).map(|worker| Feed::new(config().followed(), worker, start())).collect();
         Self { shared: MemoryShared::default(), workers, now: start() }
     }
 
@@ -224,7 +224,7 @@ fn a_new_worker_takes_everything_from_the_board_while_nobody_answers() {
     // The one that leads dies, and so does the control plane.
     gateway.workers.remove(0);
     gateway.now = gateway.now.plus_seconds(2);
-    gateway.workers.insert(0, Feed::new(&config(), 9, gateway.now));
+    gateway.workers.insert(0, Feed::new(config().followed(), 9, gateway.now));
     let asked = plane.asked;
     for _ in 0..50 {
         gateway.tick(None);
