@@ -33,7 +33,7 @@ async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     let is_writable = state.store.is_writable().await;
     let is_followed = state.publications.is_followed(Instant::now());
     let is_built = state.publications.follow_built().borrow().is_some();
-    let is_ready = is_writable && is_built && is_followed && !*state.stopping.borrow();
+    let is_ready = is_writable && is_built && is_followed && !state.is_stopping();
     let body = json!({
         "status": if is_ready { "ready" } else { "not ready" },
         "database": is_writable,

@@ -87,9 +87,13 @@ pub struct AppState {
 impl AppState {
     /// Waits until the service stops.
     pub(crate) async fn stopped(&self) {
-        // An error says that whoever could stop us is gone, which is a stop too.
         let mut stopping = self.stopping.clone();
         let _stop = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Whether the service stops; also when whoever could stop it is gone, as [`Self::stopped`] has it.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow() || self.stopping.has_changed().is_err()
     }
 }
 

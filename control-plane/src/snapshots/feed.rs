@@ -108,7 +108,7 @@ fn pieces(snapshot: &Published, known: Option<SnapshotVersion>) -> Response {
 fn unchanged(state: &AppState, current: Option<&Published>) -> Result<Response, Problem> {
     match current {
         Some(current) => Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(current.version()))]).into_response()),
-        None if *state.stopping.borrow() => Err(Problem::new(codes::STOPPING).retry_after_s(1)),
+        None if state.is_stopping() => Err(Problem::new(codes::STOPPING).retry_after_s(1)),
         None => Err(Problem::new(codes::SNAPSHOT_UNPUBLISHED).retry_after_s(1)),
     }
 }

@@ -88,7 +88,7 @@ pub(crate) async fn keep_published(state: AppState) {
 async fn follow(state: &AppState, lead: &mut Lead, lines: &mut BTreeMap<ProviderId, Line>) -> bool {
     let mut commits = state.store.commits();
     let mut has_failed = false;
-    while !*state.stopping.borrow() {
+    while !state.is_stopping() {
         commits.mark_unchanged();
         state.publications.beat();
         // First the lead, then the look: what another one published before it lost the lead is seen.

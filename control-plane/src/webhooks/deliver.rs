@@ -110,7 +110,7 @@ pub(crate) async fn keep_delivered(state: AppState) {
             // There may be more.
             Ok(served) if served > 0 => {
                 state.metrics.job("webhooks", "done");
-                if *state.stopping.borrow() {
+                if state.is_stopping() {
                     return;
                 }
                 continue;
