@@ -7,6 +7,19 @@ use serde_json::Value;
 use super::model::{AuditEntry, basis};
 use crate::store::{Connection, decoded};
 
+/// Each arm ends where the page does, so that a page costs no more in a long history; an event does not know the kind of
+/// its change, so that a kind that is asked for can only be looked for in all.
+const OF_PARTY: &str = "WITH page AS (SELECT CASE WHEN $2 = '' THEN $4 ELSE 9223372036854775807 END AS size), \
+     concerned AS ( \
+     SELECT revision FROM (SELECT revision FROM change_log WHERE party = $3 AND revision < $1 \
+       ORDER BY revision DESC LIMIT (SELECT size FROM page)) AS of_change \
+     UNION SELECT revision FROM (SELECT DISTINCT revision FROM event WHERE party = $3 AND revision < $1 \
+       ORDER BY revision DESC LIMIT (SELECT size FROM page)) AS of_event \
+     UNION SELECT revision FROM (SELECT DISTINCT revision FROM event WHERE client = $3 AND revision < $1 \
+       ORDER BY revision DESC LIMIT (SELECT size FROM page)) AS of_client) \
+     SELECT revision, at, kind, body FROM change_log \
+     WHERE ($2 = '' OR kind = $2) AND revision IN (SELECT revision FROM concerned) ORDER BY revision DESC LIMIT $4";
+
 /// Changes before a revision, the newest first; of one organisation, or all.
 pub(super) async fn before(
     connection: &mut Connection,
@@ -28,18 +41,13 @@ pub(super) async fn before(
             .await?
         }
         Some(party) => {
-            sqlx::query_as(
-                "SELECT revision, at, kind, body FROM change_log \
-                 WHERE revision < $1 AND ($2 = '' OR kind = $2) AND revision IN ( \
-                 SELECT revision FROM change_log WHERE party = $3 UNION SELECT revision FROM event WHERE party = $3 \
-                 UNION SELECT revision FROM event WHERE client = $3) ORDER BY revision DESC LIMIT $4",
-            )
-            .bind(revision)
-            .bind(kind)
-            .bind(party.to_string())
-            .bind(count)
-            .fetch_all(connection)
-            .await?
+            sqlx::query_as(OF_PARTY)
+                .bind(revision)
+                .bind(kind)
+                .bind(party.to_string())
+                .bind(count)
+                .fetch_all(connection)
+                .await?
         }
     };
     let entry = |(revision, at, kind, body): (i64, i64, String, String)| {
