@@ -31,13 +31,13 @@ const SYSTEM_USER: &str = "INSERT INTO systemuser (id, kind, system, owner, exte
 const EVENT: &str = "INSERT INTO event (revision, kind, vendor, system, object, party) \
                      VALUES ($3, 'system_user.changed', '310247030', $1, $2, '310247057')";
 const CHANGE: &str = "INSERT INTO change_log (revision, at, kind, body, party) \
-                      SELECT coalesce(max(revision), 0) + 1, $3, 'tested', '{}', '310247049' FROM change_log WHERE $1 <> $2";
+                      SELECT (SELECT coalesce(max(revision), 0) + 1 FROM change_log), $3, 'tested', '{}', '310247049' WHERE $1 <> $2";
 
 const REVOCATION: &str = "INSERT INTO revocation (id, provider, kind, issuer, value, ends_at, created_at) \
                           VALUES ($1, 'regnskapsregisteret', 'token', 'https://issuer.test/', $2, 9999999999999, $3)";
 const DECISION: &str = "INSERT INTO gateway_decision (provider, number, gateway, at, body) \
-                        SELECT 'regnskapsregisteret', coalesce(max(number), 0) + 1, 'g', $3, '{\"decision\":\"deny\",\"atMillis\":1}' \
-                        FROM gateway_decision WHERE provider = 'regnskapsregisteret' AND $1 <> $2";
+                        SELECT 'regnskapsregisteret', (SELECT coalesce(max(number), 0) + 1 FROM gateway_decision \
+                        WHERE provider = 'regnskapsregisteret'), 'g', $3, '{\"decision\":\"deny\",\"atMillis\":1}' WHERE $1 <> $2";
 
 /// Operation, address, and what adds an entry: an id, a reference, an instant.
 const LISTS: [(&str, &str, &str); 11] = [
