@@ -52,14 +52,13 @@ impl WantedChange {
 
     /// The part that is not so already.
     pub(crate) fn difference(&self, held: &Delegation) -> Self {
-        let is_held = |right: &&ResourceRight| held.rights.iter().any(|holds| holds.covers(right));
         let is_touched =
             |right: &&ResourceRight| held.rights.iter().any(|holds| holds.covers(right) || right.covers(holds));
         let has = |package: &&AccessPackage| held.access_packages.contains(package);
         Self {
-            required_rights: self.required_rights.iter().filter(|right| !is_held(right)).cloned().collect(),
+            required_rights: held.missing_rights(&self.required_rights),
             unwanted_rights: self.unwanted_rights.iter().filter(is_touched).cloned().collect(),
-            required_packages: self.required_packages.iter().filter(|package| !has(package)).cloned().collect(),
+            required_packages: held.missing_packages(&self.required_packages),
             unwanted_packages: self.unwanted_packages.iter().filter(has).cloned().collect(),
         }
     }

@@ -56,10 +56,7 @@ pub(super) async fn handler(
     let system = system.replace(content);
     let (rights, access_packages) = body.delegated(connection, &system).await?;
     let held = system_users::store::held_for_owner(connection, &user).await?;
-    let new_rights: Vec<_> =
-        rights.iter().filter(|right| !held.rights.iter().any(|holds| holds.covers(right))).cloned().collect();
-    let is_new = |package: &&_| !held.access_packages.contains(package);
-    let new_packages: Vec<_> = access_packages.iter().filter(is_new).cloned().collect();
+    let (new_rights, new_packages) = (held.missing_rights(&rights), held.missing_packages(&access_packages));
     require_delegable(&state, connection, caller.user, &caller.party, &new_rights, &new_packages).await?;
     let user = SystemUser { integration_title: body.title()?, ..user };
     let delegation = Delegation { party: user.owner, rights, access_packages };

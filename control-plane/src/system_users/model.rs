@@ -72,6 +72,19 @@ pub(crate) struct Delegation {
     pub(crate) access_packages: Vec<AccessPackage>,
 }
 
+impl Delegation {
+    /// Those of the rights that none of its own covers.
+    pub(crate) fn missing_rights(&self, rights: &[ResourceRight]) -> Vec<ResourceRight> {
+        let is_missing = |right: &&ResourceRight| !self.rights.iter().any(|holds| holds.covers(right));
+        rights.iter().filter(is_missing).cloned().collect()
+    }
+
+    /// Those of the access packages that are not among its own.
+    pub(crate) fn missing_packages(&self, packages: &[AccessPackage]) -> Vec<AccessPackage> {
+        packages.iter().filter(|package| !self.access_packages.contains(package)).cloned().collect()
+    }
+}
+
 /// The system user was withdrawn before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the system user was withdrawn before")]
