@@ -46,8 +46,7 @@ pub(super) async fn handler(
 
 #[cfg(test)]
 mod tests {
-    use policies::token::PureRust;
-    use policies::{ApiCall, Decision, authorize};
+    use policies::Decision;
     use serde_json::{Value, json};
 
     use crate::state::Clock as _;
@@ -57,16 +56,7 @@ mod tests {
 
     /// How gateways answer the vendor's token for the customer; `permitted`, or a reason.
     async fn answer(test: &TestState, gateway: &str, token: &str) -> String {
-        let policy = test.fetch(gateway, None).await.open(test);
-        let authorization = format!("Bearer {token}");
-        let headers = [
-            (":method", "GET"),
-            (":authority", "api.test"),
-            (":path", "/vat/310247049/returns"),
-            ("authorization", authorization.as_str()),
-        ];
-        let call = ApiCall::parse(headers.map(|(name, value)| (name, value.as_bytes()))).unwrap();
-        match authorize(&policy, &call, test.clock.now(), &PureRust) {
+        match test.fetch(gateway, None).await.decide(test, token) {
             Decision::Permit(_) => "permitted".to_owned(),
             Decision::Denial(denial) => denial.reason.code().to_owned(),
         }

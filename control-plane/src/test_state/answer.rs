@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
-use policies::PolicySet;
 use policies::snapshot::SnapshotVersion;
+use policies::token::PureRust;
+use policies::{ApiCall, Decision, PolicySet, authorize};
 use serde_json::{Value, json};
 
 use super::TestState;
+use crate::state::Clock as _;
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -66,5 +68,19 @@ impl Fetched {
     /// Opens it as a gateway would.
     pub(crate) fn open(self, test: &TestState) -> PolicySet {
         test.open("regnskapsregisteret", self.body)
+    }
+
+    /// What a gateway with it answers the bearer of a token who reads the customer's VAT returns.
+    pub(crate) fn decide(self, test: &TestState, token: &str) -> Decision {
+        let policy = self.open(test);
+        let authorization = format!("Bearer {token}");
+        let headers = [
+            (":method", "GET"),
+            (":authority", "api.test"),
+            (":path", "/vat/310247049/returns"),
+            ("authorization", authorization.as_str()),
+        ];
+        let call = ApiCall::parse(headers.map(|(name, value)| (name, value.as_bytes()))).unwrap();
+        authorize(&policy, &call, test.clock.now(), &PureRust)
     }
 }

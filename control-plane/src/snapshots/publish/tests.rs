@@ -1,24 +1,10 @@
 //! What gateways are given after each change, and what they are given when something fails.
 
 use policies::snapshot::SnapshotVersion;
-use policies::token::PureRust;
-use policies::{ApiCall, Decision, DenialReason, authorize};
+use policies::{Decision, DenialReason};
 
 use crate::state::Clock as _;
 use crate::test_state::{Fetched, TestState, story, tokens};
-
-fn decide(test: &TestState, fetched: Fetched, token: &str) -> Decision {
-    let policy = fetched.open(test);
-    let authorization = format!("Bearer {token}");
-    let headers = [
-        (":method", "GET"),
-        (":authority", "api.test"),
-        (":path", "/vat/310247049/returns"),
-        ("authorization", authorization.as_str()),
-    ];
-    let call = ApiCall::parse(headers.map(|(name, value)| (name, value.as_bytes()))).unwrap();
-    authorize(&policy, &call, test.clock.now(), &PureRust)
-}
 
 #[tokio::test]
 async fn approval_permits_and_withdrawal_denies() {
@@ -27,23 +13,23 @@ async fn approval_permits_and_withdrawal_denies() {
     let before = test.fetch(&gateway, None).await;
     let id = test.request_id().await;
     let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
-    let Decision::Denial(denial) = decide(&test, before.clone(), &token) else { panic!("permitted before approval") };
+    let Decision::Denial(denial) = before.clone().decide(&test, &token) else { panic!("permitted before approval") };
     assert_eq!(denial.reason, DenialReason::SystemUserUnknown);
 
     test.approve().await;
     let approved = test.fetch(&gateway, Some(&before.etag)).await;
     assert_eq!(approved.version().version, before.version().version + 1);
-    assert!(matches!(decide(&test, approved.clone(), &token), Decision::Permit(_)));
+    assert!(matches!(approved.clone().decide(&test, &token), Decision::Permit(_)));
 
     let path = format!("{}/{id}", story::system_users_of_hansen());
     test.delete(&path, &test.administrator_of_hansen()).await.expect(202);
     let withdrawn = test.fetch(&gateway, Some(&approved.etag)).await;
-    let Decision::Denial(denial) = decide(&test, withdrawn, &token) else { panic!("permitted after withdrawal") };
+    let Decision::Denial(denial) = withdrawn.decide(&test, &token) else { panic!("permitted after withdrawal") };
     assert_eq!(denial.reason, DenialReason::SystemUserWithdrawn);
 }
 
 fn refused(test: &TestState, fetched: Fetched, token: &str) -> Option<DenialReason> {
-    match decide(test, fetched, token) {
+    match fetched.decide(test, token) {
         Decision::Permit(_) => None,
         Decision::Denial(denial) => Some(denial.reason),
     }
@@ -253,7 +239,7 @@ async fn a_withdrawal_that_could_not_be_written_is_published_without_another_cha
     execute(&test, clear).await;
     let withdrawn = test.fetch(&gateway, Some(&approved.etag)).await;
     let token = tokens::Maskinporten::vendor("310247030").system_user(&id, "310247049").token(&test);
-    let Decision::Denial(denial) = decide(&test, withdrawn, &token) else { panic!("permitted after withdrawal") };
+    let Decision::Denial(denial) = withdrawn.decide(&test, &token) else { panic!("permitted after withdrawal") };
     assert_eq!(denial.reason, DenialReason::SystemUserWithdrawn);
     assert_eq!(test.get("/readyz", "").await.expect(200)["publishFailures"], serde_json::json!({}));
 }
