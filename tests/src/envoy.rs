@@ -175,8 +175,8 @@ async fn listening_port(http: &reqwest::Client, admin_url: &str) -> Option<u16> 
     (port != 0).then_some(port)
 }
 
-/// Names and ports of the listeners.
-async fn listeners(http: &reqwest::Client, admin_url: &str) -> Result<Vec<(String, u16)>> {
+/// Names and ports of the listeners; all of them are on 127.0.0.1.
+pub(crate) async fn listeners(http: &reqwest::Client, admin_url: &str) -> Result<Vec<(String, u16)>> {
     #[derive(Deserialize)]
     struct Listeners {
         listener_statuses: Vec<Listener>,

@@ -29,7 +29,7 @@ enum Verb {
     /// The decision engine
     Engine(EngineOptions),
     /// How gateways follow the control plane, in a real Envoy
-    Feed(FeedOptions),
+    Feed(Measured),
     /// A real Envoy, and what stands beside the filter in it
     Gateway(GatewayOptions),
     /// Instructions of single decisions, and of every case file, beside the table that is kept
@@ -74,16 +74,22 @@ struct EngineOptions {
 }
 
 #[derive(clap::Args)]
-struct GatewayOptions {
+struct Measured {
     /// Envoy's program
     #[arg(long)]
     envoy: PathBuf,
-    /// The filter module
+    /// The filter's module
     #[arg(long)]
     filter: PathBuf,
-    /// Fewer and shorter rounds
+    /// Fewer and shorter rounds or turns
     #[arg(long)]
     quick: bool,
+}
+
+#[derive(clap::Args)]
+struct GatewayOptions {
+    #[command(flatten)]
+    measured: Measured,
     /// Rounds, instead of the usual number
     #[arg(long)]
     rounds: Option<u32>,
@@ -93,19 +99,6 @@ struct GatewayOptions {
     /// How cost grows, instead; plots go into this folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "only")]
     growth: Option<PathBuf>,
-}
-
-#[derive(clap::Args)]
-struct FeedOptions {
-    /// Envoy's program
-    #[arg(long)]
-    envoy: PathBuf,
-    /// The filter's module
-    #[arg(long)]
-    filter: PathBuf,
-    /// Fewer turns
-    #[arg(long)]
-    quick: bool,
 }
 
 fn main() -> Result<ExitCode> {
@@ -190,7 +183,7 @@ fn plan(options: EngineOptions) -> Plan {
 }
 
 fn gateway_plan(options: GatewayOptions) -> gateway::Plan {
-    let GatewayOptions { envoy, filter, quick, rounds, only, growth } = options;
+    let GatewayOptions { measured: Measured { envoy, filter, quick }, rounds, only, growth } = options;
     let (usual_rounds, time, starts) =
         if quick { (3, Duration::from_millis(600), 3) } else { (8, Duration::from_secs(3), 5) };
     gateway::Plan { envoy, filter, rounds: rounds.unwrap_or(usual_rounds), time, starts, only, growth }

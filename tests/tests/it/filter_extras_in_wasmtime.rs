@@ -7,25 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_tests::cases::{Case, keys, publish_all, wasm};
 use gateway_tests::proxy_host::{HostOptions, ProxyHost, Vm};
-use policies::Timestamp;
 use serde_json::{Value, json};
 
-const NOW: &str = "2026-11-22T12:00:00Z";
+use crate::filter_in_wasmtime::{now, start_with};
+
 const ISSUER: &str = "https://maskinporten.example/";
-
-fn now() -> Timestamp {
-    Timestamp::parse_rfc3339(NOW).unwrap()
-}
-
-fn start_with(change: impl Fn(&mut Value)) -> Vm {
-    let mut configuration = wasm::filter_configuration().unwrap();
-    change(&mut configuration);
-    let now_unix_nanos = now().unix_millis() as u64 * 1_000_000;
-    let options = HostOptions { now_unix_nanos, ..HostOptions::default() };
-    let mut vm = ProxyHost::from_environment().unwrap().start(&configuration.to_string(), options).unwrap();
-    vm.advance(Duration::from_millis(100)).unwrap();
-    vm
-}
 
 /// The only call under way to a path that begins so.
 fn under_way(vm: &Vm, path: &str) -> Option<u32> {

@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 
-fn now() -> Timestamp {
+/// The host's clock at the start.
+pub(crate) fn now() -> Timestamp {
     Timestamp::parse_rfc3339(NOW).unwrap()
 }
 
-fn start_with(change: impl Fn(&mut Value)) -> Vm {
+/// A filter with the usual configuration, changed, after its first tick.
+pub(crate) fn start_with(change: impl Fn(&mut Value)) -> Vm {
     let mut configuration = wasm::filter_configuration().unwrap();
     change(&mut configuration);
     let now_unix_nanos = now().unix_millis() as u64 * 1_000_000;

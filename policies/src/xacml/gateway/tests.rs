@@ -14,6 +14,17 @@ fn now() -> Environment {
     Environment { now: Timestamp::from_unix_seconds(1_767_225_600), fuel_max: 50_000 }
 }
 
+/// What a gateway knows of a call that reads a customer's VAT.
+fn known() -> GatewayAttributes<'static> {
+    GatewayAttributes {
+        system_user: "47caea5b-a80b-4343-b1d3-31eb523a4e28",
+        access_packages: &[],
+        resource: "vat",
+        party_organization: "310247049",
+        action: "read",
+    }
+}
+
 fn attribute(id: &str, texts: &[&str]) -> RequestAttribute {
     let value = |text: &&str| RequestValue { data_type: DataType::String.uri().to_owned(), text: (*text).to_owned() };
     RequestAttribute { id: id.to_owned(), values: texts.iter().map(value).collect(), ..RequestAttribute::default() }
@@ -81,13 +92,7 @@ fn gateways_know_the_time() {
     let current = "{time environment urn:oasis:names:tc:xacml:1.0:environment:current-time}";
     let text = format!("(time-equal (time-one-and-only {current}) time:00:00:00Z)");
     let xml = policy("p", PERMIT_OVERRIDES, &rule("r", "Permit", &condition(&text)));
-    let known = GatewayAttributes {
-        system_user: "47caea5b-a80b-4343-b1d3-31eb523a4e28",
-        access_packages: &[],
-        resource: "vat",
-        party_organization: "310247049",
-        action: "read",
-    };
+    let known = known();
     let policy = compiled(&xml, Semantics::Standard).unwrap();
     assert_eq!(policy.decide_attributes(&known, now()).decision, Decision::Permit);
     let later = Environment { now: Timestamp::from_unix_seconds(1_767_225_601), ..now() };
@@ -140,13 +145,7 @@ fn a_gateway_gives_up_earlier_than_a_decision_request_does() {
     // Every number with every other, and no two are equal.
     let slow = condition(&format!("(not (any-of-any 'integer-equal {} {}))", bag(0), bag(1_000)));
     let policy = compiled(&policy("p", PERMIT_OVERRIDES, &rule("r", "Permit", &slow)), Semantics::Standard).unwrap();
-    let known = GatewayAttributes {
-        system_user: "47caea5b-a80b-4343-b1d3-31eb523a4e28",
-        access_packages: &[],
-        resource: "vat",
-        party_organization: "310247049",
-        action: "read",
-    };
+    let known = known();
     let now = now().now;
     let answer = |environment| policy.decide_attributes(&known, environment).decision;
     assert_eq!(answer(Environment::at(now)), Decision::Permit);

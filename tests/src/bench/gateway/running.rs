@@ -8,11 +8,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::bootstrap;
 use crate::bench::processors::Observed;
+use crate::envoy;
 use crate::http::loopback_client;
 use crate::process::Process;
 use crate::wait;
@@ -23,7 +23,7 @@ const READY_TIME_MAX: Duration = Duration::from_secs(120);
 /// A running Envoy.
 pub struct Running {
     process: Process,
-    listeners: BTreeMap<String, SocketAddr>,
+    listeners: BTreeMap<String, u16>,
     /// From its start until it was ready.
     pub ready_after: Duration,
 }
@@ -61,19 +61,14 @@ impl Running {
         let ready_after = started.elapsed();
         // Threads that had started before it was kept to its processors.
         Observed::new(process.id()).pin(processors)?;
-        let url = format!("http://{admin}/listeners?format=json");
-        let listeners: Listeners = http.get(url).send().await?.json().await.context("Envoy's listeners")?;
-        let named = |one: ListenerStatus| {
-            let SocketAddress { address, port_value } = one.local_address.socket_address;
-            Some((one.name, SocketAddr::new(address.parse().ok()?, port_value)))
-        };
-        let listeners = listeners.listener_statuses.into_iter().filter_map(named).collect();
+        let listeners = envoy::listeners(&http, &format!("http://{admin}")).await?.into_iter().collect();
         Ok(Self { process, listeners, ready_after })
     }
 
     /// Where a listener is.
     pub fn address(&self, name: &str) -> Result<SocketAddr> {
-        self.listeners.get(name).copied().with_context(|| format!("Envoy has no listener `{name}`"))
+        let port = self.listeners.get(name).with_context(|| format!("Envoy has no listener `{name}`"))?;
+        Ok(SocketAddr::from(([127, 0, 0, 1], *port)))
     }
 
     /// Its CPU and memory.
@@ -90,26 +85,4 @@ impl Running {
     pub fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
         self.process.explain(error)
     }
-}
-
-#[derive(Deserialize)]
-struct Listeners {
-    listener_statuses: Vec<ListenerStatus>,
-}
-
-#[derive(Deserialize)]
-struct ListenerStatus {
-    name: String,
-    local_address: LocalAddress,
-}
-
-#[derive(Deserialize)]
-struct LocalAddress {
-    socket_address: SocketAddress,
-}
-
-#[derive(Deserialize)]
-struct SocketAddress {
-    address: String,
-    port_value: u16,
 }
