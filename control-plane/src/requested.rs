@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use policies::Timestamp;
 use policies::id::{AccessPackage, ActionId, ResourceId};
 use serde_json::json;
 
@@ -41,12 +42,15 @@ pub(crate) async fn rights(
         return Err(Problem::new(codes::FIELD_INVALID).detail(format!("expected at most {RIGHTS_MAX} rights")));
     }
     let mut rights = Vec::with_capacity(bodies.len());
-    let mut seen = BTreeSet::new();
+    let mut ends = BTreeMap::new();
     for body in bodies {
         let right = ResourceRight::try_from(body).map_err(|_| codes::RIGHTS_NOT_DELEGABLE)?;
         require_right(system, &right)?;
-        if seen.insert(right.clone()) {
-            rights.push(right);
+        let valid_to = body.valid_to().map_err(|_| wrong_end("is no instant (RFC 3339)"))?;
+        match ends.insert(right.clone(), valid_to) {
+            None => rights.push(ResourceRight { valid_to, ..right }),
+            Some(other) if other == valid_to => {}
+            Some(_) => return Err(wrong_end("differs for the same right")),
         }
     }
     // Each policy is read once, however many of its actions are named.
@@ -73,6 +77,18 @@ pub(crate) async fn rights(
         }
     }
     Ok(rights)
+}
+
+/// What ends by itself ends in the future.
+pub(crate) fn require_to_come(rights: &[ResourceRight], now: Timestamp) -> Result<(), Problem> {
+    if rights.iter().any(|right| right.is_over(now)) {
+        return Err(wrong_end("is not in the future"));
+    }
+    Ok(())
+}
+
+fn wrong_end(how: &str) -> Problem {
+    Problem::new(codes::FIELD_INVALID).detail(format!("`validTo` of a right {how}"))
 }
 
 /// Packages that the system is registered with and that a standard system user can hold.

@@ -4,6 +4,7 @@
 
 use policies::id::{AccessPackage, ActionId, IdError, ResourceId};
 use policies::urn;
+use policies::{Timestamp, TimestampError};
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
@@ -13,23 +14,40 @@ use serde_json::json;
 pub(crate) struct ResourceRight {
     pub(crate) resource: ResourceId,
     pub(crate) action: Option<ActionId>,
+    /// When it ends by itself. What a system is registered with has no end.
+    pub(crate) valid_to: Option<Timestamp>,
 }
 
 impl ResourceRight {
-    /// Whether whoever holds this right holds `other` too.
+    /// Whether whoever holds this right holds `other` too, as long as `other` lasts.
     pub(crate) fn covers(&self, other: &Self) -> bool {
+        let lasts = |end: Timestamp| other.valid_to.is_some_and(|other| other <= end);
+        self.includes(other) && self.valid_to.is_none_or(lasts)
+    }
+
+    /// Whether `other` is this right or a part of it, however long either lasts.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
         self.resource == other.resource && (self.action.is_none() || self.action == other.action)
+    }
+
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.valid_to.is_some_and(|end| end <= now)
     }
 }
 
 impl Serialize for ResourceRight {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut right = serializer.serialize_struct("Right", 2)?;
+        let mut right = serializer.serialize_struct("Right", 3)?;
         match &self.action {
             Some(action) => right.serialize_field("action", action)?,
             None => right.skip_field("action")?,
         }
         right.serialize_field("resource", &json!([{ "id": urn::RESOURCE, "value": self.resource }]))?;
+        // Ours, so it is told only of a right that has one.
+        match &self.valid_to {
+            Some(valid_to) => right.serialize_field("validTo", valid_to)?,
+            None => right.skip_field("validTo")?,
+        }
         right.end()
     }
 }
@@ -40,6 +58,16 @@ pub(crate) struct RightBody {
     action: Option<String>,
     #[serde(default)]
     resource: Vec<AttributeBody>,
+    /// When it ends by itself; what is stored has the name as it is written.
+    #[serde(rename = "validto", alias = "validTo")]
+    valid_to: Option<String>,
+}
+
+impl RightBody {
+    /// When it ends by itself, where rights may have an end.
+    pub(crate) fn valid_to(&self) -> Result<Option<Timestamp>, TimestampError> {
+        self.valid_to.as_deref().filter(|text| !text.is_empty()).map(Timestamp::parse_rfc3339).transpose()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -68,7 +96,7 @@ impl TryFrom<&RightBody> for ResourceRight {
             None | Some("") => None,
             Some(action) => Some(ActionId::parse(action).map_err(|_| RightFormError)?),
         };
-        Ok(Self { resource, action })
+        Ok(Self { resource, action, valid_to: None })
     }
 }
 
@@ -110,7 +138,11 @@ pub(crate) mod stored {
 
     pub(crate) fn rights(text: &str) -> Result<Vec<ResourceRight>, sqlx::Error> {
         let bodies: Vec<RightBody> = decoded(serde_json::from_str(text))?;
-        bodies.iter().map(|body| decoded(ResourceRight::try_from(body))).collect()
+        let right = |body: &RightBody| {
+            let right = decoded(ResourceRight::try_from(body))?;
+            Ok(ResourceRight { valid_to: decoded(body.valid_to())?, ..right })
+        };
+        bodies.iter().map(right).collect()
     }
 
     /// Packages as a list of URNs.
@@ -139,6 +171,9 @@ mod tests {
         ] {
             let right = right(json.clone()).unwrap();
             assert_eq!(json!(right), json);
+            let end = Timestamp::parse_rfc3339("2026-12-01T00:00:00Z").unwrap();
+            let until = ResourceRight { valid_to: Some(end), ..right.clone() };
+            assert_eq!(stored::rights(&stored::rights_text(std::slice::from_ref(&until))).unwrap(), [until]);
             assert_eq!(stored::rights(&stored::rights_text(std::slice::from_ref(&right))).unwrap(), [right]);
         }
     }
@@ -165,5 +200,29 @@ mod tests {
             right(json!({ "action": "read", "resource": [{ "id": "urn:altinn:resource", "value": "vat" }] })).unwrap();
         assert!(every.covers(&read) && every.covers(&every) && read.covers(&read));
         assert!(!read.covers(&every));
+    }
+
+    #[test]
+    fn a_right_covers_what_ends_no_later() {
+        let right = |action: Option<&str>, end: Option<i64>| ResourceRight {
+            resource: ResourceId::parse("vat").unwrap(),
+            action: action.map(|action| ActionId::parse(action).unwrap()),
+            valid_to: end.map(Timestamp::from_unix_seconds),
+        };
+        for (holds, other, covers) in [
+            (right(None, None), right(Some("read"), Some(1)), true),
+            (right(None, Some(2)), right(Some("read"), Some(2)), true),
+            (right(None, Some(1)), right(Some("read"), Some(2)), false),
+            (right(None, Some(1)), right(None, None), false),
+            (right(Some("read"), None), right(None, Some(1)), false),
+        ] {
+            assert_eq!(holds.covers(&other), covers, "{holds:?} {other:?}");
+            assert_eq!(holds.includes(&other), holds.action.is_none());
+        }
+        assert!(right(None, Some(1)).is_over(Timestamp::from_unix_seconds(1)));
+        assert!(
+            !right(None, Some(2)).is_over(Timestamp::from_unix_seconds(1))
+                && !right(None, None).is_over(Timestamp::from_unix_seconds(1))
+        );
     }
 }

@@ -38,6 +38,7 @@ const BASES: &[(&str, &str)] = &[
     ("request_timed_out", "180 days without a decision"),
     ("change_request_timed_out", "180 days without a decision"),
     ("resource_stored", RESOURCE_OWNER),
+    ("rights_expired", CLOCK),
     ("revocation_", OPERATOR_OR_RESOURCE_OWNER),
     ("routes_replaced", RESOURCE_OWNER),
     ("system_", VENDOR),

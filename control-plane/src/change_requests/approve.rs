@@ -72,7 +72,9 @@ pub(super) async fn accepted(
     user_id: i64,
     now: Timestamp,
 ) -> Result<Accepted, Problem> {
-    let request = request.decide(true, user_id, now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    let mut request = request.decide(true, user_id, now).map_err(|_| codes::REQUEST_NOT_NEW)?;
+    // What was to end before it was decided is not given.
+    request.wanted.required_rights.retain(|right| !right.is_over(now));
     let user = system_users::store::find(connection, request.system_user)
         .await?
         .filter(|user| user.withdrawn_at.is_none() && user.owner == request.party)

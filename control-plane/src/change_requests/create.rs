@@ -18,6 +18,7 @@ use crate::json::AltinnJson;
 use crate::openapi::{self, altinn};
 use crate::parameters::Query;
 use crate::problem::{Problem, codes};
+use crate::requested;
 use crate::requests::model::Status;
 use crate::state::AppState;
 
@@ -68,6 +69,7 @@ pub(super) async fn handler(
     }
     let redirect_url = body.redirect_url(&system)?;
     let wanted = body.wanted(connection, &system).await?;
+    requested::require_to_come(&wanted.required_rights, now)?;
     let is_empty = wanted.is_empty();
     let request = ChangeRequest::new(id, &user, wanted, redirect_url, now);
     if is_empty {

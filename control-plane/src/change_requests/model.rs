@@ -45,7 +45,7 @@ impl WantedChange {
 
     /// Something is both required and unwanted.
     pub(crate) fn contradicts_itself(&self) -> bool {
-        let overlap = |left: &ResourceRight, right: &ResourceRight| left.covers(right) || right.covers(left);
+        let overlap = |left: &ResourceRight, right: &ResourceRight| left.includes(right) || right.includes(left);
         self.required_rights.iter().any(|right| self.unwanted_rights.iter().any(|other| overlap(right, other)))
             || self.required_packages.iter().any(|package| self.unwanted_packages.contains(package))
     }
@@ -53,7 +53,7 @@ impl WantedChange {
     /// The part that is not so already.
     pub(crate) fn difference(&self, held: &Delegation) -> Self {
         let is_touched =
-            |right: &&ResourceRight| held.rights.iter().any(|holds| holds.covers(right) || right.covers(holds));
+            |right: &&ResourceRight| held.rights.iter().any(|holds| holds.includes(right) || right.includes(holds));
         let has = |package: &&AccessPackage| held.access_packages.contains(package);
         Self {
             required_rights: held.missing_rights(&self.required_rights),
@@ -93,15 +93,14 @@ impl WantedChange {
 
 /// What is left of a right.
 fn without(right: ResourceRight, unwanted: &ResourceRight, actions: &Actions) -> Vec<ResourceRight> {
-    if unwanted.covers(&right) {
+    if unwanted.includes(&right) {
         return Vec::new();
     }
     match &unwanted.action {
-        Some(action) if right.covers(unwanted) => {
+        Some(action) if right.includes(unwanted) => {
             let others = actions.get(&right.resource).into_iter().flatten().filter(|other| *other != action);
-            let right =
-                |action: &ActionId| ResourceRight { resource: right.resource.clone(), action: Some(action.clone()) };
-            others.map(right).collect()
+            let left = |action: &ActionId| ResourceRight { action: Some(action.clone()), ..right.clone() };
+            others.map(left).collect()
         }
         _ => vec![right],
     }
@@ -199,6 +198,7 @@ mod tests {
         ResourceRight {
             resource: ResourceId::parse(resource).unwrap(),
             action: action.map(|action| ActionId::parse(action).unwrap()),
+            valid_to: None,
         }
     }
 

@@ -174,7 +174,7 @@ mod tests {
         let id = test.approve().await;
         let mut change = test.state.store.change().await.unwrap();
         for insert in [
-            "INSERT INTO delegated_right VALUES ($1, '310247057', 0, 'vat', 'read')",
+            "INSERT INTO delegated_right (systemuser, party, position, resource, action) VALUES ($1, '310247057', 0, 'vat', 'read')",
             "INSERT INTO delegated_access_package VALUES ($1, '310247057', 0, 'urn:altinn:accesspackage:regnskap-okonomi-rapport')",
         ] {
             sqlx::query(insert).bind(&id).execute(change.connection()).await.unwrap();

@@ -135,14 +135,14 @@ mod tests {
     #[tokio::test]
     async fn policies_are_compiled_before_a_write_begins() {
         let test = TestState::with_request().await;
-        let right = ResourceRight { resource: "vat".parse().unwrap(), action: None };
+        let right = ResourceRight { resource: "vat".parse().unwrap(), action: None, valid_to: None };
         let names = Names { resources: ["vat".to_owned()].into(), ..Names::default() };
         let uncompiled = async |test: &TestState| {
             let mut read = test.state.store.read().await.unwrap();
             Facts::read(&mut read, &names, &test.state.compiled_policies).await.unwrap().policies.len()
         };
         assert_eq!(uncompiled(&test).await, 1);
-        let unknown = ResourceRight { resource: "none".parse().unwrap(), action: None };
+        let unknown = ResourceRight { resource: "none".parse().unwrap(), action: None, valid_to: None };
         let read = test.state.store.read().await.unwrap();
         compile(&test.state, read, &[right, unknown]).await.unwrap();
         assert_eq!(uncompiled(&test).await, 0);

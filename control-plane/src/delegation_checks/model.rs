@@ -110,6 +110,7 @@ impl RightCheck {
         let right = ResourceRight {
             resource: self.right.resource.clone(),
             action: self.action.as_ref().or(self.right.action.as_ref()).cloned(),
+            valid_to: self.right.valid_to,
         };
         let mut check = json!(right);
         if let Value::Object(members) = &mut check {
@@ -155,7 +156,7 @@ mod tests {
     fn right(action: &str, reasons: &[ReasonCode]) -> RightCheck {
         let resource = policies::id::ResourceId::parse("vat").unwrap();
         RightCheck {
-            right: ResourceRight { resource, action: None },
+            right: ResourceRight { resource, action: None, valid_to: None },
             action: Some(ActionId::parse(action).unwrap()),
             is_passed_on: reasons == [ReasonCode::RoleAccess],
             reasons: reasons.to_vec(),

@@ -33,7 +33,7 @@ pub(super) async fn handler(
 ) -> Result<Json<Value>, Problem> {
     let resource = query.required("resource", ResourceId::parse)?;
     let mut connection = state.store.read().await?;
-    let right = ResourceRight { resource, action: None };
+    let right = ResourceRight { resource, action: None, valid_to: None };
     let asked = std::slice::from_ref(&right);
     let checked = check(&state, &mut connection, caller.user, &caller.party, asked, &[]).await?;
     let rights: Vec<_> = checked.rights.iter().map(of_action).collect();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
+use policies::Timestamp;
 use policies::id::{AccessPackage, ActionId, OrganizationNumber, ProviderId, ResourceId, SystemUserId};
 use policies::xacml::{ResourcePolicy, RightsForm};
 use serde::{Deserialize, Serialize};
@@ -88,7 +89,13 @@ pub(super) struct EffectiveRight {
 #[serde(rename_all = "camelCase", tag = "type")]
 pub(super) enum Basis {
     /// The right itself was delegated.
-    Delegation,
+    #[serde(rename_all = "camelCase")]
+    Delegation {
+        /// When that ends by itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>, format = "date-time", nullable = false)]
+        valid_to: Option<Timestamp>,
+    },
     /// A rule of the policy gives it to holders of the package.
     #[serde(rename_all = "camelCase")]
     AccessPackage {
@@ -228,10 +235,13 @@ fn of_party(
 
 /// Everything that gives the action.
 fn basis(held: &Delegation, name: &ResourceName, policy: &ResourcePolicy, action: &ActionId) -> Vec<Basis> {
-    let is_delegated = held.rights.iter().any(|right| {
+    let of_action = held.rights.iter().filter(|right| {
         right.resource == name.resource && right.action.as_ref().is_none_or(|delegated| delegated == action)
     });
-    let mut basis: Vec<_> = is_delegated.then_some(Basis::Delegation).into_iter().collect();
+    // Of several the one that lasts longest.
+    let delegated =
+        of_action.map(|right| right.valid_to).max_by_key(|end| end.map_or(i64::MAX, Timestamp::unix_millis));
+    let mut basis: Vec<_> = delegated.map(|valid_to| Basis::Delegation { valid_to }).into_iter().collect();
     for rule in policy.rules().iter().filter(|rule| rule.actions.contains(action)) {
         for urn in rule.access_packages.iter().filter(|package| held.access_packages.contains(package)) {
             basis.push(Basis::AccessPackage { urn: urn.clone(), rule: rule.id.clone(), line: rule.line });

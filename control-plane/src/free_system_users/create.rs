@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::state::AppState;
 use crate::system_users::model::{Delegation, SystemUser, SystemUserKind};
 use crate::systems::model::System;
-use crate::{system_users, systems};
+use crate::{requested, system_users, systems};
 
 /// An organisation makes a system user for software of its own, with a Maskinporten client of its own and no vendor's system.
 ///
@@ -45,6 +45,7 @@ pub(super) async fn handler(
     let content = body.content(connection, None).await?;
     let system = System { is_free: true, ..System::new(system_id, internal_id, owner, content, now) };
     let (rights, access_packages) = body.delegated(connection, &system).await?;
+    requested::require_to_come(&rights, now)?;
     require_delegable(&state, connection, caller.user, &caller.party, &rights, &access_packages).await?;
     let user = SystemUser {
         id: SystemUserId::from_uuid(id),

@@ -23,6 +23,9 @@ pub(crate) struct Right {
     action: Option<String>,
     /// Exactly one `urn:altinn:resource`.
     resource: Vec<AttributePair>,
+    /// When it ends by itself; only where it is asked for or held, and told only of a right that does.
+    #[schema(rename = "validTo", nullable = false, format = "date-time")]
+    valid_to: Option<String>,
 }
 
 /// An access package.

@@ -64,6 +64,7 @@ pub(super) async fn handler(
         access_packages: requested::standard_packages(&system, &body.access_packages)?,
         ..request
     };
+    requested::require_to_come(&request.rights, now)?;
     if request.rights.is_empty() && request.access_packages.is_empty() {
         return Err(codes::NOTHING_REQUESTED.into());
     }

@@ -124,7 +124,9 @@ impl SystemUserRequest {
             created_at: now,
             withdrawn_at: None,
         };
-        let delegation = Delegation { party: accepted.party, rights: accepted.rights.clone(), access_packages: own };
+        // What was to end before it was decided is not given.
+        let rights = accepted.rights.iter().filter(|right| !right.is_over(now)).cloned().collect();
+        let delegation = Delegation { party: accepted.party, rights, access_packages: own };
         Ok((accepted, user, delegation))
     }
 

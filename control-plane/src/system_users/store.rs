@@ -1,5 +1,6 @@
-//! The tables of system users and delegations. Long lists are in [`lists`].
+//! The tables of system users and delegations. Long lists are in [`lists`], what ends by itself in [`ends`].
 
+mod ends;
 mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use super::model::{Delegation, SystemUser, SystemUserKind};
 use crate::right::{ResourceRight, stored};
 use crate::store::{Connection, decoded, is_true};
 
+pub(super) use ends::{end_right, ended_rights, expired, set_valid_to};
 pub(super) use lists::{StreamEntry, of_system, stream, stream_end, stream_entry};
 
 #[derive(sqlx::FromRow)]
@@ -34,6 +36,7 @@ struct RightRow {
     party: String,
     resource: String,
     action: Option<String>,
+    valid_to: Option<i64>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -122,41 +125,11 @@ pub(crate) async fn owners_acting_for(
     owners.iter().map(|owner| decoded(OrganizationNumber::parse(owner))).collect()
 }
 
-/// Live system users whose time is over, those that have waited longest first.
-pub(super) async fn expired(
-    connection: &mut Connection,
-    now: Timestamp,
-    count: i64,
-) -> Result<Vec<SystemUser>, sqlx::Error> {
-    let rows: Vec<SystemUserRow> = sqlx::query_as(
-        "SELECT * FROM systemuser WHERE valid_to IS NOT NULL AND valid_to <= $1 AND withdrawn_at IS NULL \
-         ORDER BY valid_to, id LIMIT $2",
-    )
-    .bind(now.unix_millis())
-    .bind(count)
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter().map(system_user).collect()
-}
-
-/// Says when the system user ends by itself.
-pub(super) async fn set_valid_to(
-    connection: &mut Connection,
-    id: SystemUserId,
-    valid_to: Option<Timestamp>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE systemuser SET valid_to = $1 WHERE id = $2")
-        .bind(valid_to.map(Timestamp::unix_millis))
-        .bind(id.to_string())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
 /// What the system user holds, one delegation per party; a withdrawn one's last delegations.
 pub(crate) async fn delegations(connection: &mut Connection, id: SystemUserId) -> Result<Vec<Delegation>, sqlx::Error> {
     let rights: Vec<RightRow> = sqlx::query_as(
-        "SELECT systemuser, party, resource, action FROM delegated_right WHERE systemuser = $1 ORDER BY party, position",
+        "SELECT systemuser, party, resource, action, valid_to FROM delegated_right WHERE systemuser = $1 \
+         ORDER BY party, position",
     )
     .bind(id.to_string())
     .fetch_all(&mut *connection)
@@ -219,7 +192,7 @@ pub(crate) async fn live_delegations(
 ) -> Result<BTreeMap<SystemUserId, Vec<Delegation>>, sqlx::Error> {
     let (ids, parties) = (json!(ids).to_string(), json!(parties).to_string());
     let rights: Vec<RightRow> = sqlx::query_as(
-        "SELECT held.systemuser, party, resource, action FROM delegated_right AS held \
+        "SELECT held.systemuser, party, resource, action, held.valid_to FROM delegated_right AS held \
          JOIN systemuser ON systemuser.id = held.systemuser AND systemuser.withdrawn_at IS NULL \
          AND NOT EXISTS (SELECT 1 FROM system_end WHERE system_end.system = systemuser.system) \
          WHERE held.systemuser IN (SELECT value FROM json_each($1)) AND party IN (SELECT value FROM json_each($2)) \
@@ -294,13 +267,15 @@ pub(crate) async fn insert_delegation(
 ) -> Result<(), sqlx::Error> {
     for (position, right) in (0_i64..).zip(&delegation.rights) {
         sqlx::query(
-            "INSERT INTO delegated_right (systemuser, party, position, resource, action) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO delegated_right (systemuser, party, position, resource, action, valid_to) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(id.to_string())
         .bind(delegation.party.to_string())
         .bind(position)
         .bind(right.resource.as_str())
         .bind(right.action.as_ref().map(ActionId::as_str))
+        .bind(right.valid_to.map(Timestamp::unix_millis))
         .execute(&mut *connection)
         .await?;
     }
@@ -357,6 +332,7 @@ fn held(
         let right = ResourceRight {
             resource: decoded(ResourceId::parse(&row.resource))?,
             action: row.action.map(|action| decoded(ActionId::parse(&action))).transpose()?,
+            valid_to: row.valid_to.map(Timestamp::from_unix_millis),
         };
         parties.entry((row.system_user, row.party)).or_default().0.push(right);
     }
