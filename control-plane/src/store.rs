@@ -308,10 +308,10 @@ impl Lead {
 pub(crate) fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
-        // SQLite is locked; PostgreSQL ends a wait or a session, shuts down, starts up or has no connections left.
+        // SQLite is locked; PostgreSQL ends a wait, a statement that takes too long or a session, shuts down, starts up or has no connections left.
         sqlx::Error::Database(error) => matches!(
             error.code().as_deref(),
-            Some("5" | "55P03" | "25P03" | "57P01" | "57P02" | "57P03" | "57P05" | "53300")
+            Some("5" | "55P03" | "57014" | "25P03" | "57P01" | "57P02" | "57P03" | "57P05" | "53300")
         ),
         _ => false,
     }
@@ -373,6 +373,21 @@ mod tests {
         assert!(delete.unwrap_err().to_string().contains("read"));
         drop(read);
         assert_eq!(store.revision().await.unwrap(), Revision(1));
+    }
+
+    #[tokio::test]
+    async fn no_wait_for_the_database_is_endless() {
+        let database = TestDatabase::new().await;
+        let store = Store::open(database.location()).await.unwrap();
+        let (sql, expected) = if database.is_postgres() {
+            ("SELECT current_setting('statement_timeout')", "1min")
+        } else {
+            ("SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout", "5000")
+        };
+        let mut change = store.change().await.unwrap();
+        let of_writer: String = sqlx::query_scalar(sql).fetch_one(change.connection()).await.unwrap();
+        let of_reader: String = sqlx::query_scalar(sql).fetch_one(&mut *store.read().await.unwrap()).await.unwrap();
+        assert_eq!((of_writer.as_str(), of_reader.as_str()), (expected, expected));
     }
 
     /// Every migration has a file for each database.

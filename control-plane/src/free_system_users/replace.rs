@@ -16,7 +16,7 @@ use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::system_users::model::{Delegation, SystemUser};
-use crate::{system_users, systems};
+use crate::{requested, system_users, systems};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct InPath {
@@ -55,6 +55,7 @@ pub(super) async fn handler(
     let content = body.content(connection, Some(&system)).await?;
     let system = system.replace(content);
     let (rights, access_packages) = body.delegated(connection, &system).await?;
+    requested::require_to_come(&rights, now)?;
     let held = system_users::store::held_for_owner(connection, &user).await?;
     let (new_rights, new_packages) = (held.missing_rights(&rights), held.missing_packages(&access_packages));
     require_delegable(&state, connection, caller.user, &caller.party, &new_rights, &new_packages).await?;

@@ -1,6 +1,6 @@
 //! Everything in a SQLite file into an empty PostgreSQL database: the move to several control planes.
 //!
-//! Row by row as it is, in one transaction, revisions, epoch and published snapshots included: gateways notice nothing.
+//! Row by row as it is, page by page, in one transaction, revisions, epoch and published snapshots included: gateways notice nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,10 +14,14 @@ use sqlx::{
 use super::{Connection, Revision, postgres, revision, sqlite};
 use crate::config::Database;
 
-/// A table, its columns and their types in PostgreSQL.
+/// Rows that are in memory at once; few in tests, so that one page follows another there.
+const PAGE_ROWS: usize = if cfg!(test) { 2 } else { 1000 };
+
+/// A table, its columns and their types in PostgreSQL, and those of its primary key.
 struct Table {
     name: String,
     columns: Vec<(String, Kind)>,
+    key: Vec<(String, Kind)>,
 }
 
 #[derive(Clone, Copy)]
@@ -67,15 +71,30 @@ async fn copy_table(table: &Table, from: &mut Connection, into: &mut Connection)
     let numbers: Vec<String> = (1..=columns.len()).map(|number| format!("${number}")).collect();
     let names = columns.join(", ");
     let insert = format!("INSERT INTO {} ({names}) VALUES ({})", table.name, numbers.join(", "));
+    let key: Vec<&str> = table.key.iter().map(|(name, _)| name.as_str()).collect();
+    let (key, placeholders) =
+        (key.join(", "), numbers.get(..key.len()).context("a key has more columns than its table")?);
     // A main unit comes before its sub units.
-    let order =
-        if columns.contains(&"main_unit") { " ORDER BY CASE WHEN main_unit IS NULL THEN 0 ELSE 1 END" } else { "" };
-    let select = format!("SELECT {names} FROM {}{order}", table.name);
+    let parts: &[&str] =
+        if columns.contains(&"main_unit") { &["main_unit IS NULL", "main_unit IS NOT NULL"] } else { &["TRUE"] };
+    // Bodies of snapshots are large.
+    let rows = if table.columns.iter().any(|(_, kind)| matches!(kind, Kind::Blob)) { 1 } else { PAGE_ROWS };
     let mut copied: i64 = 0;
-    let rows = from.fetch_all(AssertSqlSafe(select)).await?;
-    for row in rows {
-        sqlx::query_with(AssertSqlSafe(insert.clone()), arguments(table, &row)?).execute(&mut *into).await?;
-        copied += 1;
+    for part in parts {
+        let select = format!("SELECT {names} FROM {} WHERE {part}", table.name);
+        let rest = format!("ORDER BY {key} LIMIT {rows}");
+        let mut page = from.fetch_all(AssertSqlSafe(format!("{select} {rest}"))).await?;
+        // Ends: every page begins after the last row of the one before.
+        while let Some(last) = page.last() {
+            let after = arguments(&table.key, last)?;
+            for row in &page {
+                let row = arguments(&table.columns, row)?;
+                sqlx::query_with(AssertSqlSafe(insert.clone()), row).execute(&mut *into).await?;
+                copied += 1;
+            }
+            let next = format!("{select} AND ({key}) > ({}) {rest}", placeholders.join(", "));
+            page = sqlx::query_with(AssertSqlSafe(next), after).fetch_all(&mut *from).await?;
+        }
     }
     let count: i64 =
         sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {}", table.name))).fetch_one(into).await?;
@@ -83,9 +102,10 @@ async fn copy_table(table: &Table, from: &mut Connection, into: &mut Connection)
     Ok(())
 }
 
-fn arguments(table: &Table, row: &AnyRow) -> anyhow::Result<AnyArguments> {
+/// The values that a row has in these columns.
+fn arguments(columns: &[(String, Kind)], row: &AnyRow) -> anyhow::Result<AnyArguments> {
     let mut arguments = AnyArguments::default();
-    for (name, kind) in &table.columns {
+    for (name, kind) in columns {
         let name = name.as_str();
         let added = match kind {
             Kind::Integer => arguments.add(row.try_get::<Option<i64>, _>(name)?),
@@ -103,7 +123,16 @@ async fn tables(connection: &mut Connection) -> anyhow::Result<Vec<Table>> {
          FROM information_schema.columns WHERE table_schema = current_schema() AND table_name <> '_sqlx_migrations' \
          ORDER BY table_name, ordinal_position",
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
+    .await?;
+    let keys: Vec<(String, String)> = sqlx::query_as(
+        "SELECT CAST(part.table_name AS TEXT), CAST(part.column_name AS TEXT) FROM information_schema.key_column_usage AS part \
+         JOIN information_schema.table_constraints AS constraints \
+         ON constraints.constraint_schema = part.constraint_schema AND constraints.table_name = part.table_name \
+         AND constraints.constraint_name = part.constraint_name AND constraints.constraint_type = 'PRIMARY KEY' \
+         WHERE part.table_schema = current_schema() ORDER BY part.table_name, part.ordinal_position",
+    )
+    .fetch_all(&mut *connection)
     .await?;
     let mut tables: BTreeMap<String, Vec<(String, Kind)>> = BTreeMap::new();
     for (table, column, kind) in rows {
@@ -115,7 +144,14 @@ async fn tables(connection: &mut Connection) -> anyhow::Result<Vec<Table>> {
         };
         tables.entry(table).or_default().push((column, kind));
     }
-    Ok(tables.into_iter().map(|(name, columns)| Table { name, columns }).collect())
+    let table = |(name, columns): (String, Vec<(String, Kind)>)| {
+        let of_table = keys.iter().filter(|(table, _)| *table == name).map(|(_, column)| column);
+        let key = of_table.filter_map(|of_key| columns.iter().find(|(column, _)| column == of_key).cloned());
+        let key: Vec<_> = key.collect();
+        ensure!(!key.is_empty(), "table `{name}` has no primary key");
+        Ok(Table { name, columns, key })
+    };
+    tables.into_iter().map(table).collect()
 }
 
 /// Which table refers to which other one.

@@ -31,9 +31,11 @@ pub(super) const NOTIFY: &str = "NOTIFY portvakt";
 /// Held by the session of the control plane that publishes.
 const TRY_TO_LEAD: &str = "SELECT pg_try_advisory_lock(5788330014982914050)";
 
-/// What a connection that writes is told: a control plane that hangs or is cut off holds the others up for seconds only,
+/// What a connection that reads is told: no statement outlives twice the time that an operation has.
+const READER: &str = "SET statement_timeout = '60s'";
+/// What a connection that writes is told: the same, a control plane that hangs or is cut off holds the others up for seconds only,
 /// and what is acknowledged is on the disk, whatever the server's default is.
-const WRITER: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'; \
+const WRITER: &str = "SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'; \
     SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 5; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// … and the one that leads, which asks every second: a silent one has ended.
@@ -70,6 +72,12 @@ pub(super) async fn open(url: &Url) -> anyhow::Result<(AnyPool, AnyPool)> {
     let readers = AnyPoolOptions::new()
         .max_connections(READERS_MAX)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(READER).await?;
+                Ok(())
+            })
+        })
         .connect_with(options)
         .await?;
     Ok((writer, readers))

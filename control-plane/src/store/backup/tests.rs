@@ -40,6 +40,38 @@ async fn a_copy_made_while_it_runs_is_restored_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_copy_made_under_load_is_of_one_instant() {
+    let test = TestState::with_system().await;
+    let before = test.state.store.revision().await.unwrap().as_i64();
+    let asking = tokio::spawn({
+        let test = test.clone();
+        async move {
+            for number in 0..100 {
+                let mut body = story::request();
+                body["externalRef"] = json!(format!("{number}"));
+                test.post(story::REQUESTS, &test.vendor(), &body).await.expect(201);
+            }
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let mut asked_in_copies = Vec::new();
+    for number in 0..3 {
+        let file = folder.path().join(format!("copy{number}"));
+        backup(test.database.location(), &file).await.unwrap();
+        let database = TestDatabase::new().await;
+        let last = restore(database.location(), &file).await.unwrap().as_i64();
+        let store = Store::open(database.location()).await.unwrap();
+        let count = "SELECT count(*) FROM system_user_request";
+        let asked: i64 = sqlx::query_scalar(count).fetch_one(&mut *store.read().await.unwrap()).await.unwrap();
+        // Each request is one change.
+        assert_eq!(asked, last - before);
+        asked_in_copies.push(asked);
+    }
+    asking.await.unwrap();
+    assert!(asked_in_copies.is_sorted(), "{asked_in_copies:?}");
+}
+
+#[tokio::test]
 async fn what_is_no_copy_is_refused_and_leaves_nothing() {
     let database = TestDatabase::new().await;
     let folder = tempfile::tempdir().unwrap();
