@@ -22,7 +22,7 @@ const fn alias(method: &'static str, path: &'static str, operation: &'static str
     Alias { method, path, operation }
 }
 
-/// The first that fits counts.
+/// The first path that fits counts, whatever the method.
 #[rustfmt::skip]
 pub(crate) const ALIASES: &[Alias] = &[
     alias("GET", "/accessmanagement/api/v1/systemuser/request/{requestId}", "/authentication/api/v1/systemuser/request/{requestId}"),
@@ -71,12 +71,18 @@ pub(crate) fn followed(service: Router) -> Router {
     Router::new().fallback_service(service).layer(replaced)
 }
 
+/// Whether the path is an alias. One that has not been replaced has no operation of the method of the call.
+pub(crate) fn is_alias(path: &str) -> bool {
+    ALIASES.iter().any(|alias| alias.applied(path).is_some())
+}
+
 /// The operation that an alias leads to.
 fn operation(method: &Method, uri: &Uri) -> Option<Uri> {
     // Whoever may read may ask what it would get.
     let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
-    let of_method = ALIASES.iter().filter(|alias| alias.method == method);
-    let path = of_method.filter_map(|alias| alias.applied(uri.path())).next()?;
+    let first = ALIASES.iter().find(|alias| alias.applied(uri.path()).is_some())?;
+    let alias = ALIASES.iter().find(|alias| alias.path == first.path && alias.method == method)?;
+    let path = alias.applied(uri.path())?;
     let join = if path.contains('?') { '&' } else { '?' };
     let path = uri.query().map_or_else(|| path.clone(), |query| format!("{path}{join}{query}"));
     let mut parts = uri.clone().into_parts();
@@ -212,6 +218,7 @@ mod tests {
         }
         for (method, other) in [
             (Method::PUT, format!("{pages}/5")),
+            (Method::DELETE, format!("{pages}/agentrequest/7")),
             (Method::GET, format!("{pages}/5/u/more")),
             (Method::GET, format!("{pages}//u")),
             (Method::GET, format!("{pages}/")),
@@ -219,6 +226,22 @@ mod tests {
             (Method::GET, "*".to_owned()),
         ] {
             assert_eq!(led(method, &other), None, "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_method_that_an_alias_does_not_have_is_not_allowed() {
+        let test = TestState::new().await;
+        let document = openapi::document();
+        for alias in ALIASES {
+            let path =
+                alias.path.split('/').map(|part| name(part).map_or(part, |_| "00000000-0000-4000-8000-000000000001"));
+            let path = path.collect::<Vec<_>>().join("/");
+            for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE"] {
+                if document["paths"][alias.path][method.to_lowercase()].is_null() {
+                    test.send(method, &path, "", None).await.expect_code(405, "method_not_allowed");
+                }
+            }
         }
     }
 

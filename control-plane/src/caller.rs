@@ -22,7 +22,7 @@ mod vendor_or_operator;
 
 pub(crate) use crate::hash::sha256_hex;
 pub(crate) use authorizer::Authorizer;
-pub(crate) use bearer::{claims_of_standing, require_scope_prefix, token_to_exchange};
+pub(crate) use bearer::{claims_of_standing, require_scope_prefix, require_token, token_to_exchange};
 pub(crate) use gateway::Gateway;
 pub(crate) use internal_or_platform::InternalOrPlatform;
 pub(crate) use maskinporten::Maskinporten;

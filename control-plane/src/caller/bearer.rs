@@ -59,6 +59,11 @@ pub(crate) async fn claims_of_standing(state: &AppState, text: &str) -> Result<M
     Ok(claims)
 }
 
+/// Refuses a call without a bearer token, whatever it is.
+pub(crate) fn require_token(headers: &HeaderMap) -> Result<(), Problem> {
+    bearer(headers).map(|_| ())
+}
+
 /// The bearer token of a call that wants it exchanged, of an issuer that is configured for this.
 pub(crate) async fn token_to_exchange(
     headers: &HeaderMap,

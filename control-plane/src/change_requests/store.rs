@@ -7,8 +7,11 @@ use uuid::Uuid;
 use super::model::{ChangeRequest, ChangeRequestId, WantedChange};
 use crate::page::{self, Position};
 use crate::requests::model::CustomerDecision;
+use crate::requests::store::waiting;
 use crate::right::stored;
 use crate::store::{Connection, decoded};
+
+const TABLE: &str = "change_request";
 
 #[derive(sqlx::FromRow)]
 struct ChangeRequestRow {
@@ -94,14 +97,7 @@ pub(super) async fn timed_out(
     created_until: Timestamp,
     count: i64,
 ) -> Result<Vec<ChangeRequest>, sqlx::Error> {
-    let rows: Vec<ChangeRequestRow> = sqlx::query_as(
-        "SELECT * FROM change_request WHERE status = 'New' AND timed_out_at IS NULL AND archived_at IS NULL \
-         AND created_at <= $1 ORDER BY created_at, id LIMIT $2",
-    )
-    .bind(created_until.unix_millis())
-    .bind(count)
-    .fetch_all(connection)
-    .await?;
+    let rows: Vec<ChangeRequestRow> = waiting::timed_out(connection, TABLE, created_until, count).await?;
     rows.into_iter().map(change_request).collect()
 }
 
@@ -111,15 +107,7 @@ pub(super) async fn mark_timed_out(
     id: ChangeRequestId,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "UPDATE change_request SET timed_out_at = $1 \
-         WHERE id = $2 AND status = 'New' AND timed_out_at IS NULL AND archived_at IS NULL",
-    )
-    .bind(now.unix_millis())
-    .bind(id.to_string())
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    waiting::mark_timed_out(connection, TABLE, &id.to_string(), now).await
 }
 
 pub(super) async fn insert(connection: &mut Connection, request: &ChangeRequest) -> Result<(), sqlx::Error> {

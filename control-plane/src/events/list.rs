@@ -28,7 +28,7 @@ const WAIT_S_MAX: u64 = 25;
     security(("maskinporten" = ["altinn:authentication/systemuser.request.read"])),
     params(
         ("after" = Option<String>, Query, description = "The last event that is known; from the first without it"),
-        ("wait" = Option<u64>, Query, description = "Seconds to wait for an event, 25 at most; 0 by default"),
+        ("wait" = Option<u32>, Query, description = "Seconds to wait for an event; after 25 the answer comes in any case. 0 by default"),
     ),
     responses((status = 200, body = own::EventPage)),
 )]
@@ -39,7 +39,7 @@ pub(super) async fn handler(
     base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let after = query.parsed("after", str::parse::<i64>)?.unwrap_or(0);
-    let wait = query.parsed("wait", str::parse::<u64>)?.unwrap_or(0).min(WAIT_S_MAX);
+    let wait = query.parsed("wait", str::parse::<u32>)?.map_or(0, u64::from).min(WAIT_S_MAX);
     let until = Instant::now() + Duration::from_secs(wait);
     let mut revisions = state.store.revisions();
     let events = loop {

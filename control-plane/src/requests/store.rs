@@ -1,5 +1,7 @@
 //! The table of requests. An archived request is kept for the record and never read again here.
 
+pub(crate) mod waiting;
+
 use policies::Timestamp;
 use policies::id::{OrganizationNumber, SystemId};
 use uuid::Uuid;
@@ -9,6 +11,8 @@ use crate::page::{self, Position};
 use crate::right::stored;
 use crate::store::{Connection, decoded, is_true};
 use crate::system_users::model::SystemUserKind;
+
+const TABLE: &str = "system_user_request";
 
 #[derive(sqlx::FromRow)]
 struct RequestRow {
@@ -104,14 +108,7 @@ pub(super) async fn timed_out(
     created_until: Timestamp,
     count: i64,
 ) -> Result<Vec<SystemUserRequest>, sqlx::Error> {
-    let rows: Vec<RequestRow> = sqlx::query_as(
-        "SELECT * FROM system_user_request WHERE status = 'New' AND timed_out_at IS NULL AND archived_at IS NULL \
-         AND created_at <= $1 ORDER BY created_at, id LIMIT $2",
-    )
-    .bind(created_until.unix_millis())
-    .bind(count)
-    .fetch_all(connection)
-    .await?;
+    let rows: Vec<RequestRow> = waiting::timed_out(connection, TABLE, created_until, count).await?;
     rows.into_iter().map(request).collect()
 }
 
@@ -121,15 +118,7 @@ pub(super) async fn mark_timed_out(
     id: RequestId,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "UPDATE system_user_request SET timed_out_at = $1 \
-         WHERE id = $2 AND status = 'New' AND timed_out_at IS NULL AND archived_at IS NULL",
-    )
-    .bind(now.unix_millis())
-    .bind(id.to_string())
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    waiting::mark_timed_out(connection, TABLE, &id.to_string(), now).await
 }
 
 /// Stores what the customer decided.

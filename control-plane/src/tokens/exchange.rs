@@ -55,6 +55,7 @@ pub(super) async fn handler(
     if headers.contains_key(ENTERPRISE_USER) {
         return Err(codes::ENTERPRISE_USERS_ENDED.into());
     }
+    caller::require_token(&headers)?;
     let provider = provider(&exchange_provider)?;
     let is_test = query.parsed("test", |text| text.to_ascii_lowercase().parse::<bool>())?.unwrap_or(false);
     let (token, payload) = caller::token_to_exchange(&headers, &state, provider).await?;

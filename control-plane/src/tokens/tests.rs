@@ -126,6 +126,7 @@ async fn what_is_not_for_us_is_not_exchanged() {
     let enterprise = [("authorization", "Bearer x"), ("x-altinn-enterpriseuser-authentication", "a")];
     test.get_with(&path, &enterprise).await.expect_code(410, "enterprise_users_ended");
     test.get(&path, "").await.expect_code(401, "token_missing");
+    test.get(&format!("{EXCHANGE}/facebook"), "").await.expect_code(401, "token_missing");
     test.get(&format!("{EXCHANGE}/facebook"), &test.vendor()).await.expect_code(400, "exchange_provider_unknown");
     let nobody = tokens::Maskinporten::without_consumer("a:b").token(&test);
     test.get(&path, &nobody).await.expect_code(401, "AUTH-00023");
