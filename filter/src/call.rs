@@ -9,6 +9,7 @@ use proxy_wasm::types;
 
 use crate::host;
 use crate::identity::{self, ClientHeaders};
+use crate::remote_pdp::{Asked, RemotePdp, Turn};
 use crate::reply::{self, Asker};
 use crate::root::Worker;
 
@@ -31,15 +32,28 @@ pub(crate) struct Call {
     context_id: u32,
     worker: Rc<RefCell<Worker>>,
     passage: Passage,
+    /// It waits for a remote decision point.
+    asked: Option<Box<(Asked, ClientHeaders)>>,
 }
 
 impl Call {
     pub(crate) fn new(context_id: u32, worker: Rc<RefCell<Worker>>) -> Self {
-        Self { context_id, worker, passage: Passage::default() }
+        Self { context_id, worker, passage: Passage::default(), asked: None }
     }
 }
 
-impl Context for Call {}
+impl Context for Call {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _: usize) {
+        let Some(waiting) = self.asked.take_if(|waiting| waiting.0.token == token) else { return };
+        let (asked, client_headers) = *waiting;
+        if self.worker.borrow_mut().conclude(asked, headers, body_bytes, &client_headers) {
+            self.passage.open();
+            if !host::resume_request() {
+                log::error!("the host did not resume a call that was permitted");
+            }
+        }
+    }
+}
 
 impl HttpContext for Call {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> types::Action {
@@ -50,7 +64,11 @@ impl HttpContext for Call {
         let worker = &mut *self.worker.borrow_mut();
         let passed = match call {
             Err(error) => worker.refuse(&Denial::new(error.into()), &client_headers),
-            Ok(call) if worker.enforced.feed.is_ready() => worker.decide(&call, &client_headers),
+            Ok(call) if worker.enforced.feed.is_ready() => {
+                let passed = worker.decide(&call, &client_headers, true);
+                self.asked = worker.asked.take().map(|asked| Box::new((asked, client_headers)));
+                passed
+            }
             Ok(call) => match worker.hold(self.context_id, call, client_headers, header_bytes, self.passage.clone()) {
                 Ok(()) => false,
                 Err(client_headers) => worker.refuse(&Denial::new(PolicyTrouble::Missing.into()), &client_headers),
@@ -81,16 +99,20 @@ impl Drop for Call {
         // when its time is over.
         if let Ok(mut worker) = self.worker.try_borrow_mut() {
             worker.forget(self.context_id);
+            if self.asked.is_some() {
+                worker.remote_pdp.iter_mut().for_each(RemotePdp::waits_no_more);
+            }
         }
     }
 }
 
 impl Worker {
-    /// Decides a call in the current context; `true` lets it through.
-    pub(crate) fn decide(&mut self, call: &ApiCall, client_headers: &ClientHeaders) -> bool {
+    /// Decides a call in the current context; `true` lets it through. One that may wait for a remote decision point is left
+    /// in `asked`.
+    pub(crate) fn decide(&mut self, call: &ApiCall, client_headers: &ClientHeaders, may_wait: bool) -> bool {
         let now = host::now();
         let decision = authorize_cached(self.enforced.feed.policy(now), call, now, &self.signatures, &mut self.tokens);
-        if self.shadow.is_some() {
+        if self.shadow.is_some() || self.remote_pdp.is_some() {
             self.compare(call, &decision, client_headers.support_id.as_deref(), now);
         }
         match decision {
@@ -99,19 +121,57 @@ impl Worker {
             }
             Decision::Permit(permit) => self.pass(&permit, client_headers),
             Decision::Denial(_) if self.tells_of_the_resource(call, now) => false,
-            Decision::Denial(denial) => {
-                self.look_for_key(&denial, call);
-                self.refuse(&denial, client_headers)
-            }
+            Decision::Denial(denial) => match self.ask_elsewhere(&denial, call, now, may_wait) {
+                None => {
+                    self.look_for_key(&denial, call);
+                    self.refuse(&denial, client_headers)
+                }
+                Some(Turn::Asked(asked)) => {
+                    self.telemetry.remote("portvakt.remote_pdp.asked");
+                    self.asked = Some(asked);
+                    false
+                }
+                Some(Turn::Decided(decision)) => self.settle_remotely(decision, client_headers, now),
+            },
         }
     }
 
-    /// Says what the shadow snapshot would have done otherwise.
+    /// Decides a call by the reply at hand, of a remote decision point; `true` lets it through.
+    fn conclude(&mut self, asked: Asked, headers: usize, body_bytes: usize, client_headers: &ClientHeaders) -> bool {
+        let now = host::now();
+        let Some(remote_pdp) = &mut self.remote_pdp else { return false };
+        let decision = remote_pdp.conclude(asked, headers, body_bytes, now);
+        self.settle_remotely(decision, client_headers, now)
+    }
+
+    fn settle_remotely(&mut self, decision: Decision, client_headers: &ClientHeaders, now: Timestamp) -> bool {
+        match decision {
+            Decision::Permit(permit) if self.is_too_old_for(permit.route(), now) => {
+                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers)
+            }
+            Decision::Permit(permit) => self.pass(&permit, client_headers),
+            Decision::Denial(denial) => self.refuse(&denial, client_headers),
+        }
+    }
+
+    /// Asks a remote decision point, if there is one, where the snapshot could not decide.
+    fn ask_elsewhere(&mut self, denial: &Denial, call: &ApiCall, now: Timestamp, may_wait: bool) -> Option<Turn> {
+        let policy = self.enforced.feed.policy(now);
+        let remote_pdp = self.remote_pdp.as_mut()?;
+        remote_pdp.ask(denial, policy, call, now, &self.signatures, &mut self.tokens, may_wait)
+    }
+
+    /// Says what the shadow snapshot would have done otherwise, and keeps what a remote decision point is asked about.
     fn compare(&mut self, call: &ApiCall, decision: &Decision, support_id: Option<&str>, now: Timestamp) {
-        let Some(shadow) = &mut self.shadow else { return };
-        if let Some(compared) = shadow.compare(call, decision, now, &self.signatures) {
+        if let Some(shadow) = &mut self.shadow
+            && let Some(compared) = shadow.compare(call, decision, now, &self.signatures)
+        {
             let version = shadow.follower.feed.version();
             self.telemetry.compared_with_shadow(&compared, version, support_id);
+        }
+        if let Some(remote_pdp) = &mut self.remote_pdp {
+            let policy = self.enforced.feed.policy(now);
+            remote_pdp.keep(decision, policy, call, now, &self.signatures, &mut self.tokens, support_id);
         }
     }
 
@@ -131,6 +191,9 @@ impl Worker {
         if let Basis::Right(held) = permit.basis() {
             // What the client sent under these names is gone: there is nothing to replace.
             clean &= identity::tell(held, &self.config.identity_headers, host::add_request_header);
+        }
+        if let Basis::Remote(grant) = permit.basis() {
+            clean &= identity::tell_remote(grant, &self.config.identity_headers, host::add_request_header);
         }
         if !clean {
             log::error!("identity headers could not be set; the call is refused route={}", permit.route());

@@ -1,5 +1,7 @@
 //! The plugin configuration: read once, complete or refused. Members it does not know are mistakes, not extensions.
 
+mod remote_pdp;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
@@ -9,6 +11,7 @@ use policies::snapshot::SnapshotKey;
 use serde::Deserialize;
 
 use crate::identity::IdentityHeader;
+pub(crate) use remote_pdp::RemotePdpConfig;
 
 /// Longest base of a shadow snapshot, in bytes, unless it is said otherwise.
 const SHADOW_BYTES_MAX: u64 = 64 << 20;
@@ -43,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) bootstrap: Option<Bootstrap>,
     pub(crate) decision_log: Option<DecisionLogConfig>,
     pub(crate) shadow_snapshot: Option<ShadowSnapshot>,
+    pub(crate) remote_pdp: Option<RemotePdpConfig>,
 }
 
 /// Whose snapshots a feed follows, where, and whom it believes.
@@ -265,6 +269,8 @@ struct ConfigDocument {
     decision_log: Option<DecisionLogConfig>,
     #[serde(default)]
     shadow_snapshot: Option<ShadowSnapshotDocument>,
+    #[serde(default)]
+    remote_pdp: Option<RemotePdpConfig>,
 }
 
 fn every_identity_header() -> Vec<IdentityHeader> {
@@ -304,12 +310,14 @@ impl Config {
         })?;
         json.end().map_err(|error| ConfigError::Json { path: ".".to_owned(), problem: without_values(&error) })?;
         document.check()?;
+        document.remote_pdp.as_ref().map_or(Ok(()), RemotePdpConfig::check)?;
         let resource = document.resource.map(Resource::read).transpose()?;
         let gateway = &document.gateway;
         let shadow_snapshot =
             document.shadow_snapshot.map(|shadow| ShadowSnapshot::read(shadow, gateway)).transpose()?;
         Ok(Self {
             shadow_snapshot,
+            remote_pdp: document.remote_pdp,
             snapshot_keys: read_keys("snapshotKeys", &document.snapshot_keys)?,
             provider: document.provider,
             gateway: document.gateway,
@@ -436,9 +444,6 @@ impl ConfigDocument {
                 && text.len() <= 64
                 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         };
-        // What is put into a header value or between quotes there.
-        let quotable =
-            |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
         let control_plane = &self.control_plane;
         let shadow = self.shadow_snapshot.as_ref();
         let shadow_control_plane = shadow.and_then(|shadow| shadow.control_plane.as_ref());
@@ -553,6 +558,11 @@ impl ConfigDocument {
             None => Ok(()),
         }
     }
+}
+
+/// It can be put into a header value, or between quotes there.
+fn quotable(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
 }
 
 fn is_each_once(headers: &[IdentityHeader]) -> bool {

@@ -160,11 +160,22 @@ impl DecisionLog {
         put("reason", denial.map(|denial| denial.reason.code().to_owned()));
         let route = permit.map(|permit| permit.route()).or(denial.and_then(|denial| denial.route.as_deref()));
         put("route", route.map(str::to_owned));
-        let system_user = held.map(|held| held.system_user).or(denial.and_then(|denial| denial.system_user));
+        let remote = permit.and_then(|permit| match permit.basis() {
+            Basis::Remote(grant) => Some(grant),
+            _ => None,
+        });
+        let system_user = held.map(|held| held.system_user);
+        let system_user = system_user
+            .or(remote.and_then(|grant| Some(grant.system_user?.0)))
+            .or(denial.and_then(|denial| denial.system_user));
         put("systemUser", system_user.map(|id| self.masked(Masked::SystemUser, id.to_string())));
-        let party = held.map(|held| held.party).or(denial.and_then(|denial| denial.party));
+        let party =
+            held.map(|held| held.party).or(remote.map(|grant| grant.party)).or(denial.and_then(|denial| denial.party));
         put("party", party.map(|party| self.masked(Masked::Party, party.to_string())));
-        let right = held.map(|held| &held.right).or(denial.and_then(|denial| denial.right.as_ref()));
+        let right = held
+            .map(|held| &held.right)
+            .or(remote.map(|grant| &grant.right))
+            .or(denial.and_then(|denial| denial.right.as_ref()));
         put("resource", right.map(|right| right.resource.to_string()));
         put("action", right.map(|right| right.action.to_string()));
         put("snapshotVersion", version.map(|version| version.to_string()));

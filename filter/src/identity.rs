@@ -3,8 +3,8 @@
 //! Every header or trailer that begins with `x-systemuser-`, in any letter case and with any punctuation for `-`, is ours:
 //! what a client sent is removed from every call that goes through, whatever it was permitted for.
 
-use policies::RightHeld;
 use policies::id::OrganizationNumber;
+use policies::{RemoteGrant, RightHeld};
 use serde::Deserialize;
 
 /// What our headers begin with.
@@ -91,6 +91,17 @@ pub(crate) fn tell(held: &RightHeld, headers: &[IdentityHeader], tell: impl Fn(&
             IdentityHeader::Client => held.client.as_str(),
         };
         tell(header.name(), value)
+    })
+}
+
+/// The same of a caller that only its token and a remote decision point know; of no system user nothing is told.
+pub(crate) fn tell_remote(grant: &RemoteGrant, headers: &[IdentityHeader], tell: impl Fn(&str, &str) -> bool) -> bool {
+    let Some((id, owner)) = grant.system_user else { return true };
+    headers.iter().all(|header| match header {
+        IdentityHeader::Id => tell(header.name(), &id.to_string()),
+        IdentityHeader::Owner => tell(header.name(), &owner.to_string()),
+        IdentityHeader::Party => tell(header.name(), &grant.party.to_string()),
+        IdentityHeader::System | IdentityHeader::Vendor | IdentityHeader::Client => true,
     })
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Thin on purpose. `root` is one worker's life: configuration, ticks, the feed's replies. `call` is one HTTP
 //! request: headers to an [`policies::ApiCall`], a decision, and what follows. `feed` follows the control plane without
-//! doing any I/O itself, which `follower` does for it; `shadow` is a second snapshot that decides beside the one in force; `reply` is what a refused caller sees; `identity` is what the API behind is told. Only
+//! doing any I/O itself, which `follower` does for it; `shadow` is a second snapshot that decides beside the one in force,
+//! and `remote_pdp` what is asked elsewhere; `reply` is what a refused caller sees; `identity` is what the API behind is told. Only
 //! `host` names hostcalls.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -16,6 +17,7 @@ mod held;
 mod host;
 mod identity;
 mod issuer_keys;
+mod remote_pdp;
 mod reply;
 mod root;
 mod shadow;

@@ -21,6 +21,7 @@ use crate::held::{HeldCall, HeldCalls};
 use crate::host::{self, HostSharedData, HostSignatures};
 use crate::identity::ClientHeaders;
 use crate::issuer_keys::{ANSWER_BYTES_MAX, IssuerKeys};
+use crate::remote_pdp::{Asked, RemotePdp};
 use crate::shadow::Shadow;
 use crate::telemetry::Telemetry;
 
@@ -46,6 +47,9 @@ pub(crate) struct Worker {
     /// Follows what is enforced.
     pub(crate) enforced: Follower,
     pub(crate) shadow: Option<Shadow>,
+    pub(crate) remote_pdp: Option<RemotePdp>,
+    /// The call at hand waits for a remote decision point; its context takes it from here.
+    pub(crate) asked: Option<Asked>,
     pub(crate) signatures: HostSignatures,
     pub(crate) telemetry: Telemetry,
     pub(crate) tokens: TokenCache<foldhash::fast::RandomState>,
@@ -85,7 +89,7 @@ impl Root {
             if !host::enter_context(context_id) {
                 continue;
             }
-            let passed = worker.borrow_mut().decide(&held.call, &held.client_headers);
+            let passed = worker.borrow_mut().decide(&held.call, &held.client_headers, false);
             if passed {
                 held.passage.open();
             }
@@ -112,6 +116,9 @@ impl Context for Root {
             }
             if let Some(source) = worker.issuer_keys.source_of(token) {
                 worker.take_issuer_keys(source, headers, body_bytes);
+                return;
+            }
+            if worker.take_comparison(token, headers, body_bytes) {
                 return;
             }
             if worker.take_shadow_reply(token, headers, body_bytes) {
@@ -164,6 +171,7 @@ impl RootContext for Root {
             worker.look_at_age();
             worker.look_at_issuer_keys();
             worker.send_decisions();
+            worker.ask_to_compare();
             worker.held.take_expired(host::now())
         };
         self.answer_held();
@@ -212,6 +220,8 @@ impl Worker {
         Ok(Self {
             enforced: Follower::new(feed),
             shadow: Shadow::new(&config, worker, host::now()),
+            asked: None,
+            remote_pdp: config.remote_pdp.take().map(RemotePdp::new),
             signatures,
             telemetry: Telemetry::new(DecisionLog::new(&config)),
             issuer_keys: IssuerKeys::new(&config),
@@ -292,6 +302,23 @@ impl Worker {
                 );
             }
         }
+    }
+
+    /// Asks a remote decision point about calls that were decided. Not from the calls: they are gone when the reply comes.
+    fn ask_to_compare(&mut self) {
+        if let Some(remote_pdp) = &mut self.remote_pdp
+            && !remote_pdp.ask_to_compare()
+        {
+            self.telemetry.remote("portvakt.remote_pdp.not_compared");
+        }
+    }
+
+    /// Takes the reply at hand, if it is to such a question.
+    fn take_comparison(&mut self, token: u32, headers: usize, body_bytes: usize) -> bool {
+        let Some(remote_pdp) = &mut self.remote_pdp else { return false };
+        let Some(compared) = remote_pdp.compare(token, headers, body_bytes) else { return false };
+        self.telemetry.compared_with_remote(&compared, self.enforced.feed.version());
+        true
     }
 
     /// Tells the control plane of decisions, when there are enough of them or they have waited.

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use policies::snapshot::SnapshotVersion;
-use policies::{Basis, Denial, Permit};
+use policies::{Basis, Decision, Denial, Permit};
 
 use crate::decision_log::DecisionLog;
 use crate::host;
+use crate::remote_pdp::RemotelyCompared;
 use crate::shadow::Compared;
 
 #[derive(Default)]
@@ -81,6 +82,40 @@ impl Telemetry {
                 );
                 if let Some(decisions) = &mut self.decisions {
                     decisions.would_be_permitted("shadow_snapshot_permit", permit, version, support_id, host::now());
+                }
+            }
+        }
+    }
+
+    /// What became of a question to the remote decision point.
+    pub(crate) fn remote(&mut self, metric: &'static str) {
+        self.count(metric);
+    }
+
+    /// How a remote decision point would have decided.
+    pub(crate) fn compared_with_remote(&mut self, compared: &RemotelyCompared, version: Option<SnapshotVersion>) {
+        match compared {
+            RemotelyCompared::Same => self.count("portvakt.remote_pdp.same"),
+            RemotelyCompared::NoAnswer => self.count("portvakt.remote_pdp.not_compared"),
+            RemotelyCompared::Otherwise { decision: Decision::Denial(denial), support_id } => {
+                let support_id = support_id.as_deref();
+                self.count("portvakt.remote_pdp.permit_to_deny");
+                log_denial("permitted, would be denied by the remote decision point", denial, version, support_id);
+                if let Some(decisions) = &mut self.decisions {
+                    decisions.would_be_denied("remote_pdp_deny", denial, version, support_id, host::now());
+                }
+            }
+            RemotelyCompared::Otherwise { decision: Decision::Permit(permit), support_id } => {
+                let support_id = support_id.as_deref();
+                self.count("portvakt.remote_pdp.deny_to_permit");
+                log::info!(
+                    "denied, would be permitted by the remote decision point route={} snapshot.version={} request.id={}",
+                    permit.route(),
+                    version_text(version),
+                    support_id.unwrap_or("-"),
+                );
+                if let Some(decisions) = &mut self.decisions {
+                    decisions.would_be_permitted("remote_pdp_permit", permit, version, support_id, host::now());
                 }
             }
         }

@@ -10,9 +10,10 @@ use std::hash::BuildHasher;
 
 use crate::Timestamp;
 use crate::call::{ApiCall, CallError, Credentials};
-use crate::decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, RightHeld};
+use crate::decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, RemoteGrant, RightHeld};
 use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId, SystemUserId};
 use crate::policy_set::PolicySet;
+use crate::remote::{NoAnswer, RemoteAnswer, RemoteQuestion, Verdict};
 use crate::right::Right;
 use crate::route::{ApiRoute, Mode, PartySource, PlatformToken};
 use crate::snapshot::revocations;
@@ -77,8 +78,35 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
     })
 }
 
+/// Decides a call that the snapshot could not decide by what a remote decision point answered to its question. Without an
+/// answer it is refused.
+pub fn authorize_by_answer(question: &RemoteQuestion, answer: Result<RemoteAnswer, NoAnswer>) -> Decision {
+    let (reason, level_required) = match answer.map(|answer| answer.0) {
+        Ok(Verdict::Permit { level }) if u32::from(question.authentication_level) >= level => {
+            let basis = Basis::Remote(Box::new(RemoteGrant {
+                system_user: question.system_user(),
+                party: question.party(),
+                right: question.right().clone(),
+            }));
+            return Decision::Permit(Box::new(Permit { route: question.route().to_owned(), basis }));
+        }
+        Ok(Verdict::Permit { level }) => (DenialReason::AuthenticationLevelTooLow, u8::try_from(level).ok()),
+        Ok(Verdict::ObligationUnknown) => (DenialReason::ObligationUnknown, None),
+        Ok(Verdict::Deny) => (DenialReason::RemoteDenies, None),
+        Err(NoAnswer) => (DenialReason::RemoteUnavailable, None),
+    };
+    Decision::Denial(Box::new(Denial {
+        route: Some(question.route().to_owned()),
+        system_user: question.system_user().map(|(id, _)| id),
+        party: Some(question.party()),
+        right: Some(question.right().clone()),
+        level_required,
+        ..Denial::new(reason)
+    }))
+}
+
 /// Sees to it that the cache has the token, verified, and still standing.
-fn remember<S: BuildHasher + Clone>(
+pub(crate) fn remember<S: BuildHasher + Clone>(
     cache: &mut TokenCache<S>,
     text: &str,
     issuers: &[TrustedIssuer],
@@ -142,7 +170,7 @@ fn decide_with<'token>(
 
 /// The most specific route that takes the call. Where a still more specific one would take it on a server that ignores
 /// letter case or a trailing slash, it is not clear which right the call needs.
-fn find_route<'a>(enforced: &'a Enforced, call: &ApiCall) -> Result<&'a ApiRoute, DenialReason> {
+pub(crate) fn find_route<'a>(enforced: &'a Enforced, call: &ApiCall) -> Result<&'a ApiRoute, DenialReason> {
     let mut is_near = false;
     for route in enforced.routes().candidates(call) {
         if route.matches(call) {
@@ -175,7 +203,11 @@ fn decide(
     token: &VerifiedToken,
     now: Timestamp,
 ) -> Result<Basis, Box<Denial>> {
-    check_route_demands(route, token)?;
+    check_audience(route, token)?;
+    if !route.callers.contains(token.caller()) {
+        return Err(Box::new(Denial::new(DenialReason::CallerNotAllowed)));
+    }
+    check_scopes(route, token)?;
     let Caller::SystemUser(claim) = token.caller() else {
         return Ok(Basis::CallerKind { organization: token.consumer() });
     };
@@ -183,7 +215,7 @@ fn decide(
     // A loaded image has a right for every route.
     let right = asked.right.ok_or_else(|| asked.denial(DenialReason::RightMissing, None))?;
     let subject = subject(enforced, token, claim).map_err(|reason| asked.denial(reason, None))?;
-    let party = party(route, call, claim).map_err(|reason| asked.denial(reason, None))?;
+    let party = party(route, call, Some(claim.owner)).map_err(|reason| asked.denial(reason, None))?;
     let refused = |reason| asked.denial(reason, Some(party));
     let held = subject.user.row(party.as_u32()).ok_or(DenialReason::PartyNotRepresented).map_err(refused)?;
     let authentication_level = token.authentication_level();
@@ -242,7 +274,7 @@ const SESSION_COOKIE: &str = "AltinnStudioRuntime";
 const PLATFORM_ACCESS_TOKEN: &str = "platformaccesstoken";
 
 /// The call's one token: the bearer token, or where the route takes it the session cookie; never both.
-fn credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<&'call str, DenialReason> {
+pub(crate) fn credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<&'call str, DenialReason> {
     let Some(origins) = &route.session_cookie else { return bearer(call) };
     match (call.credentials(), call.cookie(SESSION_COOKIE)) {
         (_, Ok(None)) => bearer(call),
@@ -255,7 +287,7 @@ fn credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<&'call st
 }
 
 /// The token came in the session cookie.
-fn is_in_cookie(route: &ApiRoute, call: &ApiCall) -> bool {
+pub(crate) fn is_in_cookie(route: &ApiRoute, call: &ApiCall) -> bool {
     route.session_cookie.is_some() && *call.credentials() == Credentials::None
 }
 
@@ -278,8 +310,13 @@ fn platform_refusal(error: TokenError) -> DenialReason {
     }
 }
 
-/// Audience, kind of caller, scopes.
-fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Box<Denial>> {
+/// What a route demands of a token, whoever calls.
+pub(crate) fn check_audience_and_scopes(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Box<Denial>> {
+    check_audience(route, token)?;
+    check_scopes(route, token)
+}
+
+fn check_audience(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Box<Denial>> {
     // A token that names audiences is for those alone (RFC 7519 section 4.1.3), also where the route asks for none.
     let audiences = token.audiences();
     let meant = audiences.iter().any(|audience| route.audiences.contains(audience));
@@ -287,9 +324,10 @@ fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Bo
     if asked && !meant {
         return Err(Box::new(Denial::new(DenialReason::AudienceMismatch)));
     }
-    if !route.callers.contains(token.caller()) {
-        return Err(Box::new(Denial::new(DenialReason::CallerNotAllowed)));
-    }
+    Ok(())
+}
+
+fn check_scopes(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Box<Denial>> {
     let missing: Vec<_> = route.scopes.iter().filter(|scope| !token.has_scope(scope)).cloned().collect();
     if !missing.is_empty() {
         return Err(Box::new(Denial { scopes: missing, ..Denial::new(DenialReason::ScopeMissing) }));
@@ -298,7 +336,7 @@ fn check_route_demands(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Bo
 }
 
 /// A system user that is what its token says it is.
-struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     user: ActiveUser<'a>,
     system: &'a str,
     vendor: OrganizationNumber,
@@ -307,7 +345,7 @@ struct Subject<'a> {
 
 /// The system user is active, owned by the organisation in the token, and of a system that the token's vendor and client
 /// belong to.
-fn subject<'a>(
+pub(crate) fn subject<'a>(
     enforced: &'a Enforced,
     token: &VerifiedToken,
     claim: &SystemUserClaim,
@@ -334,10 +372,14 @@ fn subject<'a>(
     })
 }
 
-/// The organisation that the call acts for.
-fn party(route: &ApiRoute, call: &ApiCall, claim: &SystemUserClaim) -> Result<OrganizationNumber, DenialReason> {
+/// The organisation that the call acts for; `own` is the caller's.
+pub(crate) fn party(
+    route: &ApiRoute,
+    call: &ApiCall,
+    own: Option<OrganizationNumber>,
+) -> Result<OrganizationNumber, DenialReason> {
     let named = match &route.party {
-        PartySource::Owner => return Ok(claim.owner),
+        PartySource::Owner => return own.ok_or(DenialReason::PartyMissing),
         PartySource::Path(position) => call.segments().get(*position).cloned(),
         PartySource::Header(name) => {
             call.header(name).map_err(|_| DenialReason::PartyInvalid)?.map(|value| value.trim_matches(' ').to_owned())
@@ -443,7 +485,7 @@ impl UseOfRight<'_> {
 }
 
 /// The authentication level that an obligation demands; `None` when it demands something else, too.
-fn level_demanded(obligation: &Notice) -> Option<u32> {
+pub(crate) fn level_demanded(obligation: &Notice) -> Option<u32> {
     let mut demanded = obligation.assignments.first().map(|_| 0)?;
     for assignment in &obligation.assignments {
         match assignment.category.as_deref() {

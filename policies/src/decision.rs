@@ -51,6 +51,8 @@ pub enum Basis {
     Shadow(Box<Denial>),
     /// The route is off.
     RouteOff,
+    /// The snapshot does not know the caller, and a remote decision point permitted the call.
+    Remote(Box<RemoteGrant>),
     /// A CORS preflight for the route: it says nothing of who calls, and changes nothing.
     Preflight,
 }
@@ -74,6 +76,17 @@ pub struct RightHeld {
     pub right: Right,
     /// What gives it.
     pub through: GrantedThrough,
+}
+
+/// A right that a remote decision point granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteGrant {
+    /// The system user and the organisation that owns it, as the token says, where it is one that calls.
+    pub system_user: Option<(SystemUserId, OrganizationNumber)>,
+    /// The organisation acted for.
+    pub party: OrganizationNumber,
+    /// The right.
+    pub right: Right,
 }
 
 /// What gives a system user a right.
@@ -245,6 +258,12 @@ pub enum DenialReason {
     /// The policy demands something that this enforcement point does not know (XACML 3.0 section 7.18).
     #[error("the policy demands something that this gateway cannot do")]
     ObligationUnknown,
+    /// The snapshot does not know the caller, and the remote decision point does not permit the call.
+    #[error("the remote decision point does not permit the call")]
+    RemoteDenies,
+    /// The snapshot does not know the caller, and the remote decision point gave no decision.
+    #[error("the remote decision point gives no decision")]
+    RemoteUnavailable,
 }
 
 /// Why no policy can be used.
@@ -294,6 +313,8 @@ impl DenialReason {
             Self::PolicyIndeterminate => "policy_indeterminate",
             Self::AuthenticationLevelTooLow => "authentication_level_too_low",
             Self::ObligationUnknown => "obligation_unknown",
+            Self::RemoteDenies => "remote_pdp_denies",
+            Self::RemoteUnavailable => "remote_pdp_unavailable",
         }
     }
 
@@ -301,7 +322,7 @@ impl DenialReason {
     pub fn status(self) -> u16 {
         match self {
             Self::Call(_) | Self::CredentialsRepeated | Self::PartyMissing | Self::PartyInvalid => 400,
-            Self::Policy(_) | Self::Token(TokenError::SignatureUnchecked) => 503,
+            Self::Policy(_) | Self::Token(TokenError::SignatureUnchecked) | Self::RemoteUnavailable => 503,
             Self::TokenMissing | Self::Token(_) | Self::AudienceMismatch => 401,
             Self::NoRoute
             | Self::ScopeMissing
@@ -321,13 +342,14 @@ impl DenialReason {
             | Self::PolicyDenies
             | Self::PolicyIndeterminate
             | Self::AuthenticationLevelTooLow
-            | Self::ObligationUnknown => 403,
+            | Self::ObligationUnknown
+            | Self::RemoteDenies => 403,
         }
     }
 
     /// Every reason, for metrics, tables and coverage checks.
     pub fn all() -> impl Iterator<Item = Self> {
-        const OTHERS: [DenialReason; 31] = [
+        const OTHERS: [DenialReason; 33] = [
             DenialReason::Call(CallError::Malformed),
             DenialReason::Call(CallError::Overridden),
             DenialReason::Call(CallError::PathAmbiguous),
@@ -358,6 +380,8 @@ impl DenialReason {
             DenialReason::PolicyIndeterminate,
             DenialReason::AuthenticationLevelTooLow,
             DenialReason::ObligationUnknown,
+            DenialReason::RemoteDenies,
+            DenialReason::RemoteUnavailable,
             DenialReason::Token(TokenError::SignatureUnchecked),
         ];
         let tokens = TokenError::ALL.into_iter().filter(|error| *error != TokenError::SignatureUnchecked);
@@ -375,7 +399,7 @@ mod tests {
         let codes: Vec<_> = DenialReason::all().map(DenialReason::code).collect();
         let unique: BTreeSet<_> = codes.iter().collect();
         assert_eq!(unique.len(), codes.len());
-        assert_eq!(codes.len(), 47);
+        assert_eq!(codes.len(), 49);
         assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     }
 

@@ -35,6 +35,7 @@ pub mod explain;
 pub mod id;
 mod json;
 mod policy_set;
+pub mod remote;
 pub mod right;
 mod route;
 pub mod snapshot;
@@ -43,8 +44,10 @@ pub mod token;
 pub mod urn;
 pub mod xacml;
 
-pub use authorize::{authorize, authorize_cached, authorize_verified};
+pub use authorize::{authorize, authorize_by_answer, authorize_cached, authorize_verified};
 pub use call::{ApiCall, CallError, HEADERS_MAX, PATH_BYTES_MAX, SEGMENTS_MAX};
-pub use decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, PolicyTrouble, RightHeld};
+pub use decision::{
+    Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, PolicyTrouble, RemoteGrant, RightHeld,
+};
 pub use policy_set::{PolicySet, ProtectedResource};
 pub use timestamp::{Timestamp, TimestampError};

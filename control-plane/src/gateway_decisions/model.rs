@@ -12,7 +12,8 @@ const TEXT_CHARS_MAX: usize = 300;
 
 /// What was decided: `permit`, `deny`, or `shadow` for what went through and would have been refused. What a shadow
 /// snapshot would have decided otherwise is told apart from the call's own decision: `shadow_snapshot_deny` of a call that
-/// was permitted, `shadow_snapshot_permit` of one that was refused.
+/// was permitted, `shadow_snapshot_permit` of one that was refused; and what a remote decision point would have,
+/// `remote_pdp_deny` and `remote_pdp_permit`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = GatewayDecisionEntry)]
@@ -57,6 +58,8 @@ enum Kind {
     Shadow,
     ShadowSnapshotDeny,
     ShadowSnapshotPermit,
+    RemotePdpDeny,
+    RemotePdpPermit,
 }
 
 impl Decision {

@@ -99,6 +99,27 @@ fn mistakes_are_named() {
     check(|config| config["issuerKeys"] = json!([keys("/jwks", 4)]), "issuerKeys");
     check(|config| config["issuerKeys"] = json!([keys("/jwks", 60), keys("/jwks", 60)]), "issuerKeys");
     check(|config| config["hold"] = json!({"millisecondsMax": 60_001}), "hold.millisecondsMax");
+    for (member, value) in [
+        ("cluster", json!("")),
+        ("authority", json!("a\nb")),
+        ("path", json!("authorize")),
+        ("headers", json!({"Authorization": "Bearer x"})),
+        ("headers", json!({"content-length": "1"})),
+        ("headers", json!({"authorization": ""})),
+        ("routes", json!({"vat-returns": []})),
+        ("millisecondsMax", json!(0)),
+        ("millisecondsMax", json!(10_001)),
+        ("callsMax", json!(1001)),
+        ("cacheSecondsMax", json!(601)),
+        ("cacheEntriesMax", json!(0)),
+        ("cacheEntriesMax", json!(100_001)),
+    ] {
+        let change = |config: &mut Value| {
+            config["remotePdp"] = json!({"cluster": "pdp", "authority": "pdp"});
+            config["remotePdp"][member] = value.clone();
+        };
+        check(change, &format!("remotePdp.{member}"));
+    }
     check(|config| config["shadowSnapshot"] = json!({}), "shadowSnapshot");
     let shadow = |bytes: u64| json!({"provider": "next", "bytesMax": bytes});
     check(|config| config["shadowSnapshot"] = shadow(0), "shadowSnapshot.bytesMax");

@@ -102,6 +102,12 @@ fn fixed(reason: DenialReason) -> (&'static str, &'static str) {
         DenialReason::ObligationUnknown => {
             ("Reglene krever noe denne gatewayen ikke kan.", "Reglane krev noko denne gatewayen ikkje kan.")
         }
+        DenialReason::RemoteDenies => {
+            ("Beslutningstjenesten tillater ikke kallet.", "Avgjerdstenesta tillèt ikkje kallet.")
+        }
+        DenialReason::RemoteUnavailable => {
+            ("Beslutningstjenesten svarer ikke. Prøv igjen.", "Avgjerdstenesta svarar ikkje. Prøv igjen.")
+        }
     }
 }
 

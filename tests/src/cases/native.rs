@@ -80,6 +80,7 @@ fn through_text(permit: &Permit) -> String {
         Basis::CallerKind { .. } => "caller_kind".to_owned(),
         Basis::Shadow(denial) => format!("shadow:{}", denial.reason.code()),
         Basis::RouteOff => "off".to_owned(),
+        Basis::Remote(_) => "remote".to_owned(),
         Basis::Preflight => "preflight".to_owned(),
     }
 }

@@ -46,6 +46,8 @@ mod on_postgres_replicas;
 #[cfg(test)]
 mod people_log_in;
 #[cfg(test)]
+mod remote_pdp;
+#[cfg(test)]
 mod shadow_snapshot;
 #[cfg(test)]
 mod without_gateway;
