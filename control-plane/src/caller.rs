@@ -30,7 +30,7 @@ pub(crate) use operator::Operator;
 pub(crate) use party_access::{
     AccessManagementRead, AccessManagementWrite, AccessManagementWriteInQuery, ClientAdministrationRead,
     ClientAdministrationWrite, ClientDelegationRead, ClientDelegationWrite, PartyAccess, PartyOperation, Person,
-    PortalUser, SystemUserOverviewRead,
+    PortalUser, SystemUserOverviewRead, party_of_query,
 };
 pub(crate) use platform::Platform;
 pub(crate) use provider_administrator::ProviderAdministrator;

@@ -198,6 +198,14 @@ enum PartyName {
     Uuid(PartyUuid),
 }
 
+/// The party that `?party=` names; `None` is one that is not known.
+pub(crate) async fn party_of_query(connection: &mut Connection, query: &str) -> Result<Option<Party>, Problem> {
+    Ok(match party_in_query(query)? {
+        PartyName::Organization(number) => parties::store::find_organization(connection, number).await?,
+        PartyName::Uuid(uuid) => parties::store::find_uuid(connection, uuid).await?,
+    })
+}
+
 /// The one `party` of a query; other names may occur more often.
 fn party_in_query(query: &str) -> Result<PartyName, Problem> {
     let invalid = |detail: &str| Problem::new(codes::QUERY_INVALID).detail(format!("`party`: {detail}"));
@@ -230,14 +238,8 @@ impl<O: PartyOperation> FromRequestParts<AppState> for PartyAccess<O> {
                 parties::store::find(&mut connection, party).await?
             }
             PartyPlace::Query => {
-                let name = party_in_query(parts.uri.query().unwrap_or_default())?;
                 connection = state.store.read().await?;
-                match name {
-                    PartyName::Organization(number) => {
-                        parties::store::find_organization(&mut connection, number).await?
-                    }
-                    PartyName::Uuid(uuid) => parties::store::find_uuid(&mut connection, uuid).await?,
-                }
+                party_of_query(&mut connection, parts.uri.query().unwrap_or_default()).await?
             }
         };
         person.at(state, &mut connection, party).await

@@ -6,10 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use policies::id::SystemUserId;
 use serde_json::json;
 
-use super::model::ChangeRequest;
+use super::model::{ChangeRequest, WantedChange};
 use super::store;
 use super::target::{Body, correlation_id, own_system, require_other_id, system_user};
 use crate::base_url::BaseUrl;
@@ -50,14 +49,16 @@ pub(super) async fn handler(
 ) -> Result<Response, Problem> {
     let now = state.clock.now();
     let id = correlation_id(&query)?;
-    if let Some(named) = query.parsed("system-user-id", SystemUserId::parse)? {
-        require_other_id(id, named)?;
-    }
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let user = system_user(connection, &query).await?;
-    require_other_id(id, user.id)?;
+    require_other_id(id, &user)?;
     let system = own_system(connection, &caller, &user).await?;
+    if body.is_empty() {
+        let (redirect_url, nothing) = (body.redirect_url(&system)?, WantedChange::default());
+        let unstored = ChangeRequest::new(id, &user, nothing, redirect_url, now);
+        return Ok(Json(unstored.unstored_json()).into_response());
+    }
     if let Some(existing) = store::find(connection, id).await? {
         if existing.system_user != user.id || existing.status(now) != Status::New {
             return Err(codes::CHANGE_REQUEST_NOT_NEW.into());
@@ -70,11 +71,7 @@ pub(super) async fn handler(
     let redirect_url = body.redirect_url(&system)?;
     let wanted = body.wanted(connection, &system).await?;
     requested::require_to_come(&wanted.required_rights, now)?;
-    let is_empty = wanted.is_empty();
     let request = ChangeRequest::new(id, &user, wanted, redirect_url, now);
-    if is_empty {
-        return Ok(Json(request.unstored_json()).into_response());
-    }
     store::insert(connection, &request).await?;
     let log = json!({
         "request": request.id, "systemUser": user.id, "system": user.system, "party": user.owner, "by": caller.organization(),

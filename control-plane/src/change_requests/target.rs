@@ -35,6 +35,14 @@ pub(super) struct Body {
 }
 
 impl Body {
+    /// Whether nothing is to change, whatever the system may ask for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.required_rights.is_empty()
+            && self.unwanted_rights.is_empty()
+            && self.required_packages.is_empty()
+            && self.unwanted_packages.is_empty()
+    }
+
     /// What is wanted: of what is required, only what the system may ask for; what is unwanted may be anything.
     pub(super) async fn wanted(&self, connection: &mut Connection, system: &System) -> Result<WantedChange, Problem> {
         let lengths = [
@@ -95,10 +103,10 @@ pub(super) fn correlation_id(query: &Query) -> Result<ChangeRequestId, Problem> 
     id.map(ChangeRequestId).ok_or_else(|| Problem::new(codes::CORRELATION_ID_INVALID).plain_text(TEXT))
 }
 
-/// The correlation id is not the system user's own; `user` is what the query says of it.
-pub(super) fn require_other_id(id: ChangeRequestId, user: SystemUserId) -> Result<(), Problem> {
+/// The correlation id is not the system user's own.
+pub(super) fn require_other_id(id: ChangeRequestId, user: &SystemUser) -> Result<(), Problem> {
     const TEXT: &str = "The correlation-id should not be the same as the system-user-id. Generate a unique id.";
-    if id.0 == user.as_uuid() {
+    if id.0 == user.id.as_uuid() {
         return Err(Problem::new(codes::CORRELATION_ID_INVALID).plain_text(TEXT));
     }
     Ok(())

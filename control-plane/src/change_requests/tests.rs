@@ -150,6 +150,9 @@ async fn a_change_of_nothing_is_answered_and_not_stored() {
     assert_eq!((&answer["id"], &answer["requiredRights"]), (&json!(correlation(1)), &json!([])));
     assert_eq!(test.state.store.revision().await.unwrap(), revision);
     test.get(&format!("{CHANGES}/vendor/{}", correlation(1)), &test.vendor()).await.expect_code(404, "AUTH-00010");
+    // Also under the name of another change.
+    asked(&test, &id, 1, &change()).await.expect(201);
+    assert_eq!(asked(&test, &id, 1, &json!({})).await.expect(200)["status"], "NoChangeNeeded");
 }
 
 #[tokio::test]
@@ -207,10 +210,8 @@ async fn the_system_user_is_named_by_id_or_by_system_owner_and_reference() {
         let answer = test.post(&path(query), &test.vendor(), &change()).await;
         assert_eq!((answer.status, answer.json["code"].as_str()), (status, code), "{query}");
     }
-    // Looked at before the system user is, so it need not be there.
-    let same = format!("{CHANGES}/vendor?correlation-id={0}&system-user-id={0}", correlation(9));
-    let answer = test.post(&same, &test.vendor(), &json!({})).await;
-    assert!(answer.status == 400 && answer.text().starts_with("The correlation-id should not"), "{}", answer.text());
+    let unknown = format!("{CHANGES}/vendor?correlation-id={0}&system-user-id={0}", correlation(9));
+    test.post(&unknown, &test.vendor(), &json!({})).await.expect_code(404, "AUTH-00015");
     for (correlation, text) in [
         ("", "Missing or invalid correlation-id."),
         ("7", "Missing or invalid correlation-id."),

@@ -114,6 +114,12 @@ async fn parameters_through_a_vendors_system_have_altinns_codes() {
         test.send("POST", &path, &token, None).await.expect_invalid(&["AUTH.VLD-00016"]);
         test.delete(&path, &token).await.expect_invalid(&["AUTH.VLD-00016"]);
     }
+    let answer = test.send("POST", &format!("{clients}?agent=x"), &token, None).await;
+    assert_eq!(answer.json["validationErrors"][1]["paths"], json!(["?client"]));
+    answer.expect_invalid(&["AUTH.VLD-00014", "AUTH.VLD-00016"]);
+    let unknown = format!("{}/agents?party=310247065", agents::THROUGH_VENDOR);
+    test.get(&unknown, &token).await.expect_code(404, "party_not_found");
+    test.get(&unknown.replace("310247065", "x"), &token).await.expect_code(400, "query_invalid");
     test.get(&format!("{clients}?agent={agent}&token=x"), &token).await.expect_code(400, "query_invalid");
     // A standard system user of the same owner.
     let body = json!({ "systemId": agents::SYSTEM, "partyOrgNo": agents::ACCOUNTANT, "externalRef": "own",

@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use policies::id::{OrganizationNumber, PartyUuid, SystemUserId};
 use serde_json::{Value, json};
 
 use super::model::client_info_json;
 use super::{add, agents, candidates, page, remove, store};
 use crate::base_url::BaseUrl;
-use crate::caller::{ClientDelegationRead, ClientDelegationWrite, PartyAccess, PartyOperation, Person};
+use crate::caller::{ClientDelegationRead, ClientDelegationWrite, PartyAccess, PartyOperation, Person, party_of_query};
 use crate::openapi::{self, altinn, clients};
 use crate::parameters::Query;
 use crate::parties::{self, Party};
@@ -22,18 +22,25 @@ use crate::store::Connection;
 use crate::system_users;
 use crate::system_users::model::{SystemUser, SystemUserKind};
 
+/// Altinn's path of the parameter in a refusal.
+const AGENT: &str = "?agent";
+
 /// The agent system users of an organisation.
 #[utoipa::path(
     get, path = "/authentication/api/v1/enduser/systemuser/agents", operation_id = "listAgentsThroughVendor", tag = openapi::CLIENTS,
     security(("user" = ["altinn:clientdelegations.read"])),
     params(("party" = String, Query, description = "The owner's organisation number")),
-    responses((status = 200, body = Vec<altinn::SystemUserInternal>)),
+    responses((status = 200, body = Vec<altinn::SystemUserInternal>), (status = 404, description = "`party_not_found`")),
 )]
 pub(super) async fn agents(
     State(state): State<AppState>,
-    caller: PartyAccess<ClientDelegationRead>,
+    person: Person<ClientDelegationRead>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Vec<Value>>, Problem> {
     let mut connection = state.store.read().await?;
+    // Altinn looks for the party before it asks what the person may do there.
+    let party = party_of_query(&mut connection, query.as_deref().unwrap_or_default()).await?;
+    let caller = person.at(&state, &mut connection, Some(party.ok_or(codes::PARTY_NOT_FOUND)?)).await?;
     agents::list_json(&mut connection, &caller.party).await.map(Json)
 }
 
@@ -92,7 +99,7 @@ pub(super) async fn post(
     person: Person<ClientDelegationWrite>,
     query: Query,
 ) -> Result<Json<Value>, Problem> {
-    let client = client(&query)?;
+    let client = agent_and_client(&query)?.1;
     let by = caller_of(&state, person, &query).await?;
     let now = state.clock.now();
     let mut change = state.store.change().await?;
@@ -118,7 +125,7 @@ pub(super) async fn delete(
     person: Person<ClientDelegationWrite>,
     query: Query,
 ) -> Result<Json<Value>, Problem> {
-    let client = client(&query)?;
+    let client = agent_and_client(&query)?.1;
     let by = caller_of(&state, person, &query).await?;
     let now = state.clock.now();
     let mut change = state.store.change().await?;
@@ -154,9 +161,8 @@ async fn agent<O: PartyOperation>(
     person: Person<O>,
     query: &Query,
 ) -> Result<(SystemUser, PartyAccess<O>), Problem> {
-    let wrong = |code| Problem::validation(vec![Invalid::at(code, "?agent")]);
-    let id = query.text("agent").and_then(|text| SystemUserId::parse(text).ok());
-    let id = id.ok_or_else(|| wrong(codes::AGENT_PARAMETER))?;
+    let wrong = |code| Problem::validation(vec![Invalid::at(code, AGENT)]);
+    let id = agent_parameter(query).map_err(|invalid| Problem::validation(vec![invalid]))?;
     let user = system_users::store::find(connection, id)
         .await?
         .filter(|user| user.withdrawn_at.is_none())
@@ -169,9 +175,19 @@ async fn agent<O: PartyOperation>(
     Ok((user, access))
 }
 
-fn client(query: &Query) -> Result<PartyUuid, Problem> {
+/// Both parameters, or all that is wrong with them.
+fn agent_and_client(query: &Query) -> Result<(SystemUserId, PartyUuid), Problem> {
     let client = query.text("client").and_then(|text| PartyUuid::parse(text).ok());
-    client.ok_or_else(|| Problem::validation(vec![Invalid::at(codes::CLIENT_PARAMETER, "?client")]))
+    let client = client.ok_or(Invalid::at(codes::CLIENT_PARAMETER, "?client"));
+    match (agent_parameter(query), client) {
+        (Ok(agent), Ok(client)) => Ok((agent, client)),
+        (agent, client) => Err(Problem::validation(agent.err().into_iter().chain(client.err()).collect())),
+    }
+}
+
+fn agent_parameter(query: &Query) -> Result<SystemUserId, Invalid> {
+    let id = query.text("agent").and_then(|text| SystemUserId::parse(text).ok());
+    id.ok_or(Invalid::at(codes::AGENT_PARAMETER, AGENT))
 }
 
 /// The parties in order of their numbers.

@@ -146,6 +146,7 @@ problem_codes! {
     MAY_APPROVE = "may_approve", CONFLICT, "Who may approve does not pass on.";
     SYSTEM_USER_GONE = "system_user_gone", GONE, "There is no such system user.";
     PARTY_UNKNOWN = "party_unknown", BAD_REQUEST, "The organisation is not in the register of parties.";
+    PARTY_NOT_FOUND = "party_not_found", NOT_FOUND, "The party is not in the register of parties.";
     PARTY_CONFLICT = "party_conflict", CONFLICT, "The number already belongs to another party.";
     EVENT_GAP = "event_gap", CONFLICT, "Events between the last one that was taken and these are missing.";
     EVENTS_UNORDERED = "events_unordered", BAD_REQUEST, "The events' sequence numbers do not follow each other.";
