@@ -12,7 +12,7 @@ use crate::feed::{Feed, Outcome, Poll, Reply};
 use crate::host::{self, HostSharedData};
 
 /// How long a worker goes on with such work before calls are served, in milliseconds.
-const SLICE_MILLIS: i64 = 3;
+const SLICE_MILLIS: i64 = 4;
 
 pub(crate) struct Follower {
     pub(crate) feed: Feed,
