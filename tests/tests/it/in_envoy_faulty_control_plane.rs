@@ -147,6 +147,38 @@ async fn a_trap_in_a_tick_costs_one_request_at_most() {
     check_traps("proxy_on_tick", 20, Trap::Unreachable).await;
 }
 
+/// Replies come to the one that polls: so many that each VM lives longer than a second, as above.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_in_a_reply_costs_one_request_at_most_and_the_next_vm_follows() {
+    let callback = "proxy_on_http_call_response";
+    let folder = tempfile::tempdir().unwrap();
+    let control_plane = FaultyControlPlane::start().await.unwrap();
+    let shipped = std::fs::read(std::env::var_os("FILTER_WASM_PATH").expect("run this through `cargo xtask test`"));
+    let module = folder.path().join("trapping.wasm");
+    std::fs::write(&module, with_trap(&shipped.unwrap(), callback, 60, Trap::Unreachable).unwrap()).unwrap();
+    let gateway = Gateway::start(&control_plane, &module, 1, folder.path()).await;
+    until_enforced(&gateway, 1, "the first version").await;
+    let (mut refused, mut was_refused) = (0, false);
+    // The VM of Envoy's main thread may have polled first; nobody calls it, so it is not started again.
+    wait::until("the worker's VM to have ended in a reply", 4 * BOUND, async || {
+        control_plane.publish().unwrap();
+        for _ in 0..5 {
+            let (status, body) = gateway.call().await;
+            assert!([200, 403, 503].contains(&status), "{status} {body}");
+            assert!(status != 503 || !was_refused, "two calls in a row were refused");
+            was_refused = status == 503;
+            refused += u64::from(was_refused);
+        }
+        Ok((gateway.count("vm_reload_success").await >= 1).then_some(()))
+    })
+    .await
+    .unwrap();
+    until_enforced(&gateway, control_plane.version(), "what was published last").await;
+    let log = std::fs::read_to_string(gateway.envoy.log()).unwrap();
+    let traps = log.matches(&format!("Function: {callback} failed")).count() as u64;
+    assert!(traps >= 1 && refused <= traps, "{traps} traps, {refused} calls refused");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_takes_all_memory_costs_that_request() {
     check_traps("proxy_on_request_headers", 150, Trap::OutOfMemory).await;

@@ -55,8 +55,16 @@ async fn what_the_client_says_of_itself_never_reaches_the_api() {
     for name in forged {
         caller = caller.with_header(name, "forged").unwrap();
     }
+    // And what says which trace the call belongs to (W3C Trace Context) reaches it as it was sent.
+    let trace = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("tracestate", "a=1,b=2")];
+    for (name, value) in trace {
+        caller = caller.with_header(name, value).unwrap();
+    }
     let answer = caller.call(Method::GET, &path, Body::None).await.unwrap().expect(200).unwrap();
     let echo: Echo = serde_json::from_str(&answer.body).unwrap();
+    for (name, value) in trace {
+        assert_eq!(echo.headers.get(name).map(String::as_str), Some(value));
+    }
     let mut identity = echo.headers.clone();
     identity.retain(|name, _| name.replace('_', "-").starts_with(IDENTITY_HEADER_PREFIX));
     let expected = [
