@@ -3,7 +3,7 @@
 
 #[cfg(feature = "wasmtime-host")]
 pub mod attacks;
-#[cfg(feature = "bench")]
+#[cfg(feature = "bench-common")]
 pub mod bench;
 #[cfg(feature = "wasmtime-host")]
 pub mod cases;

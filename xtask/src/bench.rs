@@ -2,8 +2,10 @@
 //! `figure NAME VALUE UNIT` that scripts can read. No time ever fails it.
 //!
 //! Here things are built, and the machine and the versions are named; what is measured is in the crate `gateway-tests`,
-//! feature `bench`, program `portvakt-bench`. One file per verb, with the verb's options: [`engine`], [`feed`], [`gateway`].
+//! feature `bench`, program `portvakt-bench`. One file per verb, with the verb's options: [`engine`], [`feed`], [`gateway`],
+//! [`control_plane`].
 
+mod control_plane;
 mod engine;
 mod feed;
 mod gateway;
@@ -29,6 +31,8 @@ enum What {
     Feed(feed::FeedOptions),
     /// A real Envoy: CPU per request of the filter beside Envoy's own filters and calls to a PDP
     Gateway(gateway::GatewayOptions),
+    /// The control plane on a million system users: start, approval until published, look-ups, deletion; on each store
+    ControlPlane(control_plane::ControlPlaneOptions),
 }
 
 /// The verb; the exit code is the measuring program's.
@@ -37,6 +41,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
         What::Engine(options) => engine::run(options),
         What::Feed(options) => feed::run(options),
         What::Gateway(options) => gateway::run(options),
+        What::ControlPlane(options) => control_plane::run(options),
     }
 }
 

@@ -103,6 +103,12 @@ impl Server {
         format!("postgres:///postgres?host={}&user=portvakt", self.folder.display())
     }
 
+    /// `postgres (PostgreSQL) 15.14`.
+    pub(crate) fn version(&self) -> Result<String> {
+        let answer = Command::new(self.programs.join("postgres")).arg("--version").output()?;
+        Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+    }
+
     /// The folder with PostgreSQL's programs.
     pub(crate) fn programs(&self) -> &Path {
         &self.programs

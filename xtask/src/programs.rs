@@ -25,6 +25,8 @@ pub(crate) enum Scope {
     Attacks,
     /// What measures the decision engine beside its peers, optimised.
     Bench,
+    /// What measures the control plane, and the control plane, optimised.
+    ControlPlaneBench,
 }
 
 impl Programs {
@@ -33,6 +35,7 @@ impl Programs {
     pub(crate) const DEMO: &str = "portvakt-demo";
     pub(crate) const ATTACKS: &str = "portvakt-attacks";
     pub(crate) const BENCH: &str = "portvakt-bench";
+    pub(crate) const CONTROL_PLANE_BENCH: &str = "portvakt-bench-control-plane";
 
     pub(crate) fn path(&self, name: &str) -> Result<&PathBuf> {
         self.by_name.get(name).with_context(|| format!("the workspace has no program `{name}`"))
@@ -48,6 +51,9 @@ pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
         Scope::ProgramsAndTests => "building the programs and every test (first time: some ten minutes on 2 cores)",
         Scope::Attacks => "building what attacks (first time: some minutes)",
         Scope::Bench => "building what measures, and the peers, optimised (first time: some ten minutes on 2 cores)",
+        Scope::ControlPlaneBench => {
+            "building the control plane and what measures it, optimised (first time: some minutes)"
+        }
     });
     let mut command = run::cargo();
     command.args(["build", "--message-format=json-render-diagnostics"]);
@@ -64,6 +70,10 @@ pub(crate) fn build(scope: Scope, offline: bool) -> Result<Programs> {
             "--features",
             "bench",
         ]),
+        Scope::ControlPlaneBench => command
+            .args(["--release", "--package", "gateway-tests", "--package", "control-plane"])
+            .args(["--bin", Programs::CONTROL_PLANE_BENCH, "--bin", Programs::CONTROL_PLANE])
+            .args(["--no-default-features", "--features", "gateway-tests/bench-control-plane"]),
     };
     if offline {
         command.arg("--offline");
