@@ -71,9 +71,14 @@ pub(crate) fn followed(service: Router) -> Router {
     Router::new().fallback_service(service).layer(replaced)
 }
 
-/// Whether the path is an alias. One that has not been replaced has no operation of the method of the call.
-pub(crate) fn is_alias(path: &str) -> bool {
-    ALIASES.iter().any(|alias| alias.applied(path).is_some())
+/// The methods that an alias has; `None` for a path that is none. One that has not been replaced is called with another.
+pub(crate) fn methods(path: &str) -> Option<String> {
+    let first = ALIASES.iter().find(|alias| alias.applied(path).is_some())?;
+    let of_path = ALIASES.iter().filter(|alias| alias.path == first.path).map(|alias| alias.method);
+    // Whoever may read may ask what it would get.
+    let methods: Vec<_> =
+        of_path.flat_map(|method| if method == "GET" { vec!["GET", "HEAD"] } else { vec![method] }).collect();
+    Some(methods.join(","))
 }
 
 /// The operation that an alias leads to.
@@ -239,7 +244,9 @@ mod tests {
             let path = path.collect::<Vec<_>>().join("/");
             for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE"] {
                 if document["paths"][alias.path][method.to_lowercase()].is_null() {
-                    test.send(method, &path, "", None).await.expect_code(405, "method_not_allowed");
+                    let answer = test.send(method, &path, "", None).await;
+                    assert!(answer.headers["allow"].split(',').any(|allowed| allowed == alias.method), "{path}");
+                    answer.expect_code(405, "method_not_allowed");
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Uri};
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -43,9 +43,9 @@ pub(crate) fn with_time_limit(routes: Router<AppState>) -> Router<AppState> {
 /// What every call goes through.
 pub(crate) fn with_manners(routes: Router<AppState>, state: AppState) -> Router {
     routes
-        .fallback(async |uri: Uri| {
-            let is_alias = aliases::is_alias(uri.path());
-            Problem::new(if is_alias { codes::METHOD_NOT_ALLOWED } else { codes::NOT_FOUND })
+        .fallback(async |uri: Uri| match aliases::methods(uri.path()) {
+            Some(methods) => ([(header::ALLOW, methods)], Problem::new(codes::METHOD_NOT_ALLOWED)).into_response(),
+            None => Problem::new(codes::NOT_FOUND).into_response(),
         })
         .method_not_allowed_fallback(async || Problem::new(codes::METHOD_NOT_ALLOWED))
         .layer(from_fn_with_state(state.clone(), rate_limit::limited))

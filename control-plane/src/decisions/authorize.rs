@@ -16,7 +16,7 @@ use crate::state::AppState;
 #[utoipa::path(
     post, path = "/authorization/api/v1/authorize", operation_id = "authorize", tag = openapi::DECISIONS,
     security(("maskinporten" = ["altinn:authorization/authorize"])),
-    request_body = Object,
+    request_body(content = serde_json::Value, description = "The profile's request"),
     responses((status = 200, description = "The profile's answer", body = Object)),
 )]
 pub(super) async fn handler(

@@ -18,7 +18,7 @@ use crate::state::AppState;
 #[utoipa::path(
     post, path = "/authorization/api/v1/decision", operation_id = "decide", tag = openapi::DECISIONS,
     security(("maskinporten" = ["portvakt:decisions"])),
-    request_body(content((Object = "application/json"), (String = "application/xml"))),
+    request_body(content((serde_json::Value = "application/json"), (String = "application/xml"))),
     responses((status = 200, description = "In the form of the request", content((Object = "application/json"), (String = "application/xml")))),
 )]
 pub(super) async fn handler(

@@ -39,7 +39,9 @@ pub(super) async fn handler(
     base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
     let after = query.parsed("after", str::parse::<i64>)?.unwrap_or(0);
-    let wait = query.parsed("wait", str::parse::<u32>)?.map_or(0, u64::from).min(WAIT_S_MAX);
+    let seconds =
+        |text: &str| text.parse::<i32>().ok().and_then(|seconds| u64::try_from(seconds).ok()).ok_or("no seconds");
+    let wait = query.parsed("wait", seconds)?.unwrap_or(0).min(WAIT_S_MAX);
     let until = Instant::now() + Duration::from_secs(wait);
     let mut revisions = state.store.revisions();
     let events = loop {
@@ -106,7 +108,9 @@ mod tests {
         let writer =
             tokens::Maskinporten::new("310247030", "altinn:authentication/systemuser.request.write").token(&test);
         test.get(EVENTS, &writer).await.expect_code(403, "insufficient_scope");
-        test.get(&format!("{EVENTS}?after=x"), &test.vendor()).await.expect_code(400, "query_invalid");
+        for wrong in ["after=x", "wait=-1", "wait=1.5", "wait=2147483648"] {
+            test.get(&format!("{EVENTS}?{wrong}"), &test.vendor()).await.expect_code(400, "query_invalid");
+        }
     }
 
     #[tokio::test]
