@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::PolicyError;
 use super::ast::{
     AnyOf, AssignmentExpression, Match, NoticeExpression, Policy, PolicyChild, PolicyDocument, PolicyElement,
-    PolicyReference, PolicySet, Rule, Target, VariableDefinition,
+    PolicyReference, PolicySet, Rule, Target, VariableDefinition, Version,
 };
 use super::combine::Algorithm;
 use super::functions::{Function, Type};
@@ -32,6 +32,7 @@ pub(crate) fn compile(root: &PolicyDocument, others: &[PolicyDocument]) -> Resul
         program: Program::default(),
         designators: BTreeMap::new(),
         literals: BTreeMap::new(),
+        elements: BTreeMap::new(),
         file: "",
         variables: BTreeMap::new(),
     };
@@ -49,6 +50,8 @@ struct Compiler<'a> {
     designators: BTreeMap<program::Designator, u32>,
     /// Positions of the program's literals by type and text, so that each is there once.
     literals: BTreeMap<(DataType, String), u32>,
+    /// Policies and sets met so far, wherever they stand, with file and line: no two may have the same id and version.
+    elements: BTreeMap<(bool, &'a str, &'a Version), (&'a str, u32)>,
     /// The file that is being compiled.
     file: &'a str,
     /// Variables of the policy that is being compiled, with their types.
@@ -113,6 +116,11 @@ impl<'a> Compiler<'a> {
     }
 
     fn element(&mut self, element: &'a PolicyElement, path: &mut Path) -> Result<u32> {
+        let place = (self.file, element.line());
+        if let Some((file, line)) = self.elements.insert((element.is_set(), element.id(), element.version()), place) {
+            let message = format!("`{}` version {} is also in `{file}`, line {line}", element.id(), element.version());
+            return Err(self.refuse(element.line(), "policy_id_twice", message, "give it another id or version"));
+        }
         match element {
             PolicyElement::Policy(policy) => self.policy(policy),
             PolicyElement::PolicySet(set) => self.policy_set(set, path),
@@ -128,21 +136,9 @@ impl<'a> Compiler<'a> {
         let algorithm = self.algorithm(set.line, &set.algorithm, true)?;
         let target = self.target(&set.target)?;
         let mut children = Vec::new();
-        let mut inside = BTreeSet::new();
         for child in &set.children {
             children.push(match child {
-                PolicyChild::Element(element) => {
-                    if !inside.insert((element.is_set(), element.id(), element.version())) {
-                        let message = format!("the set has `{}` version {} twice", element.id(), element.version());
-                        return Err(self.refuse(
-                            element.line(),
-                            "policy_id_twice",
-                            message,
-                            "give it another id or version",
-                        ));
-                    }
-                    self.element(element, path)?
-                }
+                PolicyChild::Element(element) => self.element(element, path)?,
                 PolicyChild::Reference(reference) => {
                     let index = self.resolve(reference)?;
                     if path.contains(&Place::Document(index)) {

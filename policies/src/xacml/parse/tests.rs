@@ -87,6 +87,19 @@ fn ids_are_unique() {
         refused(&policy_set("s", SET_DENY_OVERRIDES, &[inner.clone(), inner.clone()].concat())),
         "policy_id_twice"
     );
+    // Wherever they stand: beside each other, deeper, in another document.
+    let set = |id: &str, inside: &str| policy_set(id, SET_DENY_OVERRIDES, inside);
+    let apart = set("s", &[set("t", &inner), set("u", &inner)].concat());
+    assert_eq!(refused(&apart), "policy_id_twice");
+    assert_eq!(refused(&set("s", &set("t", &set("s", "")))), "policy_id_twice");
+    assert!(
+        compiled(&apart.replacen("Version=\"1.0\" RuleC", "Version=\"1.1\" RuleC", 1), Semantics::Standard).is_ok()
+    );
+    let referring =
+        document(&set("s", &[set("t", &inner), "<PolicyIdReference>p</PolicyIdReference>".to_owned()].concat()));
+    let elsewhere = [document(&inner).unwrap()];
+    let error = CompiledPolicy::compile(&referring.unwrap(), &elsewhere, Semantics::Standard).unwrap_err();
+    assert_eq!(error.code, "policy_id_twice");
     let variable = "<VariableDefinition VariableId=\"v\"><AttributeValue DataType=\"http://www.w3.org/2001/XMLSchema#string\"/></VariableDefinition>";
     assert_eq!(refused(&policy("p", PERMIT_OVERRIDES, &variable.repeat(2))), "variable_id_twice");
     let (root, other) =
