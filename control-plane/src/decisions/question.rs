@@ -1,7 +1,7 @@
 //! A request in the JSON profile or in XML, before it is known how it is to be read.
 
 use axum::body::Bytes;
-use policies::xacml::context::{EntryPoint, Names};
+use policies::xacml::context::{self, EntryPoint, Names};
 use policies::xacml::request::{Request, RequestError};
 use policies::xacml::response::{Response, StatusCode};
 use policies::xacml::{Semantics, json_profile, xml_context};
@@ -42,15 +42,9 @@ impl Question {
             Semantics::Altinn => self.as_altinn.clone(),
             Semantics::Standard => self.read(semantics),
         };
-        read.map_err(|error| {
-            // Altinn's outer door tells arguments that are wrong from requests that are.
-            let is_argument = matches!(error.code, "value_invalid" | "data_type_unknown");
-            let code = if self.entry == EntryPoint::External && semantics == Semantics::Altinn && is_argument {
-                StatusCode::ProcessingError
-            } else {
-                StatusCode::SyntaxError
-            };
-            Response::indeterminate(code, error.message)
+        read.map_err(|error| match semantics {
+            Semantics::Altinn => context::refused(&error, self.entry),
+            Semantics::Standard => Response::indeterminate(StatusCode::SyntaxError, error.message),
         })
     }
 
@@ -71,6 +65,6 @@ impl Question {
 fn read(bytes: &[u8], format: Format, semantics: Semantics) -> Result<Request, RequestError> {
     match format {
         Format::Json => json_profile::read_request(bytes, semantics),
-        Format::Xml => xml_context::read_request(bytes),
+        Format::Xml => xml_context::read_request(bytes, semantics),
     }
 }

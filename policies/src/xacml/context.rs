@@ -11,7 +11,7 @@ mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::request::{Category, Request};
+use super::request::{Category, Request, RequestError};
 use super::response::{Decision, DecisionResult, Response, StatusCode};
 use super::{CompiledPolicy, Environment, Form, Semantics};
 use crate::urn;
@@ -143,6 +143,16 @@ pub enum EntryPoint {
 #[derive(Debug)]
 struct WrongRequest(String);
 
+/// The answer to a request that cannot be read. Altinn's outer door tells arguments that are wrong from requests that are.
+pub fn refused(error: &RequestError, entry: EntryPoint) -> Response {
+    let is_argument = matches!(error.code, "value_invalid" | "data_type_unknown" | "category_id_missing");
+    let code = match entry {
+        EntryPoint::External if is_argument => StatusCode::ProcessingError,
+        _ => StatusCode::SyntaxError,
+    };
+    Response::indeterminate(code, error.message.clone())
+}
+
 /// Decides as Altinn does.
 pub fn decide(request: &Request, world: &World, entry: EntryPoint, environment: Environment) -> Response {
     decide_as(Semantics::Altinn, request, world, entry, environment)
@@ -227,6 +237,10 @@ impl World {
                 with_recipient.add_if_new(urn::CATEGORY_SUBJECT, id, value);
             }
             let mut result = with_recipient.decide(&delegation.policy, request, environment);
+            if result.decision == Decision::Indeterminate && result.status.code == StatusCode::SyntaxError {
+                // What is thrown in one ends the look at all.
+                return None;
+            }
             if result.decision == Decision::Permit {
                 if result.obligations.is_empty() {
                     result.obligations = policy.altinn_obligations();

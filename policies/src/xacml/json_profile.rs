@@ -2,11 +2,12 @@
 //! value, bounded size and depth.
 //!
 //! Names of members may begin with a capital or a small letter, as clients write them. What is not known is refused under
-//! `standard` and left under `altinn`, as Altinn does. How answers are written is in [`write`].
+//! `standard` and left under `altinn`, as Altinn does; it also joins attributes of the same id, and follows a `CategoryId`
+//! wherever it stands. How answers are written is in [`write`].
 
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Semantics;
 use super::request::{Category, REQUEST_BYTES_MAX, Request, RequestAttribute, RequestError, RequestValue};
@@ -28,7 +29,7 @@ const SHORT_CATEGORIES: [(&str, &str); 8] = [
     ("RequestingMachine", "urn:oasis:names:tc:xacml:1.0:subject-category:requesting-machine"),
 ];
 /// Those that Altinn reads.
-const ALTINN_CATEGORIES: usize = 4;
+const ALTINN_CATEGORIES: usize = 3;
 /// Other members of a request.
 const REQUEST_MEMBERS: [&str; 5] =
     ["Category", "MultiRequests", "ReturnPolicyIdList", "CombinedDecision", "XPathVersion"];
@@ -74,34 +75,57 @@ impl Reader {
             Semantics::Altinn => ALTINN_CATEGORIES,
         };
         for (name, category) in SHORT_CATEGORIES.iter().take(read) {
-            for object in self.objects(object, name)? {
-                request.categories.push(self.category(object, Some(category))?);
-            }
+            self.categories(object, name, Some(category), &mut request.categories)?;
         }
         // Altinn reads references only if there are two, and then no category in the general form.
         if self.semantics == Semantics::Altinn && request.references.len() < 2 {
             request.references.clear();
         }
         if self.semantics == Semantics::Standard || request.references.is_empty() {
-            for object in self.objects(object, "Category")? {
-                request.categories.push(self.category(object, None)?);
-            }
+            self.categories(object, "Category", None, &mut request.categories)?;
         }
         if self.semantics == Semantics::Altinn {
+            if !request.references.is_empty() && request.categories.iter().any(|category| category.id.is_none()) {
+                let message = "in a request with `MultiRequests` every category has an `Id`";
+                return Err(RequestError::new("category_id_missing", message));
+            }
             keep_last_of_each_id(&mut request.categories);
         }
         Ok(request)
     }
 
-    fn category(&self, object: &Object, category: Option<&str>) -> Result<Category> {
+    /// The categories of a member. For Altinn, one that names its category is of that one, and so are those after it.
+    fn categories(&self, object: &Object, name: &str, category: Option<&str>, to: &mut Vec<Category>) -> Result<()> {
+        let mut of_list = category.map(str::to_owned);
+        for object in self.objects(object, name)? {
+            let read = self.category(object, of_list.as_deref())?;
+            if self.semantics == Semantics::Altinn {
+                of_list = Some(read.category.clone());
+            }
+            to.push(read);
+        }
+        Ok(())
+    }
+
+    fn category(&self, object: &Object, of_list: Option<&str>) -> Result<Category> {
         self.known(object, &["CategoryId", "Id", "Content", "Attribute"], "a category")?;
-        let category = match (category, self.text(object, "CategoryId")?) {
-            (Some(category), _) => category.to_owned(),
-            (None, Some(named)) => named,
-            (None, None) => return Err(RequestError::new("request_member", "a `Category` without `CategoryId`")),
+        let named = self.text(object, "CategoryId")?.filter(|named| !named.is_empty());
+        let category = match (of_list, named, self.semantics) {
+            (Some(category), Some(named), Semantics::Standard) if category != named => {
+                let message = format!("`CategoryId` is `{named}` where a category is that already");
+                return Err(RequestError::new("request_member", message));
+            }
+            (_, Some(named), _) => named,
+            (Some(category), None, _) => category.to_owned(),
+            (None, None, _) => return Err(RequestError::new("request_member", "a `Category` without `CategoryId`")),
         };
         let attributes = self.objects(object, "Attribute")?.into_iter().map(|attribute| self.attribute(attribute));
-        Ok(Category { attributes: attributes.collect::<Result<_>>()?, id: self.text(object, "Id")?, category })
+        let attributes = attributes.collect::<Result<_>>()?;
+        let attributes = match self.semantics {
+            Semantics::Standard => attributes,
+            Semantics::Altinn => joined_by_id(attributes),
+        };
+        Ok(Category { attributes, id: self.text(object, "Id")?, category })
     }
 
     fn attribute(&self, object: &Object) -> Result<RequestAttribute> {
@@ -221,13 +245,14 @@ fn typed(id: &str, data_type: Option<String>, values: &[&Json]) -> Result<Vec<Re
     values.iter().map(read).collect()
 }
 
-/// Altinn reads strings only, of three types.
+/// Altinn reads strings only, of three types; two of them have a short name.
 fn altinn_typed(id: &str, data_type: Option<String>, values: &[&Json]) -> Result<Vec<RequestValue>> {
+    let is = |known: DataType, name: &str| known.uri() == name || (known != DataType::Integer && known.name() == name);
     let known = match data_type.as_deref() {
-        None => DataType::String,
-        Some(name) => DataType::from_uri(name)
-            .or_else(|| DataType::from_name(name))
-            .filter(|known| matches!(known, DataType::String | DataType::AnyUri | DataType::Integer))
+        None | Some("") => DataType::String,
+        Some(name) => [DataType::String, DataType::AnyUri, DataType::Integer]
+            .into_iter()
+            .find(|known| is(*known, name))
             .ok_or_else(|| {
                 RequestError::new("data_type_unknown", format!("attribute `{id}` has data type `{name}`"))
             })?,
@@ -238,6 +263,21 @@ fn altinn_typed(id: &str, data_type: Option<String>, values: &[&Json]) -> Result
         Ok(RequestValue { data_type: known.uri().to_owned(), text })
     };
     values.iter().map(read).collect()
+}
+
+/// Attributes of the same id as one, where the first stood. Whether it is repeated is for the first to say.
+fn joined_by_id(attributes: Vec<RequestAttribute>) -> Vec<RequestAttribute> {
+    let mut positions: BTreeMap<String, usize> = BTreeMap::new();
+    let mut joined: Vec<RequestAttribute> = Vec::new();
+    for attribute in attributes {
+        let next = joined.len();
+        let position = *positions.entry(attribute.id.clone()).or_insert(next);
+        match joined.get_mut(position) {
+            Some(first) => first.values.extend(attribute.values),
+            None => joined.push(attribute),
+        }
+    }
+    joined
 }
 
 fn keep_last_of_each_id(categories: &mut Vec<Category>) {

@@ -116,6 +116,10 @@ impl Request {
                 return Err(RequestError::new("category_id_twice", format!("two categories have the id `{id}`")));
             }
         }
+        let mut places = BTreeMap::new();
+        for (at, category) in self.categories.iter().enumerate() {
+            places.entry(category.category.as_str()).or_insert(at);
+        }
         let mut decisions = Vec::new();
         for ids in &self.references {
             let mut decision = Vec::new();
@@ -128,6 +132,10 @@ impl Request {
                         return Err(RequestError::new("reference_unknown", format!("no category has the id `{id}`")));
                     }
                 }
+            }
+            if semantics == Semantics::Altinn {
+                // Not as they are referred to, but as a single question has them.
+                decision.sort_by_key(|category| places.get(category.category.as_str()).copied());
             }
             decisions.push(decision);
         }
@@ -183,6 +191,10 @@ mod tests {
         assert_eq!(ids(&request), ["a2", "b"]);
         request.references.push(vec!["c".into()]);
         assert_eq!(request.decisions(Semantics::Standard).unwrap_err().code, "reference_unknown");
+        // Altinn goes on without it, and asks in the order of the request.
+        request.references = vec![vec!["2".into(), "c".into(), "a".into()]];
+        let of_altinn = request.decisions(Semantics::Altinn).unwrap();
+        assert_eq!(of_altinn[0].iter().filter_map(|one| one.id.as_deref()).collect::<String>(), "a2");
         assert_eq!(ids(&Request::default()), [""]);
     }
 

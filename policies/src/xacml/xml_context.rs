@@ -1,12 +1,14 @@
 //! Decision requests and answers as XML (XACML 3.0, 5.42–5.57).
 //!
-//! Elements and attributes that are not known are refused. `Content` is read over: only selectors, which are refused,
-//! could look into it.
+//! Elements and attributes that are not known are refused; those of other namespaces are XML Schema's. `Content` is read
+//! over: only selectors, which are refused, could look into it. What `MultiRequests` refers to may be named `xml:id` or, as
+//! some write it, `id`. Altinn answers a request in XML as one, whatever it refers to.
 
 use std::fmt::Write as _;
 
 use roxmltree::Node;
 
+use super::Semantics;
 use super::request::{Category, REQUEST_BYTES_MAX, Request, RequestAttribute, RequestError, RequestValue};
 use super::response::{Assignment, Decision, DecisionResult, MissingAttribute, Notice, Response, StatusCode};
 use super::xml::{self, elements};
@@ -15,7 +17,7 @@ use crate::urn;
 type Result<T> = std::result::Result<T, RequestError>;
 
 /// Reads a request.
-pub fn read_request(bytes: &[u8]) -> Result<Request> {
+pub fn read_request(bytes: &[u8], semantics: Semantics) -> Result<Request> {
     if bytes.len() > REQUEST_BYTES_MAX {
         let message = format!("the request has {} bytes, more than {REQUEST_BYTES_MAX}", bytes.len());
         return Err(RequestError::new("request_too_large", message));
@@ -25,6 +27,7 @@ pub fn read_request(bytes: &[u8]) -> Result<Request> {
     let document = xml::tree(&text).map_err(not_xml)?;
     let root = document.root_element();
     expect(root, "Request")?;
+    known(root, &["ReturnPolicyIdList", "CombinedDecision"])?;
     let mut request = Request {
         return_policy_ids: flag(root, "ReturnPolicyIdList")?,
         combined_decision: flag(root, "CombinedDecision")?,
@@ -38,6 +41,7 @@ pub fn read_request(bytes: &[u8]) -> Result<Request> {
                     expect(reference, "RequestReference")?;
                     let ids = elements(reference).map(|one| {
                         expect(one, "AttributesReference")?;
+                        known(one, &["ReferenceId"])?;
                         required(one, "ReferenceId")
                     });
                     request.references.push(ids.collect::<Result<_>>()?);
@@ -47,16 +51,27 @@ pub fn read_request(bytes: &[u8]) -> Result<Request> {
             _ => return Err(unexpected(child)),
         }
     }
+    if semantics == Semantics::Altinn {
+        request.references.clear();
+    }
     Ok(request)
 }
 
 fn category(node: Node<'_, '_>) -> Result<Category> {
-    let id = node.attribute(("http://www.w3.org/XML/1998/namespace", "id")).map(str::to_owned);
+    known(node, &["Category", "id"])?;
+    let own = node.attributes().find(|one| one.namespace().is_none() && one.name() == "id").map(|one| one.value());
+    let id = match (node.attribute(("http://www.w3.org/XML/1998/namespace", "id")), own) {
+        (Some(id), Some(other)) if id != other => {
+            return Err(RequestError::new("request_attribute", format!("`Attributes` is both `{id}` and `{other}`")));
+        }
+        (id, other) => id.or(other).map(str::to_owned),
+    };
     let mut category = Category { category: required(node, "Category")?, id, attributes: Vec::new() };
     for child in elements(node) {
         match name(child)? {
             "Content" => {}
             "Attribute" => {
+                known(child, &["AttributeId", "IncludeInResult", "Issuer"])?;
                 let values = elements(child).map(|value| {
                     expect(value, "AttributeValue")?;
                     match elements(value).next() {
@@ -128,6 +143,17 @@ fn read_notices(node: Node<'_, '_>, element: &str, id: &str) -> Result<Vec<Notic
         Ok(Notice { id: required(one, id)?, assignments: elements(one).map(assignment).collect::<Result<_>>()? })
     };
     elements(node).map(notice).collect()
+}
+
+/// Checks that there are no attributes but these.
+fn known(node: Node<'_, '_>, names: &[&str]) -> Result<()> {
+    match node.attributes().find(|one| one.namespace().is_none() && !names.contains(&one.name())) {
+        Some(one) => {
+            let message = format!("`{}` has no attribute `{}`", node.tag_name().name(), one.name());
+            Err(RequestError::new("request_attribute", message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn flag(node: Node<'_, '_>, name: &str) -> Result<bool> {

@@ -91,16 +91,67 @@ fn altinn_reads_strings_of_three_types_and_leaves_what_it_does_not_know() {
     let of = |text: &str| read_request(text.as_bytes(), Semantics::Altinn);
     let read = of(r#"{"Request":{"XYZ":1,"AccessSubject":[{"Attribute":[{"AttributeId":"a","Value":"1",},],},],"RecipientSubject":[{}]}}"#).unwrap();
     assert_eq!((read.categories.len(), values(&read)), (1, vec![("string", "1")]));
-    for wrong in [r#""Value":1"#, r#""Value":"1","DataType":"boolean""#] {
-        assert!(of(&format!(r#"{{"Request":{{"Action":{{"Attribute":{{"AttributeId":"a",{wrong}}}}}}}}}"#)).is_err());
+    let typed =
+        |value: &str| of(&format!(r#"{{"Request":{{"Action":{{"Attribute":{{"AttributeId":"a",{value}}}}}}}}}"#));
+    for (wrong, code) in [
+        (r#""Value":1"#, "value_invalid"),
+        (r#""Value":"1","DataType":"boolean""#, "data_type_unknown"),
+        (r#""Value":"1","DataType":"integer""#, "data_type_unknown"),
+    ] {
+        assert_eq!(typed(wrong).unwrap_err().code, code, "{wrong}");
+    }
+    for (right, kind) in [
+        (r#""Value":"1","DataType":"""#, "string"),
+        (r#""Value":"1","DataType":"anyURI""#, "anyURI"),
+        (r#""Value":"1","DataType":"http://www.w3.org/2001/XMLSchema#integer""#, "integer"),
+    ] {
+        assert_eq!(values(&typed(right).unwrap()), vec![(kind, "1")]);
     }
     let multi = |references: &str| {
-        of(&format!(r#"{{"Request":{{"Action":[{{"Id":"a"}},{{"Id":"a"}}],"Category":[{{"CategoryId":"c"}}],"MultiRequests":{{"RequestReference":[{references}]}}}}}}"#)).unwrap()
+        of(&format!(r#"{{"Request":{{"Action":[{{"Id":"a"}},{{"Id":"a"}}],"Environment":{{}},"Category":[{{"CategoryId":"c"}}],"MultiRequests":{{"RequestReference":[{references}]}}}}}}"#)).unwrap()
     };
     let reference = r#"{"ReferenceId":["a"]}"#;
     assert_eq!((multi(reference).references.len(), multi(reference).categories.len()), (0, 2));
     let two = multi(&[reference, reference].join(","));
     assert_eq!((two.references.len(), two.categories.len()), (2, 1));
+}
+
+#[test]
+fn altinn_joins_attributes_and_follows_category_ids() {
+    let of = |text: &str| read_request(text.as_bytes(), Semantics::Altinn);
+    let attribute = |id: &str, value: &str, include: bool| {
+        format!(r#"{{"AttributeId":"{id}","Value":"{value}","IncludeInResult":{include}}}"#)
+    };
+    let attributes = [attribute("a", "1", true), attribute("b", "2", false), attribute("a", "3", false)].join(",");
+    let joined = of(&format!(r#"{{"Request":{{"Action":{{"Attribute":[{attributes}]}}}}}}"#)).unwrap();
+    assert_eq!(values(&joined), vec![("string", "1"), ("string", "3"), ("string", "2")]);
+    let [first, second] = joined.categories[0].attributes.as_slice() else { panic!() };
+    assert_eq!((first.include_in_result, second.include_in_result), (true, false));
+
+    let text = r#"{"Request":{"Action":[{},{"CategoryId":"x"},{"CategoryId":""}],"Category":[{"CategoryId":"y"},{}]}}"#;
+    let read = of(text).unwrap();
+    let categories: Vec<_> = read.categories.iter().map(|one| one.category.as_str()).collect();
+    assert_eq!(categories, [urn::CATEGORY_ACTION, "x", "x", "y", "y"]);
+    assert_eq!(of(r#"{"Request":{"Category":{}}}"#).unwrap_err().code, "request_member");
+    // The standard has one name for it.
+    let named = |id: &str| {
+        read_request(format!(r#"{{"Request":{{"Action":{{"CategoryId":"{id}"}}}}}}"#).as_bytes(), Semantics::Standard)
+    };
+    assert!(named(urn::CATEGORY_ACTION).is_ok());
+    assert_eq!(named("x").unwrap_err().code, "request_member");
+}
+
+#[test]
+fn altinn_wants_an_id_wherever_it_is_referred_to() {
+    let of = |references: usize| {
+        let references = vec![r#"{"ReferenceId":["a"]}"#; references].join(",");
+        let text = format!(
+            r#"{{"Request":{{"Action":[{{"Id":"a"}},{{}}],"MultiRequests":{{"RequestReference":[{references}]}}}}}}"#
+        );
+        read_request(text.as_bytes(), Semantics::Altinn).map(|request| request.references.len())
+    };
+    assert_eq!(of(1).unwrap(), 0);
+    assert_eq!(of(2).unwrap_err().code, "category_id_missing");
 }
 
 #[test]

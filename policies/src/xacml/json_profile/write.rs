@@ -127,7 +127,7 @@ fn altinn_notice(notice: &Notice) -> Value {
             })
         })
         .collect();
-    json!({ "id": notice.id, "attributeAssignment": assignments })
+    json!({ "id": notice.id, "attributeAssignment": if assignments.is_empty() { Value::Null } else { json!(assignments) } })
 }
 
 fn altinn_category(category: &Category) -> Value {

@@ -9,7 +9,7 @@ fn request(inside: &str) -> Result<Request> {
         r#"<Request xmlns="{}" ReturnPolicyIdList="true" CombinedDecision="false">{inside}</Request>"#,
         urn::XACML_NAMESPACE
     );
-    read_request(xml.as_bytes())
+    read_request(xml.as_bytes(), Semantics::Standard)
 }
 
 #[test]
@@ -25,6 +25,18 @@ fn a_request_is_read() {
 }
 
 #[test]
+fn references_are_to_either_id_and_not_for_altinn() {
+    let inside = r#"<Attributes Category="c" id="a"/><Attributes Category="c" xml:id="b" id="b"/><MultiRequests><RequestReference><AttributesReference ReferenceId="a"/></RequestReference><RequestReference><AttributesReference ReferenceId="b"/></RequestReference></MultiRequests>"#;
+    assert_eq!(request(inside).unwrap().decisions(Semantics::Standard).unwrap().len(), 2);
+    let xml = format!(
+        r#"<Request xmlns="{}" ReturnPolicyIdList="true" CombinedDecision="false">{inside}</Request>"#,
+        urn::XACML_NAMESPACE
+    );
+    let of_altinn = read_request(xml.as_bytes(), Semantics::Altinn).unwrap();
+    assert_eq!(of_altinn.decisions(Semantics::Altinn).unwrap().len(), 1);
+}
+
+#[test]
 fn what_is_not_a_request_is_refused() {
     for (inside, code) in [
         ("<Surprise/>", "request_element"),
@@ -37,12 +49,25 @@ fn what_is_not_a_request_is_refused() {
             r#"<Attributes Category="c"><Attribute AttributeId="i" IncludeInResult="true"><AttributeValue DataType="d"><x/></AttributeValue></Attribute></Attributes>"#,
             "request_element",
         ),
+        (r#"<Attributes Category="c" Surprise=""/>"#, "request_attribute"),
+        (r#"<Attributes Category="c" xml:id="a" id="b"/>"#, "request_attribute"),
+        (
+            r#"<Attributes Category="c"><Attribute AttributeId="i" IncludeInResult="true" DataType="d"/></Attributes>"#,
+            "request_attribute",
+        ),
+        (
+            r#"<MultiRequests><RequestReference><AttributesReference ReferenceId="a" Id="a"/></RequestReference></MultiRequests>"#,
+            "request_attribute",
+        ),
         ("<", "request_xml"),
     ] {
         assert_eq!(request(inside).unwrap_err().code, code, "{inside}");
     }
-    assert_eq!(read_request(b"<Request/>").unwrap_err().code, "request_element");
-    assert_eq!(read_request(&vec![b' '; REQUEST_BYTES_MAX + 1]).unwrap_err().code, "request_too_large");
+    assert_eq!(read_request(b"<Request/>", Semantics::Standard).unwrap_err().code, "request_element");
+    assert_eq!(
+        read_request(&vec![b' '; REQUEST_BYTES_MAX + 1], Semantics::Standard).unwrap_err().code,
+        "request_too_large"
+    );
     let deep = "<a>".repeat(1_000);
     assert_eq!(request(&deep).unwrap_err().code, "request_xml");
 }
