@@ -65,6 +65,24 @@ pub(super) fn difference(expected: &[Answer], given: &[Answer], semantics: Seman
     })
 }
 
+/// The standard gives results no order: each is told by the attributes that it repeats. Where they do not tell, the order
+/// stays.
+pub(super) fn in_order_of(expected: &[Answer], given: Vec<Answer>) -> Vec<Answer> {
+    let key = |answer: &Answer| repeated(answer, Semantics::Standard);
+    if expected.len() != given.len() || expected.iter().any(|answer| answer.repeated.is_empty()) {
+        return given;
+    }
+    let mut left = given.clone();
+    let mut ordered = Vec::new();
+    for answer in expected {
+        match left.iter().position(|other| key(other) == key(answer)) {
+            Some(at) => ordered.push(left.remove(at)),
+            None => return given,
+        }
+    }
+    ordered
+}
+
 /// The standard gives categories no order.
 fn repeated(answer: &Answer, semantics: Semantics) -> String {
     let mut repeated = answer.repeated.clone();

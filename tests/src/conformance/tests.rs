@@ -126,6 +126,51 @@ fn a_suite_says_how_it_is_read() {
     assert!(different[0].starts_with("part: 1 cases, 0 equal, 1 different\n"), "{different:?}");
 }
 
+/// Who finds out when deciding answers Indeterminate where we refuse; and results of the standard have no order.
+#[test]
+fn refusals_and_orders_that_say_the_same_are_equal() {
+    let folder = Folder::new();
+    let wrong = POLICY.replace("deny-overrides", "unheard-of");
+    let expecting = |decision: &str| format!(r#"{{"expect":{{"decisions":["{decision}"]}}}}"#);
+    for (case, decision) in [("open", "Indeterminate"), ("permit", "Permit")] {
+        let files: [(&str, &[u8]); 3] = [
+            ("case.json", &expecting(decision).into_bytes()),
+            ("policy.xml", wrong.as_bytes()),
+            ("request.xml", XML_REQUEST.as_bytes()),
+        ];
+        folder.write(&format!("refused/{case}"), &files);
+    }
+    let printed = folder.run("refused", None).remove(0);
+    assert!(
+        printed.starts_with("refused: 2 cases, 1 equal, 1 different\n  permit: the policy is refused: "),
+        "{printed}"
+    );
+
+    let results = |values: [&str; 2]| {
+        let result = |value: &&str| {
+            format!(
+                r#"{{"Decision":"Permit","Status":{{"StatusCode":{{"Value":"urn:oasis:names:tc:xacml:1.0:status:ok"}}}},"Category":[{{"CategoryId":"urn:oasis:names:tc:xacml:3.0:attribute-category:action","Attribute":[{{"AttributeId":"a","Value":"{value}"}}]}}]}}"#
+            )
+        };
+        format!(r#"{{"Response":[{}]}}"#, values.iter().map(result).collect::<Vec<_>>().join(","))
+    };
+    let asked =
+        |value: &str| format!(r#"{{"Attribute":{{"AttributeId":"a","Value":"{value}","IncludeInResult":true}}}}"#);
+    let request = format!(r#"{{"Request":{{"Action":[{},{}]}}}}"#, asked("b"), asked("c"));
+    let both = DECIDES.replace(r#""ok""#, r#""ok","ok""#);
+    for (case, values) in [("as-asked", ["b", "c"]), ("other-order", ["c", "b"]), ("other-values", ["b", "d"])] {
+        let files: [(&str, &[u8]); 4] = [
+            ("case.json", both.as_bytes()),
+            ("policy.xml", POLICY.as_bytes()),
+            ("request.json", request.as_bytes()),
+            ("response.json", &results(values).into_bytes()),
+        ];
+        folder.write(&format!("several/{case}"), &files);
+    }
+    let printed = folder.run("several", None).remove(0);
+    assert!(printed.starts_with("several: 3 cases, 2 equal, 1 different\n  other-values: "), "{printed}");
+}
+
 /// A world beside the cases, in `_mocks` or not, is the one that they are decided in.
 #[test]
 fn the_nearest_world_is_used() {
