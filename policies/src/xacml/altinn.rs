@@ -2,14 +2,16 @@
 //!
 //! Of a rule's target every category stands alone: all `AllOf` that speak of it, in whichever `AnyOf`, are alternatives. The
 //! policy's own target, the environment, issuers and advice are not looked at; obligations are the policy's, on Permit.
-//! Values are compared as text with equal data types. What Altinn's engine answers with Indeterminate (functions and
-//! algorithms that it does not know, conditions of other shapes) is Indeterminate here, too; what its reader refuses is
-//! refused, in [`compile`]. Which attributes of the subject a decision needs is told by
-//! [`AltinnPolicy::subject_attributes`], for [`super::context`].
+//! Values are compared as text with equal data types. What its engine throws (functions that it does not know, selectors,
+//! values that cannot be read) ends the whole decision as Indeterminate with status syntax-error; any other Indeterminate
+//! has status ok, as there, or processing-error after a bag with too many values. A policy without a rule about the
+//! resource and action is not applicable, whatever its algorithm. What its reader refuses is refused, in [`compile`]. Which
+//! attributes of the subject a decision needs is told by [`AltinnPolicy::subject_attributes`], for [`super::context`].
 
 mod compile;
 mod condition;
 mod texts;
+mod uri;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use super::evaluate::Failure;
 use super::functions::{Fuel, Pattern};
 use super::program::at;
 use super::request::Category;
-use super::response::{Decision, DecisionResult, MissingAttribute, Notice, StatusCode};
+use super::response::{Decision, DecisionResult, MissingAttribute, Notice, Status, StatusCode};
 use super::value::{DataType, Value};
 pub(crate) use compile::compile;
 pub(crate) use condition::{Condition, Parts, Takes};
@@ -96,6 +98,8 @@ pub(crate) enum Comparison {
     /// The literal is a pattern.
     Pattern,
     Unknown,
+    /// No comparison but a selector, over which the engine falls before it looks at any value.
+    Selector,
 }
 
 /// Whether a category of a rule matches.
@@ -153,51 +157,55 @@ impl<'a> Evaluation<'a> {
     fn run(mut self) -> Result<(Decision, bool), Failure<'a>> {
         let policy = self.policy;
         let mut kept = Vec::with_capacity(policy.rules.len());
+        let mut missing = None;
         for rule in &policy.rules {
-            let mut all = true;
-            for of_rule in [&rule.resource, &rule.action] {
-                match self.matching(of_rule)? {
-                    Matching::Yes => {}
-                    Matching::No => all = false,
-                    Matching::Missing(missing) => return Err(self.missing(missing)),
-                }
-            }
-            if all {
-                kept.push(rule);
+            match (self.matching(&rule.resource)?, self.matching(&rule.action)?) {
+                (Matching::Yes, Matching::Yes) => kept.push(rule),
+                (Matching::Missing(one), _) | (_, Matching::Missing(one)) => missing = missing.or(Some(one)),
+                _ => {}
             }
         }
-        let algorithm =
-            policy.algorithm.ok_or_else(|| Failure::processing("Altinn does not know the combining algorithm"))?;
-        let mut combiner = Combiner::new(algorithm);
-        let mut failure = None;
-        for rule in &kept {
+        if let Some(missing) = missing {
+            return Err(self.missing(missing));
+        }
+        if kept.is_empty() {
+            return Ok((Decision::NotApplicable, false));
+        }
+        let mut combiner = policy.algorithm.map(Combiner::new);
+        let (mut failure, mut code) = (None, StatusCode::Ok);
+        // Each is looked at, also when the decision is known: what is thrown ends it.
+        for rule in kept {
             let effect = Extended::from(rule.effect);
             let held = match (self.matching(&rule.subject)?, &rule.condition) {
                 (Matching::No, _) => Ok(false),
                 (Matching::Missing(missing), _) => Err(self.missing(missing)),
                 (Matching::Yes, None) => Ok(true),
                 (Matching::Yes, Some(condition)) => match condition.holds(&mut self) {
-                    // What its engine throws ends the whole decision.
                     Err(failure) if failure.code() == StatusCode::SyntaxError => return Err(failure),
                     held => held,
                 },
             };
-            combiner.add(match held {
+            let decision = match held {
                 Ok(true) => effect,
                 Ok(false) => Extended::NotApplicable,
                 Err(error) => {
+                    if error.code() == StatusCode::ProcessingError {
+                        code = StatusCode::ProcessingError;
+                    }
                     failure = failure.or(Some(error));
                     effect.if_uncertain()
                 }
-            });
-            if combiner.is_decided() {
-                break;
+            };
+            if let Some(combiner) = combiner.as_mut().filter(|combiner| !combiner.is_decided()) {
+                combiner.add(decision);
             }
         }
-        let decision = combiner.finish().decision();
-        match failure {
-            Some(failure) if decision == Decision::Indeterminate => Err(failure),
-            _ => Ok((decision, !kept.is_empty())),
+        let Some(combiner) = combiner else {
+            return Err(open(code, failure, "Altinn does not know the combining algorithm"));
+        };
+        match combiner.finish().decision() {
+            Decision::Indeterminate => Err(open(code, failure, "a rule cannot be evaluated")),
+            decision => Ok((decision, true)),
         }
     }
 
@@ -207,13 +215,19 @@ impl<'a> Evaluation<'a> {
         for alternative in &of_rule.0 {
             let (mut all, mut missing) = (true, None);
             for one in alternative {
+                if one.comparison == Comparison::Selector {
+                    return Err(Failure::Said(StatusCode::SyntaxError, "a selector, which Altinn does not evaluate"));
+                }
                 let values = self.values(one.attribute)?;
                 if values.is_empty() && one.must_be_present {
                     missing = Some(one);
                 }
                 let mut any = false;
                 for value in values {
-                    any |= one.comparison.holds(&one.literal, value.data_type, value.text, &mut self.fuel)?;
+                    if one.comparison.holds(&one.literal, value.data_type, value.text, &mut self.fuel)? {
+                        any = true;
+                        break;
+                    }
                 }
                 all &= any;
             }
@@ -232,6 +246,11 @@ impl<'a> Evaluation<'a> {
         Ok(self.texts.values(attribute))
     }
 
+    /// Whether the request says anything about the category of an attribute.
+    fn has_category_of(&self, attribute: u32) -> bool {
+        at(&self.policy.attributes, attribute).is_some_and(|name| self.texts.any_of_category(&name.category))
+    }
+
     fn missing(&self, missing: &AltinnMatch) -> Failure<'a> {
         self.missing_of(missing.attribute, &missing.literal.data_type)
     }
@@ -248,7 +267,7 @@ impl<'a> Evaluation<'a> {
 }
 
 impl Comparison {
-    /// Whether it holds. Values whose type is not the literal's are never equal.
+    /// Whether it holds in a target. Values whose type is not the literal's are never equal.
     fn holds<'a>(
         self,
         literal: &AltinnLiteral,
@@ -257,35 +276,72 @@ impl Comparison {
         fuel: &mut Fuel,
     ) -> Result<bool, Failure<'a>> {
         fuel.pay(1)?;
-        if self == Self::Unknown {
-            return Err(Failure::Said(StatusCode::SyntaxError, "a function that Altinn does not know"));
-        }
         if *literal.data_type != *data_type {
             return Ok(false);
         }
+        match (self, &literal.read) {
+            (Self::Pattern, Read::Pattern(pattern)) => pattern.is_match(text, fuel),
+            (Self::Pattern, _) => as_pattern(&literal.text, text, fuel),
+            _ => self.equal(literal, text),
+        }
+    }
+
+    /// Whether it holds in a condition: of values of whichever type, and a pattern is what the request sends.
+    fn holds_in_condition<'a>(self, literal: &AltinnLiteral, text: &str, fuel: &mut Fuel) -> Result<bool, Failure<'a>> {
+        fuel.pay(1)?;
+        match self {
+            Self::Pattern => as_pattern(text, &literal.text, fuel),
+            _ => self.equal(literal, text),
+        }
+    }
+
+    fn equal<'a>(self, literal: &AltinnLiteral, text: &str) -> Result<bool, Failure<'a>> {
+        let thrown = |error: String| Failure::told(StatusCode::SyntaxError, error);
         Ok(match self {
             Self::Text => *literal.text == *text,
-            Self::TextIgnoringCase => {
-                // As .NET folds with `OrdinalIgnoreCase`: letter by letter, beyond ASCII too.
-                fold(&literal.text).eq(fold(text))
-            }
-            // These are nothing but their text: no copy is needed to compare them.
-            Self::Typed(DataType::AnyUri) => trimmed(&literal.text) == trimmed(text),
+            // As .NET folds with `OrdinalIgnoreCase`: letter by letter, beyond ASCII too.
+            Self::TextIgnoringCase => fold(&literal.text).eq(fold(text)),
+            Self::Typed(DataType::AnyUri) => uri::same(&literal.text, text)
+                .ok_or(Failure::Said(StatusCode::SyntaxError, "a text that is no absolute URI"))?,
+            // What is no number of 32 bits is nothing's equal.
+            Self::Typed(DataType::Integer) => number(&literal.text).is_some_and(|known| number(text) == Some(known)),
             Self::Typed(kind) => {
-                let read = |text| {
-                    Value::parse(kind, text).map_err(|error| Failure::told(StatusCode::SyntaxError, error.to_string()))
-                };
+                let read = |text| Value::parse(kind, text).map_err(|error| thrown(error.to_string()));
                 match &literal.read {
                     Read::Value(known) => known.equals(&read(text)?),
                     _ => read(&literal.text)?.equals(&read(text)?),
                 }
             }
-            Self::Pattern => match &literal.read {
-                Read::Pattern(pattern) => pattern.is_match(text, fuel)?,
-                _ => Pattern::read_for(&literal.text, fuel)?.is_match(text, fuel)?,
-            },
-            Self::Unknown => false,
+            Self::Pattern | Self::Unknown | Self::Selector => {
+                return Err(Failure::Said(StatusCode::SyntaxError, "a function that Altinn does not know"));
+            }
         })
+    }
+}
+
+/// Whether a pattern matches. One that is wrong is thrown.
+fn as_pattern<'a>(pattern: &str, text: &str, fuel: &mut Fuel) -> Result<bool, Failure<'a>> {
+    let read = Pattern::read_for(pattern, fuel);
+    let read = match read {
+        Err(failure) if !fuel.is_empty() => {
+            let message = failure.status().message.unwrap_or_default();
+            return Err(Failure::told(StatusCode::SyntaxError, message));
+        }
+        read => read?,
+    };
+    read.is_match(text, fuel)
+}
+
+/// A number of 32 bits.
+fn number(text: &str) -> Option<i32> {
+    trimmed(text).parse().ok()
+}
+
+/// An Indeterminate that nothing was thrown for, with the status that Altinn gives it.
+fn open<'a>(code: StatusCode, failure: Option<Failure<'a>>, otherwise: &'static str) -> Failure<'a> {
+    match failure {
+        Some(failure) => Failure::Told(Arc::new(Status { code, ..failure.status() })),
+        None => Failure::Said(code, otherwise),
     }
 }
 

@@ -228,6 +228,8 @@ pub struct Apply {
     pub line: u32,
     /// `FunctionId`
     pub function: String,
+    /// Line of its `Description`.
+    pub description: Option<u32>,
     /// What it is applied to.
     pub arguments: Vec<Expression>,
 }

@@ -38,6 +38,7 @@ pub(crate) fn compile(document: &PolicyDocument) -> Result<AltinnPolicy, PolicyE
             });
         }
     };
+    check_expressions(document, policy)?;
     let mut names = Names::default();
     let rules = policy.rules.iter().map(|rule| compile_rule(rule, &mut names)).collect();
     Ok(AltinnPolicy {
@@ -47,6 +48,34 @@ pub(crate) fn compile(document: &PolicyDocument) -> Result<AltinnPolicy, PolicyE
         rules,
         ..AltinnPolicy::default()
     })
+}
+
+/// Refuses what its reader stops at inside an `Apply`.
+fn check_expressions(document: &PolicyDocument, policy: &Policy) -> Result<(), PolicyError> {
+    let notices = policy.rules.iter().flat_map(|rule| &rule.notices).chain(&policy.notices);
+    let assigned = notices.flat_map(|notice| &notice.assignments).map(|one| &one.expression);
+    let defined = policy.variables.iter().map(|variable| &variable.expression);
+    let conditions = policy.rules.iter().filter_map(|rule| rule.condition.as_ref());
+    let mut waiting: Vec<_> = conditions.chain(assigned).chain(defined).collect();
+    while let Some(expression) = waiting.pop() {
+        let Expression::Apply(apply) = expression else { continue };
+        let variable = apply.arguments.iter().find(|argument| matches!(argument, Expression::Variable(_)));
+        let found = match (apply.description, variable) {
+            (Some(line), _) => Some((line, "Description")),
+            (None, variable) => variable.map(|variable| (variable.line(), "VariableReference")),
+        };
+        if let Some((line, name)) = found {
+            return Err(PolicyError {
+                file: document.file.clone(),
+                line,
+                code: "feature_unsupported",
+                message: format!("Altinn does not read a `{name}` inside an `Apply`"),
+                cure: "remove it, or write what it stands for",
+            });
+        }
+        waiting.extend(&apply.arguments);
+    }
+    Ok(())
 }
 
 impl Names {
@@ -63,25 +92,18 @@ impl Names {
 
 impl AltinnLiteral {
     pub(super) fn of(literal: &Literal) -> Self {
-        Self { data_type: literal.data_type.as_str().into(), text: literal.text.trim().into(), read: Read::Not }
+        Self { data_type: literal.data_type.as_str().into(), text: literal.text.as_str().into(), read: Read::Not }
     }
 }
 
 impl Comparison {
-    /// The comparison that a function stands for in a target.
-    fn of_match(uri: &str) -> Self {
-        match uri {
-            "urn:oasis:names:tc:xacml:1.0:function:string-is-in" => Self::Text,
-            "urn:oasis:names:tc:xacml:1.0:function:integer-one-and-only" => Self::Typed(DataType::Integer),
-            _ => Self::of_function(uri),
-        }
-    }
-
-    /// The comparison that a function stands for anywhere.
-    pub(super) fn of_function(uri: &str) -> Self {
+    /// The comparison that a function stands for.
+    pub(super) fn of(uri: &str) -> Self {
         match Function::from_uri(uri) {
-            Some(Function::Equal(DataType::String)) => Self::Text,
+            // Asked of every value alone, being in a bag is equality.
+            Some(Function::Equal(DataType::String) | Function::IsIn(DataType::String)) => Self::Text,
             Some(Function::EqualIgnoreCase) => Self::TextIgnoringCase,
+            Some(Function::OneAndOnly(DataType::Integer)) => Self::Typed(DataType::Integer),
             Some(Function::Equal(
                 kind @ (DataType::AnyUri | DataType::Integer | DataType::Time | DataType::Date | DataType::DateTime),
             )) => Self::Typed(kind),
@@ -110,18 +132,18 @@ fn alternatives(rule: &Rule, category: &str, names: &mut Names) -> Alternatives 
     Alternatives(all_ofs.map(&mut of_category).filter(|matches| !matches.is_empty()).collect())
 }
 
-/// A match of this category. A selector never finds anything.
+/// A match of this category. A selector is met with the resource, which of every rule is looked at first.
 fn compile_match(one: &Match, category: &str, names: &mut Names) -> Option<AltinnMatch> {
     let literal = AltinnLiteral::of(&one.literal);
     match &one.attribute {
         Attribute::Designator(designator) if designator.category == category => Some(AltinnMatch {
-            comparison: Comparison::of_match(&one.function),
+            comparison: Comparison::of(&one.function),
             attribute: names.position(category, &designator.id),
             literal,
             must_be_present: designator.must_be_present,
         }),
-        Attribute::Selector(selector) if selector.category == category => Some(AltinnMatch {
-            comparison: Comparison::Text,
+        Attribute::Selector(_) if category == urn::CATEGORY_RESOURCE => Some(AltinnMatch {
+            comparison: Comparison::Selector,
             attribute: names.position(category, ""),
             literal,
             must_be_present: false,
@@ -148,7 +170,7 @@ fn obligations(policy: &Policy) -> Vec<Notice> {
                     category: one.category.clone(),
                     issuer: one.issuer.clone(),
                     data_type: literal.data_type.clone(),
-                    value: literal.text.trim().to_owned(),
+                    value: literal.text.clone(),
                 }),
                 _ => None,
             });

@@ -118,6 +118,105 @@ fn a_required_attribute_of_resource_or_action_leaves_the_whole_open() {
     }
     let missing = decide(&two("action"), &request(&READ), Semantics::Altinn).status;
     assert_eq!((missing.code, missing.missing.unwrap().id), (StatusCode::MissingAttribute, "none".to_owned()));
+    // Of the subject, the rule alone is open, and the status is ok.
+    let of_subject = decide(&permit(&target(&["subject !none x"])), &request(&READ), Semantics::Altinn);
+    assert_eq!((of_subject.decision, of_subject.status.code), (Decision::Indeterminate, StatusCode::Ok));
+    assert_eq!(of_subject.status.missing.unwrap().id, "none");
+}
+
+#[test]
+fn without_a_rule_about_resource_and_action_nothing_is_decided() {
+    for algorithm in ["deny-unless-permit", "permit-unless-deny", "permit-overrides", "unheard-of"] {
+        let of = |inside: &str| permit(inside).replace("permit-overrides", algorithm);
+        let decided = |inside: &str| decide(&of(inside), &request(&READ), Semantics::Altinn).decision;
+        assert_eq!(decided(&target(&["action id write"])), Decision::NotApplicable, "{algorithm}");
+        let of_other_subject = match algorithm {
+            "deny-unless-permit" => Decision::Deny,
+            "permit-unless-deny" => Decision::Permit,
+            "permit-overrides" => Decision::NotApplicable,
+            _ => Decision::Indeterminate,
+        };
+        assert_eq!(decided(&target(&["subject id b"])), of_other_subject, "{algorithm}");
+    }
+}
+
+#[test]
+fn what_is_thrown_anywhere_ends_the_decision() {
+    let unknown = target(&["subject id a"]).replace("function:string-equal", "function:string-starts-with");
+    let two = |inside: &str| {
+        let rules = [rule("a", "Permit", &target(&["subject id a"])), rule("b", "Permit", inside)].concat();
+        decide(&policy("p", PERMIT_OVERRIDES, &rules), &request(&READ), Semantics::Altinn)
+    };
+    // Also behind a Permit, but not where no value has the literal's type.
+    for (inside, decision) in [
+        (unknown.clone(), Decision::Indeterminate),
+        (unknown.replace("XMLSchema#string\">", "XMLSchema#anyURI\">"), Decision::Permit),
+        (unknown.replace(">a<", ">b<"), Decision::Indeterminate),
+        (condition("(string-starts-with string:a {string subject id})"), Decision::Indeterminate),
+        (condition("(and boolean:true boolean:true)"), Decision::Indeterminate),
+    ] {
+        assert_eq!(two(&inside).decision, decision, "{inside}");
+    }
+    // A selector, even of a rule about another resource.
+    let other = any_ofs(&[&["resource id other"], &["subject id a"]]);
+    let (before, last) = other.rsplit_once("<AttributeDesignator").unwrap();
+    let (_, after) = last.split_once("/>").unwrap();
+    let selector = r#"<AttributeSelector Category="x" Path="a" DataType="y" MustBePresent="false"/>"#;
+    let result = two(&[before, selector, after].concat());
+    assert_eq!((result.decision, result.status.code), (Decision::Indeterminate, StatusCode::SyntaxError));
+}
+
+#[test]
+fn numbers_have_32_bits_and_uris_are_absolute() {
+    let is = |function: &str, kind: &str, literal: &str, value: &str| {
+        let xml = permit(&target(&[&format!("subject id {literal}")])).replace("string-equal", function).replacen(
+            "XMLSchema#string",
+            &format!("XMLSchema#{kind}"),
+            1,
+        );
+        decide(&xml, &request(&[&format!("subject id {kind} {value}")]), Semantics::Altinn).decision
+    };
+    for (literal, value, decision) in [
+        ("007", "7", Decision::Permit),
+        ("7", "~+7~", Decision::Permit),
+        ("7", "8", Decision::NotApplicable),
+        ("7", "x", Decision::NotApplicable),
+        ("x", "x", Decision::NotApplicable),
+        ("2147483648", "2147483648", Decision::NotApplicable),
+    ] {
+        assert_eq!(is("integer-equal", "integer", literal, value), decision, "{literal} {value}");
+        assert_eq!(is("integer-one-and-only", "integer", literal, value), decision, "{literal} {value}");
+    }
+    for (literal, value, decision) in [
+        ("urn:a:b", "urn:a:b", Decision::Permit),
+        ("http://Example.org", "http://example.org/#x", Decision::Permit),
+        ("urn:a:b", "urn:a:c", Decision::NotApplicable),
+        ("a", "a", Decision::Indeterminate),
+    ] {
+        assert_eq!(is("anyURI-equal", "anyURI", literal, value), decision, "{literal} {value}");
+    }
+    for (literal, decision) in [("2026-01-01", Decision::Permit), ("January", Decision::Indeterminate)] {
+        assert_eq!(is("date-equal", "date", literal, "2026-01-01"), decision, "{literal}");
+    }
+}
+
+#[test]
+fn space_around_a_literal_counts() {
+    let xml = permit(&target(&["subject id a"]).replace(">a<", "> a<"));
+    assert_eq!(both(&xml, &READ), (Decision::NotApplicable, Decision::NotApplicable));
+}
+
+#[test]
+fn what_its_reader_stops_at_is_refused() {
+    let apply = condition("(string-equal (string-one-and-only {string subject id}) string:a)");
+    let described = apply.replace("string-one-and-only\">", "string-one-and-only\"><Description/>");
+    let variable = condition("(string-equal $v string:a)");
+    for (inside, message) in [(described, "`Description`"), (variable, "`VariableReference`")] {
+        let error = compiled(&permit(&inside), Semantics::Altinn).unwrap_err();
+        assert_eq!((error.code, error.line), ("feature_unsupported", 1));
+        assert!(error.message.contains(message), "{error}");
+    }
+    assert!(compiled(&permit(&apply), Semantics::Altinn).is_ok());
 }
 
 #[test]
@@ -129,18 +228,34 @@ fn conditions_are_one_comparison() {
     let one_and_only = "(integer-equal (integer-one-and-only {integer subject age}) integer:5)";
     assert_eq!(is(one_and_only, &["subject age integer 5"]), (Decision::Permit, StatusCode::Ok));
     assert_eq!(is(one_and_only, &["subject age integer 6"]), (Decision::NotApplicable, StatusCode::Ok));
+    let two = ["subject age integer 5", "subject age integer 5"];
+    assert_eq!(is(one_and_only, &two), (Decision::Indeterminate, StatusCode::ProcessingError));
+    // Only those of the type are counted, and any is compared.
     assert_eq!(
-        is(one_and_only, &["subject age integer 5", "subject age integer 5"]),
-        (Decision::Indeterminate, StatusCode::ProcessingError)
-    );
-    assert_eq!(is(one_and_only, &[]), (Decision::Indeterminate, StatusCode::MissingAttribute));
-    assert_eq!(
-        is("(integer-equal (date-bag-size {date subject day}) integer:0)", &[]),
+        is(one_and_only, &["subject age string 5", "subject age integer 6"]),
         (Decision::Permit, StatusCode::Ok)
     );
+    assert_eq!(is(one_and_only, &[]), (Decision::Indeterminate, StatusCode::Ok));
+    assert_eq!(is(one_and_only, &READ), (Decision::Indeterminate, StatusCode::Ok));
+    let none = "(integer-equal (date-bag-size {date subject day}) integer:0)";
+    assert_eq!(is(none, &READ), (Decision::Permit, StatusCode::Ok));
+    assert_eq!(is(none, &["subject day date 2026-01-01"]), (Decision::Indeterminate, StatusCode::Ok));
+    assert_eq!(is(none, &["subject day string 2026-01-01"]), (Decision::Permit, StatusCode::Ok));
+    // The size of a bag of nothing at all is not known.
+    assert_eq!(is(none, &[]), (Decision::Indeterminate, StatusCode::Ok));
     assert_eq!(is("(string-equal {string subject id} string:a)", &READ), (Decision::Permit, StatusCode::Ok));
+    let several = ["subject id string b", "subject id string a"];
+    assert_eq!(is("(string-equal {string subject id} string:a)", &several), (Decision::Permit, StatusCode::Ok));
+    let whichever = "(string-equal (string-one-and-only {string subject id}) string:a)";
+    assert_eq!(is(whichever, &several), (Decision::Permit, StatusCode::Ok));
+    assert_eq!(is("(string-is-in string:a {string subject id})", &several), (Decision::Permit, StatusCode::Ok));
+    // The pattern is what was sent.
+    let pattern = "(string-regexp-match string:abc {string subject id})";
+    assert_eq!(is(pattern, &["subject id string ^a.c$"]), (Decision::Permit, StatusCode::Ok));
+    assert_eq!(is(pattern, &["subject id string ^b"]), (Decision::NotApplicable, StatusCode::Ok));
+    assert_eq!(is(pattern, &["subject id string ("]), (Decision::Indeterminate, StatusCode::SyntaxError));
     assert_eq!(is("(and boolean:true boolean:true)", &READ), (Decision::Indeterminate, StatusCode::SyntaxError));
-    assert_eq!(is("boolean:true", &READ), (Decision::Indeterminate, StatusCode::SyntaxError));
+    assert_eq!(is("boolean:true", &READ), (Decision::NotApplicable, StatusCode::Ok));
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl<'a> Texts<'a> {
 }
 
 impl<'a> Bound<'a> {
+    /// Whether there is any value of a category.
+    pub(super) fn any_of_category(&self, category: &str) -> bool {
+        self.texts.iter().any(|text| text.category == category)
+    }
+
     /// Values of the attribute at this position in the policy: looked for once.
     pub(super) fn values(&mut self, attribute: u32) -> &'a [Text<'a>] {
         let index = usize::try_from(attribute).unwrap_or(usize::MAX);

@@ -170,7 +170,10 @@ fn obligations(dice: &mut Dice, semantics: Semantics) -> String {
 fn altinn_condition(dice: &mut Dice) -> String {
     let (category, id, texts) = dice.one_of(&ATTRIBUTES);
     let text = dice.one_of(texts);
-    match dice.below(5) {
+    match dice.below(8) {
+        5 => format!("(string-is-in string:{text} (string-bag {{string {category} {id}}}))"),
+        6 => format!("{{string {category} {id}}}"),
+        7 => format!("(date-equal (date-one-and-only {{date {category} {id}}}) string:{text})"),
         0 => format!("(string-equal {{string {category} {id}}} string:{text})"),
         1 => format!("(string-regexp-match {{string {category} {id}}} string:^{text}$)"),
         2 => format!("(integer-equal (integer-one-and-only {{integer {category} {id}}}) integer:4)"),

@@ -5,9 +5,9 @@
 //! attributes   list of: category, id
 //! rules        list of: effect, subject, resource, action, condition
 //!   subject …  list (one must hold) of lists (all must) of: comparison, attribute, must be present (0 or 1), literal
-//!   condition  NONE, UNKNOWN, or ONLY_ONE or COUNT and: comparison, attribute, data type, literal
+//!   condition  NONE, THROWN, NEVER, or ANY, ONLY_ONE or COUNT and: comparison, attribute, data type, literal
 //!   literal    data type, text
-//!   comparison TEXT, IGNORING_CASE, TYPED and the number of a type, PATTERN, UNKNOWN_COMPARISON
+//!   comparison TEXT, IGNORING_CASE, TYPED and the number of a type, PATTERN, UNKNOWN_COMPARISON, SELECTOR
 //! obligations  list of: id, list of assignments
 //!   assignment id, which of category and issuer (bits 1 and 2), those, data type, text
 //! ```
@@ -30,15 +30,18 @@ use crate::xacml::response::{Assignment, Notice};
 use crate::xacml::value::{DataType, Value};
 
 const NONE: u8 = 0;
-const UNKNOWN: u8 = 1;
+const THROWN: u8 = 1;
 const ONLY_ONE: u8 = 2;
 const COUNT: u8 = 3;
+const ANY: u8 = 4;
+const NEVER: u8 = 5;
 
 const TEXT: u8 = 1;
 const IGNORING_CASE: u8 = 2;
 const TYPED: u8 = 3;
 const PATTERN: u8 = 4;
 const UNKNOWN_COMPARISON: u8 = 5;
+const SELECTOR: u8 = 6;
 
 pub(super) fn write(policy: &AltinnPolicy, writer: &mut Writer) {
     writer.byte(policy.algorithm.map_or(0, Algorithm::number));
@@ -59,9 +62,14 @@ pub(super) fn write(policy: &AltinnPolicy, writer: &mut Writer) {
         }
         match &rule.condition {
             None => writer.byte(NONE),
-            Some(Condition(None)) => writer.byte(UNKNOWN),
-            Some(Condition(Some(parts))) => {
-                writer.byte(if parts.takes == Takes::OnlyOne { ONLY_ONE } else { COUNT });
+            Some(Condition::Thrown) => writer.byte(THROWN),
+            Some(Condition::Never) => writer.byte(NEVER),
+            Some(Condition::Compares(parts)) => {
+                writer.byte(match parts.takes {
+                    Takes::Any => ANY,
+                    Takes::OnlyOne => ONLY_ONE,
+                    Takes::Count => COUNT,
+                });
                 write_comparison(parts.comparison, writer);
                 writer.number(parts.attribute);
                 writer.string(&parts.data_type);
@@ -104,6 +112,7 @@ fn write_comparison(comparison: Comparison, writer: &mut Writer) {
         }
         Comparison::Pattern => writer.byte(PATTERN),
         Comparison::Unknown => writer.byte(UNKNOWN_COMPARISON),
+        Comparison::Selector => writer.byte(SELECTOR),
     }
 }
 
@@ -169,7 +178,9 @@ impl Building {
     fn condition(&mut self, reader: &mut Reader<'_>) -> Result<Option<Condition>> {
         let takes = match reader.byte()? {
             NONE => return Ok(None),
-            UNKNOWN => return Ok(Some(Condition(None))),
+            THROWN => return Ok(Some(Condition::Thrown)),
+            NEVER => return Ok(Some(Condition::Never)),
+            ANY => Takes::Any,
             ONLY_ONE => Takes::OnlyOne,
             COUNT => Takes::Count,
             _ => return wrong("the kind of a condition"),
@@ -177,7 +188,7 @@ impl Building {
         let comparison = read_comparison(reader)?;
         let (attribute, data_type) = (self.attribute(reader)?, reader.string()?);
         let literal = self.literal(reader, comparison)?;
-        Ok(Some(Condition(Some(Parts { comparison, literal, attribute, data_type, takes }))))
+        Ok(Some(Condition::Compares(Parts { comparison, literal, attribute, data_type, takes })))
     }
 
     fn attribute(&self, reader: &mut Reader<'_>) -> Result<u32> {
@@ -213,6 +224,7 @@ fn read_comparison(reader: &mut Reader<'_>) -> Result<Comparison> {
         },
         PATTERN => Comparison::Pattern,
         UNKNOWN_COMPARISON => Comparison::Unknown,
+        SELECTOR => Comparison::Selector,
         _ => return wrong("the number of a comparison"),
     })
 }

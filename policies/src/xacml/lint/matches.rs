@@ -53,11 +53,8 @@ const LETTER_CASE: FindingCode = FindingCode::new(
     Severity::Warning,
     "string-equal tells capital from small letters, and requests carry this value in small ones",
 );
-const BLANKS: FindingCode = FindingCode::new(
-    "literal_blanks",
-    Severity::Warning,
-    "Altinn cuts blanks off; in the standard they are part of the value, and the match never holds",
-);
+const BLANKS: FindingCode =
+    FindingCode::new("literal_blanks", Severity::Warning, "they are part of the value, and the match never holds");
 const MUST_BE_PRESENT: FindingCode = FindingCode::new(
     "must_be_present",
     Severity::Warning,
@@ -76,7 +73,7 @@ const REGULAR_EXPRESSION: FindingCode = FindingCode::new(
 const SELECTOR: FindingCode = FindingCode::new(
     "selector_not_evaluated",
     Severity::Error,
-    "Altinn does not evaluate `AttributeSelector`, an optional feature of the standard: the match never holds",
+    "`AttributeSelector` is an optional feature of the standard; Altinn answers all requests with Indeterminate where a rule has one",
 );
 const IGNORED: FindingCode = FindingCode::new(
     "match_ignored_by_altinn",

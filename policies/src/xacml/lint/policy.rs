@@ -32,7 +32,7 @@ const ALGORITHM_UNKNOWN: FindingCode = FindingCode::new(
 const ALGORITHM_DECIDES: FindingCode = FindingCode::new(
     "algorithm_decides_alone",
     Severity::Warning,
-    "it never leaves a request open, so delegations are not looked at",
+    "it decides where no subject matches, so delegations are not looked at",
 );
 const TARGET_IGNORED: FindingCode = FindingCode::new(
     "policy_target_ignored_by_altinn",

@@ -79,13 +79,15 @@ impl Reader<'_> {
         Ok(match self.name(node)? {
             "Apply" => {
                 self.attributes(node, &["FunctionId"], &[])?;
-                let mut arguments = Vec::new();
+                let (mut description, mut arguments) = (None, Vec::new());
                 for (at, child) in elements(node).enumerate() {
-                    if at > 0 || self.name(child)? != "Description" {
+                    if at == 0 && self.name(child)? == "Description" {
+                        description = Some(self.lines.line(child));
+                    } else {
                         arguments.push(self.expression(child)?);
                     }
                 }
-                Expression::Apply(Apply { line, function: self.attribute(node, "FunctionId")?, arguments })
+                Expression::Apply(Apply { line, function: self.attribute(node, "FunctionId")?, description, arguments })
             }
             "AttributeValue" => {
                 self.attributes(node, &["DataType"], &["XPathCategory"])?;

@@ -35,14 +35,14 @@ fn named<'a>(policy: &'a Policy, semantics: Semantics, wanted: Known<'_>) -> Vec
     let in_targets = policy.rules.iter().flat_map(|rule| matches(&rule.target)).filter_map(|one| {
         let found = matches!(&one.attribute, Attribute::Designator(designator) if is_wanted(designator));
         let comparison = TextComparison::of(&one.function).unwrap_or(TextComparison::IgnoringCase);
-        found.then(|| literal(one, semantics))?.map(|text| (text, comparison))
+        found.then(|| literal(one))?.map(|text| (text, comparison))
     });
     let conditions = compared(policy);
     let in_conditions = conditions
         .into_iter()
         .filter(|together| together.designators.iter().any(|designator| is_wanted(designator)))
         .flat_map(|together| together.literals)
-        .map(|literal| (literal.text.trim(), TextComparison::IgnoringCase));
+        .map(|literal| (literal.text.as_str(), TextComparison::IgnoringCase));
     in_targets.chain(in_conditions).collect()
 }
 

@@ -170,6 +170,16 @@ impl Projector<'_> {
         if let Some(condition) = &rule.condition {
             reasons.push(reason(condition.line(), "rule_condition", "the rule has a condition"));
         }
+        if self.semantics == Semantics::Altinn {
+            // Those of the other categories are looked at with the target; Altinn falls over all of them.
+            let looked_at = [urn::CATEGORY_SUBJECT, urn::CATEGORY_RESOURCE, urn::CATEGORY_ACTION];
+            let others = matches(&rule.target).filter(|one| !looked_at.contains(&category_of(one)));
+            reasons.extend(
+                others
+                    .filter(|one| matches!(one.attribute, Attribute::Selector(_)))
+                    .map(|one| reason(one.line, "match_selector", "an `AttributeSelector` looks into the request")),
+            );
+        }
         if self.semantics == Semantics::Standard {
             let with_effect = rule.notices.iter().filter(|notice| notice.effect == rule.effect);
             reasons.extend(with_effect.map(|notice| {
@@ -261,7 +271,7 @@ impl Projector<'_> {
             return Worth::Varies;
         };
         let known = Known::of(designator, self.resource, self.semantics);
-        let Some(text) = literal(one, self.semantics) else { return Worth::Constant(false) };
+        let Some(text) = literal(one) else { return Worth::Constant(false) };
         let key = || (comparison, comparison.key(text, self.semantics));
         match known {
             Known::Absent => Worth::Constant(false),
@@ -306,7 +316,7 @@ impl Domain {
         let targets = policy.rules.iter().map(|rule| &rule.target).chain([&policy.target]);
         for one in targets.flat_map(matches) {
             let Attribute::Designator(designator) = &one.attribute else { continue };
-            let (Some(text), Some(comparison)) = (literal(one, semantics), TextComparison::of(&one.function)) else {
+            let (Some(text), Some(comparison)) = (literal(one), TextComparison::of(&one.function)) else {
                 continue;
             };
             match Known::of(designator, &Resource::any(), semantics) {

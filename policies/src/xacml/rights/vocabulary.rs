@@ -145,16 +145,10 @@ fn fold(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// A literal's text as the semantics compares it; none if it never equals a text of the request, for its type.
-pub(crate) fn literal(one: &Match, semantics: Semantics) -> Option<&str> {
+/// A literal's text as it is compared; none if it never equals a text of the request, for its type.
+pub(crate) fn literal(one: &Match) -> Option<&str> {
     // Every value that a gateway sends is a string.
-    if one.literal.data_type != DataType::String.uri() {
-        return None;
-    }
-    Some(match semantics {
-        Semantics::Altinn => one.literal.text.trim(),
-        Semantics::Standard => &one.literal.text,
-    })
+    (one.literal.data_type == DataType::String.uri()).then_some(one.literal.text.as_str())
 }
 
 /// Packages that a literal stands for: as it is written, and in small letters where case does not count. Those are how
