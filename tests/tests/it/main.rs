@@ -50,4 +50,6 @@ mod remote_pdp;
 #[cfg(test)]
 mod shadow_snapshot;
 #[cfg(test)]
+mod slices_in_wasmtime;
+#[cfg(test)]
 mod without_gateway;

@@ -71,7 +71,7 @@ const PASSES: [Pass; 19] = [
     Pass { begin: |sections| Ok(sections.count(Section::SystemClients)), weight: 4, check: Loading::check_clients },
     Pass { begin: begin_directory, weight: 1, check: Loading::check_directory },
     Pass { begin: |sections| Ok(sections.count(Section::SystemUserIds)), weight: 3, check: Loading::check_ids },
-    Pass { begin: |sections| Ok(sections.count(Section::WithdrawnIds)), weight: 16, check: Loading::check_withdrawn },
+    Pass { begin: |sections| Ok(sections.count(Section::WithdrawnIds)), weight: 64, check: Loading::check_withdrawn },
     Pass { begin: begin_system_columns, weight: 1, check: Loading::check_system_column },
     Pass { begin: begin_rows, weight: 8, check: Loading::check_rows },
     Pass { begin: begin_row_sets, weight: 1, check: Loading::check_row_sets },
