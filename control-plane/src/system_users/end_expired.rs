@@ -244,6 +244,9 @@ mod tests {
         let before = test.state.store.revision().await.unwrap();
         test.put(&path(&id), &hansen, &until(31)).await.expect_code(400, "field_invalid");
         test.put(&path(&id), &hansen, &until(0)).await.expect_code(400, "field_invalid");
+        let mut many = until(30);
+        many["rights"] = json!(vec![until(30)["rights"][0].clone(); 1001]);
+        test.put(&path(&id), &hansen, &many).await.expect_code(400, "field_invalid");
         let mut unknown = until(30);
         unknown["rights"][0]["action"] = json!("read");
         test.put(&path(&id), &hansen, &unknown).await.expect_code(400, "AUTH-00001");

@@ -21,6 +21,9 @@ use crate::problem::{Problem, codes};
 use crate::right::ResourceRight;
 use crate::state::AppState;
 
+/// Rights that one call may name: as many as a system may have.
+const RIGHTS_MAX: usize = 1000;
+
 #[derive(Debug, Deserialize)]
 pub(super) struct InPath {
     system_user_id: SystemUserId,
@@ -33,7 +36,7 @@ pub(super) struct Validity {
     /// Null: it does not.
     #[schema(value_type = Option<String>, format = "date-time", required)]
     valid_to: Option<Timestamp>,
-    /// Rights that end earlier than they would; the others stay as they are.
+    /// Rights that end earlier than they would, at most 1,000; the others stay as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rights: Vec<RightValidity>,
 }
@@ -71,6 +74,9 @@ pub(super) async fn handler(
     let now = state.clock.now();
     if validity.valid_to.into_iter().chain(validity.rights.iter().map(|right| right.valid_to)).any(|end| end <= now) {
         return Err(Problem::new(codes::FIELD_INVALID).detail("`validTo` is not in the future"));
+    }
+    if validity.rights.len() > RIGHTS_MAX {
+        return Err(Problem::new(codes::FIELD_INVALID).detail(format!("at most {RIGHTS_MAX} rights")));
     }
     let mut change = state.store.change().await?;
     let user = store::find(change.connection(), system_user_id)
