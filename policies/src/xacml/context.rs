@@ -194,7 +194,7 @@ impl World {
         let mut complete = Complete::of(categories, entry)?;
         complete.resource(self);
         let resource = complete.resource_id().ok_or_else(|| WrongRequest("no resource is named".to_owned()))?;
-        let subject = complete.subject(self)?;
+        let subject = complete.subject(self, entry)?;
         let policy = self
             .policies
             .get(&resource)
@@ -224,7 +224,7 @@ impl World {
     ) -> Option<DecisionResult> {
         let party = complete.party()?;
         let found = self.delegations.iter().filter(|delegation| {
-            let of_instance = delegation.instance.as_deref().is_none_or(|uuid| complete.instance_uuid() == Some(uuid));
+            let of_instance = delegation.instance.as_deref().is_none_or(|uuid| complete.is_about_instance(uuid));
             let of_subject = delegation
                 .found_by
                 .iter()

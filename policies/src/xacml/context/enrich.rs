@@ -20,6 +20,8 @@ const PERSON: &str = "urn:altinn:person:identifier-no";
 const OLD_PERSON: &str = "urn:altinn:ssn";
 pub(super) const OLD_ORGANIZATION: &str = "urn:altinn:organizationnumber";
 const INSTANCE: &str = "urn:altinn:instance-id";
+/// A part of an app; of events instances are not looked up.
+const APP_RESOURCE: &str = "urn:altinn:appresource";
 const RESOURCE_INSTANCE: &str = "urn:altinn:resource:instance-id";
 const TASK: &str = "urn:altinn:task";
 const END_EVENT: &str = "urn:altinn:end-event";
@@ -63,6 +65,10 @@ impl Complete {
         {
             return wrong("a person's identity number can not be combined with other subject identifiers");
         }
+        let names_organization = subjects.iter().any(|id| [urn::ORGANIZATION_NUMBER, OLD_ORGANIZATION].contains(id));
+        if entry == EntryPoint::External && names_organization && subjects.contains(&USER_ID) {
+            return wrong("an organization's number can not be combined with a user's");
+        }
         let names_person = names_person
             || complete.attributes(urn::CATEGORY_RESOURCE).any(|one| [PERSON, OLD_PERSON].contains(&one.id.as_str()));
         if names_person && entry == EntryPoint::Internal {
@@ -75,12 +81,14 @@ impl Complete {
     pub(super) fn resource(&mut self, world: &World) {
         let of = |complete: &Self, id: &str| complete.first(urn::CATEGORY_RESOURCE, id);
         if let Some(id) = of(self, INSTANCE) {
-            if let Some(instance) = world.instances.get(&id) {
+            if let Some(instance) = world.instances.get(&id).filter(|_| !self.is_complete()) {
+                // A process is at a task or has ended.
+                let end_event = instance.end_event.as_ref().filter(|_| instance.task.is_none());
                 let known = [
                     (OWNER, Some(&instance.owner)),
                     (APP, Some(&instance.app)),
                     (TASK, instance.task.as_ref()),
-                    (END_EVENT, instance.end_event.as_ref()),
+                    (END_EVENT, end_event),
                 ];
                 for (id, value) in known {
                     if let (None, Some(value)) = (of(self, id), value) {
@@ -110,15 +118,29 @@ impl Complete {
             let organization = of(self, urn::ORGANIZATION_NUMBER).or_else(|| of(self, OLD_ORGANIZATION));
             let person = of(self, PERSON).or_else(|| of(self, OLD_PERSON));
             let uuid = of(self, PARTY_UUID);
-            let found = world.parties.iter().find(|party| {
-                (organization.is_some() && party.organization == organization)
-                    || (person.is_some() && party.person == person)
-                    || uuid.as_ref().is_some_and(|uuid| uuid.eq_ignore_ascii_case(&party.uuid))
+            // The first of the three that is given tells.
+            let found = world.parties.iter().find(|party| match (&organization, &person, &uuid) {
+                (Some(_), _, _) => party.organization == organization,
+                (None, Some(_), _) => party.person == person,
+                (None, None, Some(uuid)) => uuid.eq_ignore_ascii_case(&party.uuid),
+                (None, None, None) => false,
             });
             if let Some(party) = found {
                 self.add(urn::CATEGORY_RESOURCE, PARTY_ID, &party.id, false);
             }
         }
+    }
+
+    /// Whether all is said that an instance could tell; then it is not looked up.
+    fn is_complete(&self) -> bool {
+        let has = |id| self.first(urn::CATEGORY_RESOURCE, id).is_some_and(|value| !value.is_empty());
+        let resource = self.first(urn::CATEGORY_RESOURCE, urn::RESOURCE).filter(|id| !id.is_empty());
+        let is_app = resource.as_ref().is_some_and(|id| id.starts_with("app_"));
+        let is_about_events =
+            || self.first(urn::CATEGORY_RESOURCE, APP_RESOURCE).is_some_and(|value| value == "events");
+        let of_app = is_app || (has(OWNER) && has(APP));
+        has(PARTY_ID)
+            && ((of_app && (has(TASK) || has(END_EVENT) || is_about_events())) || (resource.is_some() && !is_app))
     }
 
     /// The id of the resource that a policy is looked up by.
@@ -130,12 +152,15 @@ impl Complete {
         }
     }
 
-    /// Who asks.
-    pub(super) fn subject(&mut self, world: &World) -> Result<Subject, WrongRequest> {
+    /// Who asks. What is known of an organisation is added, by the outer door its party, too.
+    pub(super) fn subject(&mut self, world: &World, entry: EntryPoint) -> Result<Subject, WrongRequest> {
         let of = |complete: &Self, id: &str| complete.first(urn::CATEGORY_SUBJECT, id);
         if let Some(uuid) = of(self, urn::SYSTEM_USER_UUID) {
             SystemUserId::parse(&uuid).map_err(|_| WrongRequest("a system user is named by a uuid".to_owned()))?;
             return Ok(Subject { uuid: Some(uuid), ..Subject::default() });
+        }
+        if of(self, PARTY_UUID).is_some_and(|uuid| SystemUserId::parse(&uuid).is_err()) {
+            return Err(WrongRequest("a party is named by a uuid".to_owned()));
         }
         let person = of(self, PERSON).or_else(|| of(self, OLD_PERSON));
         if let Some(user) = person.as_ref().and_then(|person| world.users.get(person)) {
@@ -150,6 +175,13 @@ impl Complete {
                 .map(|(person, _)| person.clone())
         });
         let organization = of(self, urn::ORGANIZATION_NUMBER).or_else(|| of(self, OLD_ORGANIZATION));
+        if let Some(number) = of(self, OLD_ORGANIZATION) {
+            self.add_if_new(urn::CATEGORY_SUBJECT, urn::ORGANIZATION_NUMBER, &number);
+        }
+        let of_number = |party: &&super::Party| organization.is_some() && party.organization == organization;
+        if let Some(party) = world.parties.iter().find(of_number).filter(|_| entry == EntryPoint::External) {
+            self.add_if_new(urn::CATEGORY_SUBJECT, PARTY_ID, &party.id);
+        }
         let own_party = world.parties.iter().find(|party| {
             (person.is_some() && party.person == person)
                 || (organization.is_some() && party.organization == organization)
@@ -181,6 +213,7 @@ impl Complete {
             found.extend(roles.map(|role| (ESTATE_ROLE, role.role.clone())));
         }
         if policy.names_subject_attribute(urn::ACCESS_PACKAGE)
+            && party_id.is_some()
             && let (Some(to), Some(from)) = (&subject.uuid, &party_uuid)
         {
             let is = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
@@ -188,8 +221,9 @@ impl Complete {
             found.extend(grants.flat_map(|grant| &grant.packages).map(|name| (urn::ACCESS_PACKAGE, name.clone())));
         }
         // Consent: nobody is acted for, and the subject is looked at itself.
+        let is_named = |id| self.first(urn::CATEGORY_RESOURCE, id).is_some();
         if party_id.is_none()
-            && self.first(urn::CATEGORY_RESOURCE, INSTANCE).is_none()
+            && ![INSTANCE, RESOURCE_INSTANCE, APP].into_iter().any(is_named)
             && let Some(uuid) = &subject.uuid
         {
             let own = world.parties.iter().find(|party| party.uuid.eq_ignore_ascii_case(uuid));
@@ -220,10 +254,11 @@ impl Complete {
         self.first(urn::CATEGORY_RESOURCE, PARTY_ID).filter(|id| id.parse::<u64>().is_ok())
     }
 
-    /// Uuid of the instance that is asked about.
-    pub(super) fn instance_uuid(&self) -> Option<&str> {
+    /// Whether this instance is asked about, by its uuid or with its party before that.
+    pub(super) fn is_about_instance(&self, uuid: &str) -> bool {
         let values = self.attributes(urn::CATEGORY_RESOURCE).filter(|one| one.id == RESOURCE_INSTANCE);
-        values.flat_map(|one| &one.values).map(|value| value.text.as_str()).find(|text| !text.contains('/'))
+        let mut named = values.flat_map(|one| &one.values).map(|value| value.text.as_str());
+        named.any(|text| text.rsplit_once('/').map_or(text, |(_, last)| last).eq_ignore_ascii_case(uuid))
     }
 
     /// Whether an attribute has a value.

@@ -137,6 +137,25 @@ fn an_organization_is_known_by_its_number() {
 }
 
 #[test]
+fn an_organization_by_its_old_number_is_the_same_and_has_a_party() {
+    let mut world = world();
+    let resource: &[&str] = &["resource urn:altinn:resource vat"];
+    let (number, party): (&[&str], &[&str]) =
+        (&["subject urn:altinn:organization:identifier-no 310247049"], &["subject urn:altinn:partyid 7"]);
+    let old = "urn:altinn:organizationnumber string 310247049";
+    for subjects in [number, party] {
+        world.policies.insert("vat".to_owned(), altinn(&[&[subjects, resource]], None));
+        assert_eq!(is(&world, old, "read", &[VAT, OF_SEVEN]), Decision::Permit);
+    }
+    // The inner door knows the organisation, and not its party.
+    let attributes = asks(old, "read", &[VAT, OF_SEVEN]);
+    let request = request(&attributes.iter().map(String::as_str).collect::<Vec<_>>());
+    let environment = Environment::at(Timestamp::from_unix_seconds(0));
+    let internal = decide(&request, &world, EntryPoint::Internal, environment).results.remove(0);
+    assert_eq!(internal.decision, Decision::NotApplicable);
+}
+
+#[test]
 fn a_policy_of_the_standard_answers_as_the_standard_says() {
     let mut world = world();
     let read: &[&str] = &["action urn:oasis:names:tc:xacml:1.0:action:action-id read"];
@@ -204,6 +223,67 @@ fn an_instance_tells_app_and_party() {
 }
 
 #[test]
+fn an_instance_tells_only_what_is_asked_for() {
+    let mut world = world();
+    let at_task: &[&[&str]] = &[&["resource urn:altinn:task Task_1"]];
+    let at_end: &[&[&str]] = &[&["resource urn:altinn:end-event End"]];
+    let instance = Instance {
+        owner: "skd".into(),
+        app: "report".into(),
+        party: "7".into(),
+        task: Some("Task_1".into()),
+        end_event: Some("End".into()),
+    };
+    world.instances.insert("7/i".to_owned(), instance.clone());
+    let subject = "urn:altinn:userid string 1";
+    let id = "urn:altinn:instance-id string 7/i";
+    let app = ["urn:altinn:org string skd", "urn:altinn:app string report", OF_SEVEN, id];
+    let events = [&app[..], &["urn:altinn:appresource string events"]].concat();
+    let at_another = [&app[..], &["urn:altinn:task string Task_2"]].concat();
+    for (rule, asked, decision) in [
+        (at_task, &app[..], Decision::Permit),
+        (at_task, &events[..], Decision::NotApplicable),
+        (at_task, &at_another[..], Decision::NotApplicable),
+        // At a task it has not ended.
+        (at_end, &app[..], Decision::NotApplicable),
+    ] {
+        world.policies.insert("app_skd_report".to_owned(), altinn(&[rule], None));
+        assert_eq!(is(&world, subject, "read", asked), decision, "{asked:?}");
+    }
+    world.instances.insert("7/i".to_owned(), Instance { task: None, ..instance });
+    assert_eq!(is(&world, subject, "read", &app), Decision::Permit);
+}
+
+#[test]
+fn a_delegation_for_one_instance_is_for_that() {
+    let mut world = world();
+    world.delegations[0].instance = Some("I".to_owned());
+    let subject = format!("urn:altinn:systemuser:uuid string {SYSTEM_USER}");
+    let with = |instance: &str| is(&world, &subject, "write", &[VAT, OF_SEVEN, instance]);
+    for (instance, decision) in [
+        ("urn:altinn:resource:instance-id string i", Decision::Permit),
+        ("urn:altinn:resource:instance-id string 7/i", Decision::Permit),
+        ("urn:altinn:instance-id string 7/i", Decision::Permit),
+        ("urn:altinn:resource:instance-id string j", Decision::NotApplicable),
+        ("urn:altinn:other string i", Decision::NotApplicable),
+    ] {
+        assert_eq!(with(instance), decision, "{instance}");
+    }
+}
+
+#[test]
+fn a_delegation_that_cannot_be_evaluated_ends_the_look_at_them() {
+    let mut world = world();
+    let subject = format!("urn:altinn:systemuser:uuid string {SYSTEM_USER}");
+    assert_eq!(is(&world, &subject, "write", &[VAT, OF_SEVEN]), Decision::Permit);
+    let thrown =
+        policy("p", PERMIT_OVERRIDES, &rule("r", "Permit", &crate::xacml::testing::condition("(and boolean:true)")));
+    let thrown = Delegation { policy: compiled(&thrown, Semantics::Altinn).unwrap(), ..world.delegations[0].clone() };
+    world.delegations.insert(0, thrown);
+    assert_eq!(is(&world, &subject, "write", &[VAT, OF_SEVEN]), Decision::NotApplicable);
+}
+
+#[test]
 fn wrong_requests_are_one_indeterminate() {
     let world = world();
     let system_user = format!("subject urn:altinn:systemuser:uuid string {SYSTEM_USER}");
@@ -214,6 +294,8 @@ fn wrong_requests_are_one_indeterminate() {
         &[&system_user, "subject urn:altinn:userid string 1", &vat],
         &["subject urn:altinn:systemuser:uuid string x", &vat],
         &["subject urn:altinn:person:identifier-no string p", "subject urn:altinn:userid string 1", &vat],
+        &["subject urn:altinn:organizationnumber string 310247049", "subject urn:altinn:userid string 1", &vat],
+        &["subject urn:altinn:party:uuid string x", &vat],
         &[&system_user],
         &[&system_user, "resource urn:altinn:resource string other"],
     ] {
