@@ -71,8 +71,9 @@ fn run_suite(suite: &Path, cases: &[PathBuf], semantics: Option<Semantics>) -> R
     let forms = FormsReport { name: name.clone(), ..FormsReport::default() };
     let mut report = SuiteReport { name, forms, ..SuiteReport::default() };
     for case in cases {
-        let semantics = semantics.unwrap_or_else(|| semantics_of(case, &report.name));
-        match case::run(case, semantics) {
+        let own = semantics_of(case, &report.name);
+        let semantics = semantics.unwrap_or(own);
+        match case::run(case, semantics, own) {
             Ok(None) => report.equal += 1,
             Ok(Some(difference)) => {
                 report.different.insert(file_name(case), difference);

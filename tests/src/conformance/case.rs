@@ -20,8 +20,8 @@ use super::world;
 /// When the cases are decided: 2026-01-01.
 pub(super) const NOW_SECONDS: i64 = 1_767_225_600;
 
-/// Runs a case; the difference, if there is one.
-pub(super) fn run(folder: &Path, semantics: Semantics) -> Result<Option<String>> {
+/// Runs a case; the difference, if there is one. Answers are compared as far as those of the suite's own semantics are.
+pub(super) fn run(folder: &Path, semantics: Semantics, own: Semantics) -> Result<Option<String>> {
     let case = answer::parse_json(&read(&folder.join("case.json"))?)?;
     let Some(expect) = case.get("expect") else { bail!("`case.json` says not what to expect") };
     if let Some(resource) = expect.get("resource").and_then(Value::as_str) {
@@ -37,7 +37,7 @@ pub(super) fn run(folder: &Path, semantics: Semantics) -> Result<Option<String>>
                 load(folder, semantics)?.is_err() || request(folder, semantics)?.is_some_and(|one| one.is_err());
             Ok(if refused { None } else { Some(format!("expected {result}, but it is taken")) })
         }
-        None => decide(folder, semantics, expect, is_external(&case)),
+        None => decide(folder, semantics, own, expect, is_external(&case)),
     }
 }
 
@@ -101,7 +101,13 @@ impl Decider {
     }
 }
 
-fn decide(folder: &Path, semantics: Semantics, expect: &Value, external: bool) -> Result<Option<String>> {
+fn decide(
+    folder: &Path,
+    semantics: Semantics,
+    own: Semantics,
+    expect: &Value,
+    external: bool,
+) -> Result<Option<String>> {
     let decider = match world::mocks_of(folder) {
         Some(mocks) => {
             let entry = if external { EntryPoint::External } else { EntryPoint::Internal };
@@ -123,7 +129,7 @@ fn decide(folder: &Path, semantics: Semantics, expect: &Value, external: bool) -
     let response = request.map_or_else(refused, |request| decider.decide(&request, environment));
     let expected = self::response(folder)?;
     let given = answer::of(&response, semantics)?;
-    let given = match (&expected, semantics) {
+    let given = match (&expected, own) {
         (Some(expected), Semantics::Standard) => answer::in_order_of(expected, given),
         _ => given,
     };
@@ -139,7 +145,7 @@ fn decide(folder: &Path, semantics: Semantics, expect: &Value, external: bool) -
         })
         .collect();
     let messages: Vec<_> = response.results.iter().filter_map(|result| result.status.message.as_deref()).collect();
-    let difference = declared.into_iter().next().or_else(|| answer::difference(&expected?, &given, semantics));
+    let difference = declared.into_iter().next().or_else(|| answer::difference(&expected?, &given, own));
     Ok(difference.map(|difference| match messages.as_slice() {
         [] => difference,
         messages => format!("{difference} ({})", messages.join("; ")),

@@ -51,7 +51,7 @@ pub(super) fn load(mocks: &Path, case: &Path, semantics: Semantics) -> Result<Wo
     }
     for one in list(member(&file, "delegations")) {
         if member(&one, "policyExists").as_bool() == Some(true) {
-            world.delegations.push(delegation(&one, mocks, semantics)?);
+            world.delegations.push(delegation(&one, mocks)?);
         }
     }
     for one in list(member(&file, "access_packages")) {
@@ -82,7 +82,8 @@ pub(super) fn load(mocks: &Path, case: &Path, semantics: Semantics) -> Result<Wo
     Ok(world)
 }
 
-fn delegation(one: &Value, mocks: &Path, semantics: Semantics) -> Result<Delegation> {
+/// Policies of delegations are Altinn's own writing, and read as Altinn does whatever the policies of resources are.
+fn delegation(one: &Value, mocks: &Path) -> Result<Delegation> {
     let of = |name| text(member(one, name));
     let found_by = list(member(one, "when")).into_iter().map(|when| {
         let (party, subject) = (member(&when, "party"), member(&when, "subject"));
@@ -102,7 +103,7 @@ fn delegation(one: &Value, mocks: &Path, semantics: Semantics) -> Result<Delegat
         instance: Some(of("instance")).filter(|instance| !instance.is_empty()),
         found_by: found_by.collect(),
         recipient,
-        policy: policy(&mocks.join("blobs/input").join(of("policy")), semantics)?,
+        policy: policy(&mocks.join("blobs/input").join(of("policy")), Semantics::Altinn)?,
     })
 }
 
