@@ -243,7 +243,7 @@ impl World {
             }
             if result.decision == Decision::Permit {
                 if result.obligations.is_empty() {
-                    result.obligations = policy.altinn_obligations();
+                    result.obligations = policy.obligations_on_permit();
                 }
                 return Some(result);
             }
@@ -275,14 +275,6 @@ impl CompiledPolicy {
         match &self.form {
             Form::Standard(_) => true,
             Form::Altinn(policy) => policy.subject_attributes().contains(id),
-        }
-    }
-
-    /// Obligations that go with a Permit, whoever gives it.
-    fn altinn_obligations(&self) -> Vec<super::response::Notice> {
-        match &self.form {
-            Form::Standard(_) => Vec::new(),
-            Form::Altinn(policy) => policy.obligations().to_vec(),
         }
     }
 }

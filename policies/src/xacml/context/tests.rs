@@ -93,6 +93,19 @@ fn a_delegation_takes_the_obligations_of_the_resource() {
 }
 
 #[test]
+fn a_delegation_takes_those_of_a_policy_of_the_standard_too() {
+    let mut world = world();
+    let inside = rule("0", "Permit", &target(&["action urn:oasis:names:tc:xacml:1.0:action:action-id read"]));
+    let obligation = "<ObligationExpressions><ObligationExpression ObligationId='level' FulfillOn='Permit'/></ObligationExpressions>";
+    let xml = policy("p", PERMIT_OVERRIDES, &(inside + obligation));
+    world.policies.insert("vat".to_owned(), compiled(&xml, Semantics::Standard).unwrap());
+    let attributes = asks(&format!("urn:altinn:systemuser:uuid string {SYSTEM_USER}"), "write", &[VAT, OF_SEVEN]);
+    let result = decided(&world, &attributes.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(result.decision, Decision::Permit);
+    assert_eq!(result.obligations, [Notice { id: "level".into(), assignments: Vec::new() }]);
+}
+
+#[test]
 fn a_person_has_rights_by_role() {
     let world = world();
     for subject in ["urn:altinn:userid string 1", "urn:altinn:person:identifier-no string p"] {
