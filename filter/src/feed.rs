@@ -350,7 +350,11 @@ impl Feed {
             }
             Ok(None) => {
                 self.succeeded(shared, now);
-                self.polls.brought_nothing(poll.at, now);
+                match poll.wanted {
+                    // It was not held; the next one is.
+                    Wanted::IsNewest(_) => self.polls.brought_news(now),
+                    _ => self.polls.brought_nothing(poll.at, now),
+                }
                 Outcome::Unchanged
             }
             Err(outcome) => {

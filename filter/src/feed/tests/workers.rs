@@ -201,6 +201,26 @@ fn parts_are_asked_for_beside_each_other_and_count_in_their_order() {
 }
 
 #[test]
+fn what_changes_right_after_a_base_is_heard_of_at_once() {
+    let mut plane = ControlPlane::new(3, 10);
+    let mut gateway = Gateway::new(1);
+    let (shared, now) = (gateway.shared.clone(), gateway.now);
+    let worker = &mut gateway.workers[0];
+    worker.look(&shared, now, &AnySignature);
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        while worker.is_busy() {
+            worker.look(&shared, now, &AnySignature);
+        }
+        let poll = worker.poll(now).expect("no pause between the polls");
+        worker.replied(poll.ticket, plane.answer(&poll), &shared, now, &AnySignature);
+        waits.push(poll.prefer);
+    }
+    assert_eq!(waits, ["wait=25", "wait=0", "wait=25"], "a base, whether it is alone, and what comes next");
+    assert_eq!(worker.poll(now), None, "whoever does not hold a poll is not asked in a loop");
+}
+
+#[test]
 fn a_worker_that_is_done_first_does_not_take_its_policy_for_old() {
     let mut plane = ControlPlane::new(3, 150_000);
     let mut gateway = Gateway::new(3);
