@@ -253,7 +253,7 @@ struct ConfigDocument {
     hold: Hold,
     #[serde(default)]
     token_cache: TokenCacheLimits,
-    #[serde(default = "every_identity_header")]
+    #[serde(default = "usual_identity_headers")]
     identity_headers: Vec<IdentityHeader>,
     #[serde(default = "default_realm")]
     realm: String,
@@ -273,8 +273,8 @@ struct ConfigDocument {
     remote_pdp: Option<RemotePdpConfig>,
 }
 
-fn every_identity_header() -> Vec<IdentityHeader> {
-    IdentityHeader::ALL.to_vec()
+fn usual_identity_headers() -> Vec<IdentityHeader> {
+    IdentityHeader::USUAL.to_vec()
 }
 
 fn default_gateway() -> String {

@@ -93,8 +93,8 @@ pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
 }
 
-pub(crate) fn add_request_header(name: &str, value: &str) -> bool {
-    hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value).is_ok()
+pub(crate) fn add_request_header(name: &str, value: &[u8]) -> bool {
+    hostcalls::add_map_value_bytes(MapType::HttpRequestHeaders, name, value).is_ok()
 }
 
 pub(crate) fn remove_request_header(name: &str) -> bool {
@@ -152,9 +152,9 @@ pub(crate) fn define_histogram(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Histogram, name).ok()
 }
 
-pub(crate) fn increment(metric: u32) {
+pub(crate) fn increment(metric: u32, more: i64) {
     // Best effort: a host that drops a count still gets its decision.
-    let _ = hostcalls::increment_metric(metric, 1);
+    let _ = hostcalls::increment_metric(metric, more);
 }
 
 pub(crate) fn record(metric: u32, value: u64) {

@@ -1,14 +1,18 @@
 //! What the API behind is told of the caller, and that nobody but this filter can tell it.
 //!
-//! Every header or trailer that begins with `x-systemuser-`, in any letter case and with any punctuation for `-`, is ours:
-//! what a client sent is removed from every call that goes through, whatever it was permitted for.
+//! The header or trailer `x-systemuser`, and each that begins with `x-systemuser-`, in any letter case and with any
+//! punctuation for `-`, is ours: what a client sent is removed from every call that goes through, whatever it was permitted
+//! for.
 
 use policies::id::OrganizationNumber;
 use policies::{RemoteGrant, RightHeld};
 use serde::Deserialize;
 
-/// What our headers begin with.
-const PREFIX: &str = "x-systemuser-";
+/// The header that tells all, and what the headers begin with that tell one thing each, once `-` is added.
+const NAME: &str = "x-systemuser";
+/// Room for the usual dictionary: a uuid, three numbers of nine digits, a system's and a client's name.
+const DICTIONARY_BYTES: usize = 256;
+
 /// Longest support id, in bytes.
 const SUPPORT_ID_BYTES_MAX: usize = 64;
 
@@ -23,14 +27,16 @@ pub(crate) struct ClientHeaders {
 
 impl ClientHeaders {
     pub(crate) fn read(headers: &[(String, Vec<u8>)]) -> Self {
-        let forged = forged(headers);
-        let support_id = headers.iter().find(|(name, _)| name == "x-request-id").and_then(|(_, value)| {
-            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-            let fits = !value.is_empty() && value.len() <= SUPPORT_ID_BYTES_MAX && value.iter().all(plain);
-            fits.then(|| String::from_utf8_lossy(value).into_owned())
-        });
-        Self { forged, support_id }
+        let id = headers.iter().find(|(name, _)| name == "x-request-id");
+        Self { forged: forged(headers), support_id: id.and_then(|(_, value)| support_id(value)) }
     }
+}
+
+/// A call's own id, when it is plain enough to be written into logs and answers.
+fn support_id(value: &[u8]) -> Option<String> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    let fits = !value.is_empty() && value.len() <= SUPPORT_ID_BYTES_MAX && value.iter().all(plain);
+    fits.then(|| String::from_utf8_lossy(value).into_owned())
 }
 
 /// The names that only this filter may send.
@@ -40,21 +46,16 @@ pub(crate) fn forged(headers: &[(String, Vec<u8>)]) -> Vec<String> {
 
 /// Some servers turn everything but letters and digits in a name into one character (CGI, RFC 3875 section 4.1.18).
 fn is_ours(name: &str) -> bool {
-    let begins = name.bytes().next().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'x'));
-    begins
-        && name
-            .bytes()
-            .map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' })
-            .zip(PREFIX.bytes())
-            .filter(|(sent, ours)| sent == ours)
-            .count()
-            == PREFIX.len()
+    let plain = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    let mut sent = name.bytes().map(plain);
+    NAME.bytes().all(|ours| sent.next() == Some(ours)) && matches!(sent.next(), None | Some(b'-'))
 }
 
-/// One thing that the API behind can be told.
+/// A way to tell the API behind of the caller: all that is known in one header, or one thing in a header of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum IdentityHeader {
+    Combined,
     Id,
     Owner,
     Party,
@@ -63,11 +64,23 @@ pub(crate) enum IdentityHeader {
     Client,
 }
 
+/// What there is to be told, in the order in which the one header tells it.
+const PARTS: [IdentityHeader; 6] = [
+    IdentityHeader::Id,
+    IdentityHeader::Owner,
+    IdentityHeader::Party,
+    IdentityHeader::System,
+    IdentityHeader::Vendor,
+    IdentityHeader::Client,
+];
+
 impl IdentityHeader {
-    pub(crate) const ALL: [Self; 6] = [Self::Id, Self::Owner, Self::Party, Self::System, Self::Vendor, Self::Client];
+    /// Unless the configuration says otherwise. One header is one call of the host.
+    pub(crate) const USUAL: [Self; 1] = [Self::Combined];
 
     fn name(self) -> &'static str {
         match self {
+            Self::Combined => NAME,
             Self::Id => "x-systemuser-id",
             Self::Owner => "x-systemuser-owner",
             Self::Party => "x-systemuser-party",
@@ -76,81 +89,187 @@ impl IdentityHeader {
             Self::Client => "x-systemuser-client",
         }
     }
+
+    /// The part's name in the dictionary.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Combined => "",
+            Self::Id => "id",
+            Self::Owner => "owner",
+            Self::Party => "party",
+            Self::System => "system",
+            Self::Vendor => "vendor",
+            Self::Client => "client",
+        }
+    }
 }
 
 /// Tells these of a permitted call's system user, one after the other, until one cannot be told.
-pub(crate) fn tell(held: &RightHeld, headers: &[IdentityHeader], tell: impl Fn(&str, &str) -> bool) -> bool {
-    headers.iter().all(|header| {
-        let mut text = [0; 36];
-        let value = match header {
-            IdentityHeader::Id => &*held.system_user.as_uuid().hyphenated().encode_lower(&mut text),
-            IdentityHeader::Owner => digits(held.owner, &mut text),
-            IdentityHeader::Party => digits(held.party, &mut text),
-            IdentityHeader::System => held.system.as_str(),
-            IdentityHeader::Vendor => digits(held.vendor, &mut text),
-            IdentityHeader::Client => held.client.as_str(),
-        };
-        tell(header.name(), value)
+pub(crate) fn tell(held: &RightHeld, headers: &[IdentityHeader], tell: impl Fn(&str, &[u8]) -> bool) -> bool {
+    headers.iter().all(|header| match header {
+        IdentityHeader::Combined => tell(header.name(), &dictionary(held)),
+        part => tell(part.name(), value(held, *part, &mut [0; 36])),
     })
 }
 
 /// The same of a caller that only its token and a remote decision point know; of no system user nothing is told.
-pub(crate) fn tell_remote(grant: &RemoteGrant, headers: &[IdentityHeader], tell: impl Fn(&str, &str) -> bool) -> bool {
+pub(crate) fn tell_remote(grant: &RemoteGrant, headers: &[IdentityHeader], tell: impl Fn(&str, &[u8]) -> bool) -> bool {
     let Some((id, owner)) = grant.system_user else { return true };
-    headers.iter().all(|header| match header {
-        IdentityHeader::Id => tell(header.name(), &id.to_string()),
-        IdentityHeader::Owner => tell(header.name(), &owner.to_string()),
-        IdentityHeader::Party => tell(header.name(), &grant.party.to_string()),
-        IdentityHeader::System | IdentityHeader::Vendor | IdentityHeader::Client => true,
+    let (id, owner, party) = (id.to_string(), owner.to_string(), grant.party.to_string());
+    headers.iter().all(|header| {
+        let value = match header {
+            IdentityHeader::Combined => {
+                let mut dictionary = Vec::with_capacity(DICTIONARY_BYTES);
+                for (part, value) in
+                    [(IdentityHeader::Id, &id), (IdentityHeader::Owner, &owner), (IdentityHeader::Party, &party)]
+                {
+                    push_member(&mut dictionary, part, value.as_bytes());
+                }
+                return tell(header.name(), &dictionary);
+            }
+            IdentityHeader::Id => &id,
+            IdentityHeader::Owner => &owner,
+            IdentityHeader::Party => &party,
+            IdentityHeader::System | IdentityHeader::Vendor | IdentityHeader::Client => return true,
+        };
+        tell(header.name(), value.as_bytes())
     })
 }
 
+/// All parts as a dictionary of strings (RFC 9651 section 3.2).
+fn dictionary(held: &RightHeld) -> Vec<u8> {
+    let mut dictionary = Vec::with_capacity(DICTIONARY_BYTES);
+    for part in PARTS {
+        push_member(&mut dictionary, part, value(held, part, &mut [0; 36]));
+    }
+    dictionary
+}
+
+fn push_member(dictionary: &mut Vec<u8>, part: IdentityHeader, value: &[u8]) {
+    if !dictionary.is_empty() {
+        dictionary.extend_from_slice(b", ");
+    }
+    dictionary.extend_from_slice(part.key().as_bytes());
+    push_string(dictionary, value);
+}
+
+/// A member's `=` and value: a string (RFC 9651 section 3.3.3), or for what has more than ASCII a display string (3.3.8).
+fn push_string(dictionary: &mut Vec<u8>, value: &[u8]) {
+    let is_ascii = value.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    dictionary.extend_from_slice(if is_ascii { b"=\"" } else { b"=%\"" });
+    if is_ascii && !value.iter().any(|byte| matches!(byte, b'"' | b'\\')) {
+        dictionary.extend_from_slice(value);
+    } else {
+        for byte in value {
+            match (is_ascii, byte) {
+                (true, b'"' | b'\\') => dictionary.extend([b'\\', *byte]),
+                (true, _) | (false, b' '..=b'~') if is_ascii || !matches!(byte, b'%' | b'"') => dictionary.push(*byte),
+                _ => dictionary.extend([b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
+            }
+        }
+    }
+    dictionary.push(b'"');
+}
+
+fn hex_digit(digit: u8) -> u8 {
+    if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }
+}
+
+fn value<'held>(held: &'held RightHeld, part: IdentityHeader, text: &'held mut [u8; 36]) -> &'held [u8] {
+    match part {
+        IdentityHeader::Combined => b"",
+        IdentityHeader::Id => held.system_user.as_uuid().hyphenated().encode_lower(text).as_bytes(),
+        IdentityHeader::Owner => digits(held.owner, text),
+        IdentityHeader::Party => digits(held.party, text),
+        IdentityHeader::System => held.system.as_str().as_bytes(),
+        IdentityHeader::Vendor => digits(held.vendor, text),
+        IdentityHeader::Client => held.client.as_str().as_bytes(),
+    }
+}
+
 /// The nine digits, without what formatting costs.
-fn digits(organization: OrganizationNumber, text: &mut [u8; 36]) -> &str {
+fn digits(organization: OrganizationNumber, text: &mut [u8; 36]) -> &[u8] {
     let mut rest = organization.as_u32();
     for place in text.iter_mut().take(9).rev() {
         *place = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    text.get(..9).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default()
+    text.get(..9).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(names: &[&str]) -> Vec<String> {
+    fn ours(names: &[&str]) -> Vec<String> {
         let headers: Vec<_> = names.iter().map(|name| ((*name).to_owned(), b"x".to_vec())).collect();
-        ClientHeaders::read(&headers).forged
+        forged(&headers)
     }
 
     #[test]
     fn every_spelling_is_ours() {
-        let ours = [
+        let all = [
+            "x-systemuser",
+            "X_SystemUser",
             "x-systemuser-id",
             "X-SystemUser-ID",
             "x_systemuser_id",
             "X-Systemuser_party",
             "x.systemuser!id",
             "x-systemuser-anything",
+            "x-systemuser-",
         ];
-        assert_eq!(read(&ours), ours);
-        assert!(read(&["x-systemuser", "systemuser-id", "ax-systemuser-id", "x-request-id", ""]).is_empty());
+        assert_eq!(ours(&all), all);
+        let others = ["x-systemusers", "x-systemuse", "systemuser-id", "ax-systemuser-id", "x-request-id", ""];
+        assert!(ours(&others).is_empty());
     }
 
     #[test]
     fn numbers_have_nine_digits() {
         for number in ["310247049", "974760673"] {
-            assert_eq!(digits(number.parse().unwrap(), &mut [0; 36]), number);
+            assert_eq!(digits(number.parse().unwrap(), &mut [0; 36]), number.as_bytes());
         }
     }
 
     #[test]
     fn a_support_id_is_plain() {
-        let id = |value: &[u8]| ClientHeaders::read(&[("x-request-id".to_owned(), value.to_vec())]).support_id;
-        assert_eq!(id(b"0b0e-1f").as_deref(), Some("0b0e-1f"));
+        assert_eq!(support_id(b"0b0e-1f").as_deref(), Some("0b0e-1f"));
         for wrong in [&b""[..], b"a\"b", b"a b", &[b'a'; 65], b"\xff"] {
-            assert_eq!(id(wrong), None);
+            assert_eq!(support_id(wrong), None);
+        }
+    }
+
+    fn held(system: &str) -> RightHeld {
+        RightHeld {
+            system_user: "f950ddae-06c3-4b57-b940-702417a90df0".parse().unwrap(),
+            owner: "310247049".parse().unwrap(),
+            party: "310247030".parse().unwrap(),
+            system: system.parse().unwrap(),
+            vendor: "974760673".parse().unwrap(),
+            client: "a2ed712d-4144-4471-839f-80ae4a68146b".parse().unwrap(),
+            right: policies::right::Right { resource: "vat".parse().unwrap(), action: "read".parse().unwrap() },
+            through: policies::GrantedThrough::Delegation,
+        }
+    }
+
+    #[test]
+    fn one_header_tells_all() {
+        let expected = "id=\"f950ddae-06c3-4b57-b940-702417a90df0\", owner=\"310247049\", party=\"310247030\", \
+            system=\"974760673_smartcloud\", vendor=\"974760673\", client=\"a2ed712d-4144-4471-839f-80ae4a68146b\"";
+        assert_eq!(String::from_utf8(dictionary(&held("974760673_smartcloud"))).unwrap(), expected);
+        assert!(expected.len() <= DICTIONARY_BYTES);
+    }
+
+    #[test]
+    fn a_name_with_any_character_stays_one_value() {
+        for (system, expected) in [
+            ("a\"b\\c", r#", system="a\"b\\c", vendor="#),
+            ("a\",party=\"974760673", r#", system="a\",party=\"974760673", vendor="#),
+            ("blåbær", r#", system=%"bl%c3%a5b%c3%a6r", vendor="#),
+            ("å%\"", r#", system=%"%c3%a5%25%22", vendor="#),
+        ] {
+            let dictionary = String::from_utf8(dictionary(&held(system))).unwrap();
+            assert!(dictionary.contains(expected) && dictionary.is_ascii(), "{dictionary}");
         }
     }
 }

@@ -171,6 +171,7 @@ impl RootContext for Root {
             worker.look_at_age();
             worker.look_at_issuer_keys();
             worker.send_decisions();
+            worker.telemetry.count_decisions();
             worker.ask_to_compare();
             worker.held.take_expired(host::now())
         };

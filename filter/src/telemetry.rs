@@ -1,6 +1,7 @@
 //! What operators see: one line per denial (and per permit, at level debug), counters with stable names, and the version in force.
 //!
-//! Never a token, a key or a body. Metric names are in the room's README; Envoy shows them under `wasmcustom.`.
+//! Never a token, a key or a body. Metric names are in the room's README; Envoy shows them under `wasmcustom.`. Decisions
+//! are counted here and told to the host with the tick: a count must not cost a call of the host.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,10 @@ use crate::shadow::Compared;
 #[derive(Default)]
 pub(crate) struct Telemetry {
     pub(crate) decisions: Option<DecisionLog>,
-    /// The one that nearly every call counts in, found without a search.
-    permitted: Option<Option<u32>>,
+    /// Decisions since the host was last told.
+    permitted: u64,
+    shadow_denied: u64,
+    denied: BTreeMap<&'static str, u64>,
     counters: BTreeMap<String, Option<u32>>,
     gauges: BTreeMap<&'static str, Option<u32>>,
     lag: Option<Option<u32>>,
@@ -28,15 +31,13 @@ impl Telemetry {
     }
 
     pub(crate) fn permitted(&mut self, permit: &Permit, version: Option<SnapshotVersion>, support_id: Option<&str>) {
-        if let Some(metric) = *self.permitted.get_or_insert_with(|| host::define_counter("portvakt.permitted")) {
-            host::increment(metric);
-        }
+        self.permitted += 1;
         if let Some(decisions) = &mut self.decisions {
             decisions.permitted(permit, version, support_id, host::now());
         }
         match permit.basis() {
             Basis::Shadow(denial) => {
-                self.count("portvakt.shadow_denied");
+                self.shadow_denied += 1;
                 log_denial("would be denied (shadow)", denial, version, support_id);
             }
             basis => {
@@ -46,11 +47,10 @@ impl Telemetry {
     }
 
     pub(crate) fn denied(&mut self, denial: &Denial, version: Option<SnapshotVersion>, support_id: Option<&str>) {
-        self.count("portvakt.denied");
+        *self.denied.entry(denial.reason.code()).or_default() += 1;
         if let Some(decisions) = &mut self.decisions {
             decisions.denied(denial, version, support_id, host::now());
         }
-        self.count(&format!("portvakt.denied.{}", denial.reason.code()));
         log_denial("denied", denial, version, support_id);
         host::set_reason(denial.reason.code());
     }
@@ -134,6 +134,18 @@ impl Telemetry {
         self.count("portvakt.shadow_snapshot.failed");
     }
 
+    /// Tells the host how many decisions there were since the last time.
+    pub(crate) fn count_decisions(&mut self) {
+        let (permitted, shadow_denied) = (std::mem::take(&mut self.permitted), std::mem::take(&mut self.shadow_denied));
+        self.add("portvakt.permitted", permitted);
+        self.add("portvakt.shadow_denied", shadow_denied);
+        let denied = std::mem::take(&mut self.denied);
+        self.add("portvakt.denied", denied.values().sum());
+        for (code, denials) in denied {
+            self.add(&format!("portvakt.denied.{code}"), denials);
+        }
+    }
+
     pub(crate) fn held(&mut self) {
         self.count("portvakt.held");
     }
@@ -158,9 +170,7 @@ impl Telemetry {
 
     /// Entries of the decision log that there was no room for.
     pub(crate) fn decisions_dropped(&mut self, entries: u64) {
-        for _ in 0..entries {
-            self.count("portvakt.decision_log.dropped");
-        }
+        self.add("portvakt.decision_log.dropped", entries);
     }
 
     /// From the instant a snapshot was signed to when this worker had it in force, in milliseconds.
@@ -176,12 +186,18 @@ impl Telemetry {
     }
 
     fn count(&mut self, name: &str) {
+        self.add(name, 1);
+    }
+
+    fn add(&mut self, name: &str, more: u64) {
+        // A counter that never counted is not shown.
+        let Some(more) = i64::try_from(more).ok().filter(|more| *more > 0) else { return };
         let metric = match self.counters.get(name) {
             Some(metric) => *metric,
             None => *self.counters.entry(name.to_owned()).or_insert_with(|| host::define_counter(name)),
         };
         if let Some(metric) = metric {
-            host::increment(metric);
+            host::increment(metric, more);
         }
     }
 

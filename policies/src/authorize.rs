@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use crate::Timestamp;
-use crate::call::{ApiCall, CallError, Credentials};
+use crate::call::{ApiCall, BearerToken, CallError, Credentials, NoToken};
 use crate::decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, RemoteGrant, RightHeld};
 use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId, SystemUserId};
 use crate::policy_set::PolicySet;
@@ -33,7 +33,7 @@ use crate::xacml::{self, CompiledPolicy, Environment, GatewayAttributes};
 pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures: &dyn VerifySignature) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
         let issuers = enforced.issuers();
-        let token = token::verify(credential(route, call)?, issuers, now, signatures)?;
+        let token = token::verify(credential(route, call)?.text()?, issuers, now, signatures)?;
         if let Some(app) = platform_credential(route, call)? {
             token::verify_platform(app, issuers, now, signatures).map_err(platform_refusal)?;
         }
@@ -63,17 +63,18 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
 ) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
         let issuers = enforced.issuers();
-        let text = credential(route, call)?;
+        let presented = credential(route, call)?;
         let is_bearer = |kind| kind != IssuerKind::Platform;
-        let verify = || token::verify(text, issuers, now, signatures);
-        let place = remember(cache, text, issuers, now, is_bearer, verify)?;
+        let verify = || -> Result<_, DenialReason> { Ok(token::verify(presented.text()?, issuers, now, signatures)?) };
+        let place = remember(cache, presented.bytes(), issuers, now, is_bearer, verify)?;
         let Some(app) = platform_credential(route, call)? else {
             return cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing);
         };
         let verify = || token::verify_platform(app, issuers, now, signatures);
-        remember(cache, app, issuers, now, |kind| kind == IssuerKind::Platform, verify).map_err(platform_refusal)?;
+        let is_platform = |kind| kind == IssuerKind::Platform;
+        remember(cache, app.as_bytes(), issuers, now, is_platform, verify).map_err(platform_refusal)?;
         // A place is good until the cache is changed.
-        let place = cache.find(text).ok_or(DenialReason::TokenMissing)?;
+        let place = cache.find(presented.bytes()).ok_or(DenialReason::TokenMissing)?;
         cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing)
     })
 }
@@ -106,21 +107,21 @@ pub fn authorize_by_answer(question: &RemoteQuestion, answer: Result<RemoteAnswe
 }
 
 /// Sees to it that the cache has the token, verified, and still standing.
-pub(crate) fn remember<S: BuildHasher + Clone>(
+pub(crate) fn remember<S: BuildHasher + Clone, E>(
     cache: &mut TokenCache<S>,
-    text: &str,
+    token: &[u8],
     issuers: &[TrustedIssuer],
     now: Timestamp,
     wanted: impl Fn(IssuerKind) -> bool,
-    verify: impl FnOnce() -> Result<VerifiedToken, TokenError>,
-) -> Result<Place, TokenError> {
+    verify: impl FnOnce() -> Result<VerifiedToken, E>,
+) -> Result<Place, E> {
     let stands = |token: &VerifiedToken| wanted(token.kind()) && token.check_again(issuers, now).is_ok();
-    match cache.find(text).filter(|place| cache.at(*place).is_some_and(stands)) {
+    match cache.find(token).filter(|place| cache.at(*place).is_some_and(stands)) {
         Some(place) => Ok(place),
         None => {
             // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
-            cache.remove(text);
-            Ok(cache.insert(text.into(), verify()?))
+            cache.remove(token);
+            Ok(cache.insert(token.into(), verify()?))
         }
     }
 }
@@ -238,7 +239,7 @@ fn decide(
         owner: claim.owner,
         party,
         // A loaded image has checked the id.
-        system: SystemId::parse(subject.system).map_err(|_| refused(DenialReason::SystemMismatch))?,
+        system: SystemId::of_image(subject.system),
         vendor: subject.vendor,
         client: subject.client,
         right: right.clone(),
@@ -259,12 +260,39 @@ impl Asked<'_> {
     }
 }
 
+/// The token that a call presents.
+#[derive(Clone, Copy)]
+pub(crate) enum Presented<'call> {
+    Bearer(&'call BearerToken),
+    Cookie(&'call [u8]),
+}
+
+impl<'call> Presented<'call> {
+    /// By which a token that was verified before is known.
+    pub(crate) fn bytes(self) -> &'call [u8] {
+        match self {
+            Self::Bearer(token) => token.bytes(),
+            Self::Cookie(token) => token,
+        }
+    }
+
+    pub(crate) fn text(self) -> Result<&'call str, DenialReason> {
+        match self {
+            Self::Cookie(token) => std::str::from_utf8(token).map_err(|_| TokenError::Malformed.into()),
+            Self::Bearer(token) => token.text().map_err(|problem| match problem {
+                NoToken::Repeated => DenialReason::CredentialsRepeated,
+                NoToken::NotText => DenialReason::TokenMissing,
+            }),
+        }
+    }
+}
+
 /// The call's one bearer token.
-fn bearer(call: &ApiCall) -> Result<&str, DenialReason> {
+fn bearer(call: &ApiCall) -> Result<Presented<'_>, DenialReason> {
     match call.credentials() {
         Credentials::None | Credentials::Other => Err(DenialReason::TokenMissing),
         Credentials::Repeated => Err(DenialReason::CredentialsRepeated),
-        Credentials::Bearer(token) => Ok(token),
+        Credentials::Bearer(token) => Ok(Presented::Bearer(token)),
     }
 }
 
@@ -274,21 +302,21 @@ const SESSION_COOKIE: &str = "AltinnStudioRuntime";
 const PLATFORM_ACCESS_TOKEN: &str = "platformaccesstoken";
 
 /// The call's one token: the bearer token, or where the route takes it the session cookie; never both.
-pub(crate) fn credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<&'call str, DenialReason> {
+pub(crate) fn credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<Presented<'call>, DenialReason> {
     let Some(origins) = &route.session_cookie else { return bearer(call) };
     match (call.credentials(), call.cookie(SESSION_COOKIE)) {
         (_, Ok(None)) => bearer(call),
         (Credentials::None, Ok(Some(_))) if !call.method().is_safe() && !call.is_from(origins) => {
             Err(DenialReason::OriginNotAllowed)
         }
-        (Credentials::None, Ok(Some(token))) => Ok(token),
+        (Credentials::None, Ok(Some(token))) => Ok(Presented::Cookie(token)),
         _ => Err(DenialReason::CredentialsRepeated),
     }
 }
 
 /// The token came in the session cookie.
 pub(crate) fn is_in_cookie(route: &ApiRoute, call: &ApiCall) -> bool {
-    route.session_cookie.is_some() && *call.credentials() == Credentials::None
+    route.session_cookie.is_some() && matches!(call.credentials(), Credentials::None)
 }
 
 /// The token of the app that calls, where the route looks at it.
@@ -299,7 +327,8 @@ fn platform_credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<
     match (call.header(PLATFORM_ACCESS_TOKEN), route.platform_token) {
         (Err(_), _) => Err(DenialReason::PlatformTokenInvalid),
         (Ok(None), PlatformToken::Required) => Err(DenialReason::PlatformTokenMissing),
-        (Ok(token), _) => Ok(token),
+        (Ok(Some(token)), _) => std::str::from_utf8(token).map(Some).map_err(|_| DenialReason::PlatformTokenInvalid),
+        (Ok(None), _) => Ok(None),
     }
 }
 
@@ -382,7 +411,8 @@ pub(crate) fn party(
         PartySource::Owner => return own.ok_or(DenialReason::PartyMissing),
         PartySource::Path(position) => call.segments().get(*position).cloned(),
         PartySource::Header(name) => {
-            call.header(name).map_err(|_| DenialReason::PartyInvalid)?.map(|value| value.trim_matches(' ').to_owned())
+            let value = call.header(name).map_err(|_| DenialReason::PartyInvalid)?;
+            value.map(|value| String::from_utf8_lossy(value).trim_matches(' ').to_owned())
         }
         PartySource::Query(name) => call.query_parameter(name).map_err(|_| DenialReason::PartyInvalid)?,
     };

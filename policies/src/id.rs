@@ -287,6 +287,13 @@ text_id!(
     "printable ASCII without blank, `\"` and `\\`"
 );
 
+impl SystemId {
+    /// A system of a loaded image, which has checked the id.
+    pub(crate) fn of_image(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 /// An OAuth client in Maskinporten: a GUID or a name; letter case does not distinguish two of them.
 #[derive(Debug, Clone, Eq)]
 pub struct MaskinportenClientId(String);

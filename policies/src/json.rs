@@ -1,13 +1,13 @@
 //! JSON from strangers, strictly: bounded depth, no member twice, nothing after the value.
 //!
-//! A token whose claims can be read in two ways is two tokens, so the first reading must refuse it. Depth is counted by
-//! a loop before any recursive parser sees the text. Not for configuration or documents: those are read by serde into
-//! types.
+//! A token whose claims can be read in two ways is two tokens, so the first reading must refuse it. Reading goes no deeper
+//! than is allowed, and copies no text that has no escapes in it. Not for configuration or documents: those are read by
+//! serde into types.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
 /// Deepest nesting of arrays and objects that is read.
@@ -15,17 +15,36 @@ pub(crate) const DEPTH_MAX: usize = 8;
 
 /// A JSON value in which every object names each member once.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json {
+pub(crate) enum Json<'text> {
     Null,
     Bool(bool),
     Number(Number),
-    String(String),
-    Array(Vec<Json>),
-    Object(Object),
+    String(Cow<'text, str>),
+    Array(Vec<Json<'text>>),
+    Object(Object<'text>),
 }
 
 /// Members of an object, by name.
-pub(crate) type Object = BTreeMap<String, Json>;
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Object<'text>(
+    // Invariant: names ascend, none twice.
+    Vec<(Cow<'text, str>, Json<'text>)>,
+);
+
+impl<'text> Object<'text> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Json<'text>> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Members by ascending name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'text>)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+}
 
 /// The bytes are not one object as strict JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,17 +52,17 @@ pub(crate) type Object = BTreeMap<String, Json>;
 pub(crate) struct JsonError;
 
 /// Reads one object.
-pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object, JsonError> {
-    if depth(bytes) > DEPTH_MAX {
-        return Err(JsonError);
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(Json::Object(object)) => Ok(object),
+pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    let value = JsonReader { levels: DEPTH_MAX }.deserialize(&mut text).map_err(|_| JsonError)?;
+    text.end().map_err(|_| JsonError)?;
+    match value {
+        Json::Object(object) => Ok(object),
         _ => Err(JsonError),
     }
 }
 
-impl Json {
+impl<'text> Json<'text> {
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -51,7 +70,7 @@ impl Json {
         }
     }
 
-    pub(crate) fn as_object(&self) -> Option<&Object> {
+    pub(crate) fn as_object(&self) -> Option<&Object<'text>> {
         match self {
             Self::Object(object) => Some(object),
             _ => None,
@@ -67,85 +86,109 @@ impl Json {
     }
 }
 
-/// The greatest number of brackets open at once, outside strings; no more than a guide for text that is not JSON.
-fn depth(bytes: &[u8]) -> usize {
-    let (mut open, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in bytes {
-        match (in_string, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'{' | b'[') => {
-                open += 1;
-                deepest = deepest.max(open);
-            }
-            (false, b'}' | b']') => open = open.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
+/// Reads a value that may have so many levels of arrays and objects.
+#[derive(Clone, Copy)]
+struct JsonReader {
+    levels: usize,
 }
 
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+impl JsonReader {
+    fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
+        let levels = self.levels.checked_sub(1).ok_or_else(|| E::custom("too deep"))?;
+        Ok(Self { levels })
     }
 }
 
-struct JsonVisitor;
+impl<'de> DeserializeSeed<'de> for JsonReader {
+    type Value = Json<'de>;
 
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for JsonReader {
+    type Value = Json<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
         Ok(Json::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
         Ok(Json::Number(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
         Ok(Json::Number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json<'de>, E> {
         Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("not a number"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::String(value.to_owned()))
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Borrowed(value)))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Json, E> {
-        Ok(Json::String(value))
+    fn visit_str<E>(self, value: &str) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json<'de>, A::Error> {
+        let inside = self.inside()?;
         let mut items = Vec::new();
-        while let Some(item) = sequence.next_element()? {
+        while let Some(item) = sequence.next_element_seed(inside)? {
             items.push(item);
         }
         Ok(Json::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut object = Object::new();
-        while let Some((name, value)) = map.next_entry::<String, Json>()? {
-            if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("member named twice"));
-            }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
+        let inside = self.inside()?;
+        let mut members = Vec::new();
+        while let Some(name) = map.next_key_seed(NameReader)? {
+            members.push((name, map.next_value_seed(inside)?));
         }
-        Ok(Json::Object(object))
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        if members.iter().zip(members.iter().skip(1)).any(|((one, _), (other, _))| one == other) {
+            return Err(A::Error::custom("member named twice"));
+        }
+        Ok(Json::Object(Object(members)))
+    }
+}
+
+/// Reads a member's name.
+struct NameReader;
+
+impl<'de> DeserializeSeed<'de> for NameReader {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameReader {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(value.to_owned()))
     }
 }
 
@@ -156,8 +199,9 @@ mod tests {
     #[test]
     fn reads_what_is_clear() {
         let object = parse_object(br#"{"a":1,"b":{"a":[true,null,"x"]}}"#).unwrap();
-        assert_eq!(object["a"].as_i64(), Some(1));
-        assert_eq!(object["b"].as_object().unwrap().len(), 1);
+        assert_eq!(object.get("a").unwrap().as_i64(), Some(1));
+        assert_eq!(object.get("b").unwrap().as_object().unwrap().iter().count(), 1);
+        assert!(object.get("c").is_none() && object.contains_key("b"));
     }
 
     #[test]
@@ -180,11 +224,12 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_bounded_before_parsing() {
+    fn nesting_is_bounded() {
         let nested = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
         assert!(parse_object(nested(DEPTH_MAX).as_bytes()).is_ok());
         assert!(parse_object(nested(DEPTH_MAX + 1).as_bytes()).is_err());
         assert!(parse_object(nested(100_000).as_bytes()).is_err());
+        assert!(parse_object(format!(r#"{{"a":{}"#, "[".repeat(100_000)).as_bytes()).is_err());
         // Brackets inside strings, after an escaped quote, do not count.
         assert!(parse_object(br#"{"a":"[[[[[[[[[[\"[[[[[[[["}"#).is_ok());
     }
@@ -192,6 +237,6 @@ mod tests {
     #[test]
     fn fractions_are_not_whole_numbers() {
         let object = parse_object(br#"{"a":1.0,"b":1e3,"c":18446744073709551615}"#).unwrap();
-        assert!(object.values().all(|value| value.as_i64().is_none()));
+        assert!(object.iter().all(|(_, value)| value.as_i64().is_none()));
     }
 }

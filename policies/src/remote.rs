@@ -124,10 +124,12 @@ fn question<S: BuildHasher + Clone>(
     if route.mode != Mode::Enforce || route.platform_token != PlatformToken::Ignored {
         return None;
     }
-    let text = credential(route, call).ok()?;
+    let presented = credential(route, call).ok()?;
     let is_bearer = |kind| kind != IssuerKind::Platform;
-    let verify = || token::verify(text, enforced.issuers(), now, signatures);
-    let place = remember(cache, text, enforced.issuers(), now, is_bearer, verify).ok()?;
+    let verify = || -> Result<_, crate::DenialReason> {
+        Ok(token::verify(presented.text()?, enforced.issuers(), now, signatures)?)
+    };
+    let place = remember(cache, presented.bytes(), enforced.issuers(), now, is_bearer, verify).ok()?;
     let token = cache.at(place)?;
     let is_foreign_cookie = is_in_cookie(route, call) && token.kind() != IssuerKind::Altinn;
     if is_foreign_cookie || revocations::is_revoked(enforced.revocations(), token, now) {
@@ -240,7 +242,7 @@ fn obligations(result: &Object) -> Result<Vec<Notice>, NoAnswer> {
                 issuer: text(assignment, "Issuer")?.map(str::to_owned),
                 data_type: text(assignment, "DataType")?.unwrap_or_default().to_owned(),
                 value: match member(assignment, "Value")? {
-                    Some(Json::String(value)) => value.clone(),
+                    Some(Json::String(value)) => value.clone().into_owned(),
                     Some(Json::Number(value)) => value.to_string(),
                     _ => return Err(NoAnswer),
                 },
@@ -253,7 +255,7 @@ fn obligations(result: &Object) -> Result<Vec<Notice>, NoAnswer> {
 }
 
 /// A member, named with a capital or a small letter, but not with both. Null is none.
-fn member<'a>(object: &'a Object, name: &str) -> Result<Option<&'a Json>, NoAnswer> {
+fn member<'a>(object: &'a Object<'a>, name: &str) -> Result<Option<&'a Json<'a>>, NoAnswer> {
     let mut named = object.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     match (named.next(), named.next()) {
         (_, Some(_)) => Err(NoAnswer),
@@ -268,7 +270,7 @@ fn text<'a>(object: &'a Object, name: &str) -> Result<Option<&'a str>, NoAnswer>
     }
 }
 
-fn objects<'a>(object: &'a Object, name: &str) -> Result<Vec<&'a Object>, NoAnswer> {
+fn objects<'a>(object: &'a Object<'a>, name: &str) -> Result<Vec<&'a Object<'a>>, NoAnswer> {
     match member(object, name)? {
         None => Ok(Vec::new()),
         Some(Json::Array(items)) if items.len() <= OBLIGATIONS_MAX => {

@@ -2,7 +2,10 @@
 //! templates are compared at all is found in a tree of segments, so that a call costs the same with ten routes and with
 //! thousands.
 
-use std::collections::BTreeMap;
+#[expect(clippy::disallowed_types, reason = "never walked through, and asked for what only snapshots put into it")]
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
 
 use crate::call::ApiCall;
 use crate::snapshot::CallerKind;
@@ -85,8 +88,9 @@ pub(crate) struct RouteTable {
 /// Where the paths of some routes meet.
 #[derive(Debug, Default)]
 struct Node {
-    /// By literal in lower case, ascending.
-    literals: BTreeMap<Box<str>, usize>,
+    /// By literal in lower case.
+    #[expect(clippy::disallowed_types, reason = "as above")]
+    literals: HashMap<Box<str>, usize, FixedState>,
     parameter: Option<usize>,
     /// Routes that end here, and those that take any rest from here on.
     ends: Vec<usize>,
@@ -140,15 +144,19 @@ impl RouteTable {
         {
             self.walk(rest, &mut found);
         }
-        found.sort_unstable();
-        found.dedup();
+        if found.len() > 1 {
+            found.sort_unstable();
+            found.dedup();
+        }
         found.into_iter().filter_map(|position| self.routes.get(position))
     }
 
     /// Follows a path along every branch that takes it; each node is reached by one way only.
     fn walk(&self, path: &[String], found: &mut Vec<usize>) {
-        let mut waiting = vec![(0_usize, 0_usize)];
-        while let Some((at, depth)) = waiting.pop() {
+        let mut next = Some((0_usize, 0_usize));
+        // Most paths branch nowhere.
+        let mut waiting = Vec::new();
+        while let Some((at, depth)) = next.take().or_else(|| waiting.pop()) {
             let Some(node) = self.nodes.get(at) else { continue };
             found.extend(&node.rests);
             let Some(segment) = path.get(depth) else {
@@ -160,7 +168,10 @@ impl RouteTable {
             } else {
                 node.literals.get(segment.as_str())
             };
-            waiting.extend(literal.copied().into_iter().chain(node.parameter).map(|next| (next, depth + 1)));
+            next = literal.map(|literal| (*literal, depth + 1));
+            if let Some(parameter) = node.parameter {
+                waiting.extend(next.replace((parameter, depth + 1)));
+            }
         }
     }
 }

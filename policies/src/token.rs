@@ -13,9 +13,12 @@ mod jwks;
 mod key;
 mod signature;
 
+use std::sync::OnceLock;
+
 use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber};
 pub(crate) use cache::Place;
+use cache::is_same;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache};
 pub use claims::{Caller, SystemUserClaim};
 pub use jwks::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KeySetError, key_set};
@@ -202,6 +205,8 @@ pub struct VerifiedToken {
     times: Times,
     rules: IssuerRules,
     key: VerificationKey,
+    /// Made where a list of revocations is first looked at.
+    revocation_digests: OnceLock<Vec<[u8; 32]>>,
 }
 
 impl VerifiedToken {
@@ -260,10 +265,16 @@ impl VerifiedToken {
         self.times.expires
     }
 
+    /// Under what the token may be revoked, as `make` says the first time.
+    pub(crate) fn revocation_digests(&self, make: impl FnOnce(&Self) -> Vec<[u8; 32]>) -> &[[u8; 32]] {
+        self.revocation_digests.get_or_init(|| make(self))
+    }
+
     /// What was verified before still stands: its times do, and its issuer still has the key.
     pub(crate) fn check_again(&self, issuers: &[TrustedIssuer], now: Timestamp) -> Result<(), TokenError> {
         self.times.check(now)?;
-        let issuer = issuers.iter().find(|issuer| issuer.issuer == self.issuer).ok_or(TokenError::IssuerUnknown)?;
+        let is_own = |issuer: &&TrustedIssuer| is_same(issuer.issuer.as_bytes(), self.issuer.as_bytes());
+        let issuer = issuers.iter().find(is_own).ok_or(TokenError::IssuerUnknown)?;
         let has_key = issuer.keys.iter().any(|key| key.is_copy_of(&self.key));
         let is_same = issuer.kind == self.kind && issuer.rules == self.rules && has_key;
         // The level of tokens that state none is the issuer's, and may have changed.
@@ -347,6 +358,7 @@ fn verify_of(
         times,
         rules,
         key: key.clone(),
+        revocation_digests: OnceLock::new(),
     };
     signatures.verify(key, jwt.signing_input.as_bytes(), &jwt.signature).map_err(|error| match error {
         SignatureError::Invalid => TokenError::SignatureInvalid,

@@ -17,7 +17,7 @@ use moves::Wanted;
 use narrator::{Narrator, milliseconds};
 
 /// What the gateway tells the API about the caller begins so.
-pub const IDENTITY_HEADER_PREFIX: &str = "x-systemuser-";
+pub const IDENTITY_HEADER_PREFIX: &str = "x-systemuser";
 /// What Maskinporten's tokens live when nothing else was asked of the stand-in.
 pub const TOKEN_SECONDS: u32 = 120;
 

@@ -26,7 +26,7 @@ fn a_complete_configuration_has_defaults() {
     assert_eq!((config.staleness.warn_seconds, config.staleness.deny_seconds), (60, 900));
     assert_eq!((config.hold.calls_max, config.hold.milliseconds_max), (1000, 5000));
     assert_eq!(config.gateway, "gateway");
-    assert_eq!(config.identity_headers, IdentityHeader::ALL);
+    assert_eq!(config.identity_headers, IdentityHeader::USUAL);
 }
 
 #[test]

@@ -413,9 +413,12 @@ impl<'a> AnySystem<'a> {
 
     /// The client, in any letter case, belongs to the system.
     pub(crate) fn has_client(&self, client: &str) -> bool {
+        // Most write it in lower case, as it stands here.
+        let is_same =
+            |known: &str| known.len() == client.len() && (known == client || known.eq_ignore_ascii_case(client));
         match self {
-            Self::OfBase(view) => view.clients().any(|known| known.eq_ignore_ascii_case(client)),
-            Self::Changed(system) => system.clients.iter().any(|known| known.eq_ignore_ascii_case(client)),
+            Self::OfBase(view) => view.clients().any(is_same),
+            Self::Changed(system) => system.clients.iter().any(|known| is_same(known)),
         }
     }
 

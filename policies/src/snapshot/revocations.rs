@@ -73,17 +73,22 @@ pub(crate) fn is_revoked(list: &[RevocationRecord], token: &VerifiedToken, now: 
     if list.is_empty() {
         return false;
     }
-    let is_listed = |revoked: Revoked<'_>| {
-        let found = list.binary_search_by(|record| record.digest.cmp(&revoked.digest()));
+    token.revocation_digests(digests).iter().any(|digest| {
+        let found = list.binary_search_by(|record| record.digest.cmp(digest));
         let record = found.ok().and_then(|position| list.get(position));
         record.is_some_and(|record| now.unix_millis() < record.until.get())
+    })
+}
+
+/// Under what a token may be revoked.
+fn digests(token: &VerifiedToken) -> Vec<[u8; 32]> {
+    let of_token = token.token_id().map(|id| Revoked::Token { issuer: token.issuer(), id }.digest());
+    let of_client = token.client_id().map(|client| Revoked::Client(&client.folded()).digest());
+    let of_system_user = match token.caller() {
+        Caller::SystemUser(claim) => Some(Revoked::SystemUser(&claim.id.to_string()).digest()),
+        _ => None,
     };
-    token.token_id().is_some_and(|id| is_listed(Revoked::Token { issuer: token.issuer(), id }))
-        || token.client_id().is_some_and(|client| is_listed(Revoked::Client(&client.folded())))
-        || match token.caller() {
-            Caller::SystemUser(claim) => is_listed(Revoked::SystemUser(&claim.id.to_string())),
-            _ => false,
-        }
+    [of_token, of_client, of_system_user].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -17,9 +17,23 @@ pub const CACHED_TOKENS_MAX: usize = 131_072;
 /// Bytes that there are for each token, on the whole: one of Maskinporten has about as many.
 const BYTES_OF_TOKEN: usize = 1024;
 
-/// By the keyed hash of the token; a hash that two share keeps the later one.
+/// Bytes at the end of a token that it is found by. They are the signature's: two tokens that were accepted differ there.
+const TAIL_BYTES: usize = 32;
+
+/// Tokens by the keyed hash of their ends; of two with one hash the later is kept.
+#[derive(Debug)]
 #[expect(clippy::disallowed_types, reason = "as above")]
-type Generation<S> = HashMap<u64, (Box<str>, VerifiedToken), S>;
+struct Generation<S> {
+    places: HashMap<u64, usize, S>,
+    tokens: Vec<Option<Box<Known>>>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Known {
+    token: Box<[u8]>,
+    verified: VerifiedToken,
+}
 
 /// Bounded; what has not been used since half as many new ones as there is room for goes first.
 #[derive(Debug)]
@@ -28,12 +42,11 @@ pub struct TokenCache<S> {
     generation_max: usize,
     young: Generation<S>,
     old: Generation<S>,
-    young_bytes: usize,
 }
 
 /// Of a token that was found; good until the cache is changed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place(u64);
+pub(crate) struct Place(usize);
 
 impl<S: BuildHasher + Clone> TokenCache<S> {
     /// An empty cache of the usual size. `hasher` should differ from process to process.
@@ -43,13 +56,13 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
 
     /// An empty cache of so many tokens.
     pub fn of(tokens_max: usize, hasher: S) -> Self {
-        let generation = || Generation::with_hasher(hasher.clone());
-        Self { generation_max: tokens_max / 2, young: generation(), old: generation(), young_bytes: 0 }
+        let (young, old) = (Generation::new(hasher.clone()), Generation::new(hasher));
+        Self { generation_max: tokens_max / 2, young, old }
     }
 
     /// How many tokens are in it.
     pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        self.young.places.len() + self.old.places.len()
     }
 
     /// There is none.
@@ -58,51 +71,95 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
     }
 
     /// Where the token is, if it is known.
-    pub(crate) fn find(&mut self, token: &str) -> Option<Place> {
-        let hash = self.young.hasher().hash_one(token);
-        if let Some((token, verified)) = self.old.remove(&hash) {
-            self.insert(token, verified);
+    pub(crate) fn find(&mut self, token: &[u8]) -> Option<Place> {
+        let hash = self.hash(token);
+        if let Some(place) = self.young.find(hash, token) {
+            return Some(Place(place));
         }
-        self.young.get(&hash).filter(|(known, _)| is_same(known, token)).map(|_| Place(hash))
+        let known = self.old.take(hash, token)?;
+        Some(self.insert_known(hash, known))
     }
 
     /// The verified form of the token at a place.
     pub(crate) fn at(&self, place: Place) -> Option<&VerifiedToken> {
-        self.young.get(&place.0).map(|(_, verified)| verified)
+        self.young.tokens.get(place.0)?.as_deref().map(|known| &known.verified)
     }
 
     /// Remembers a token.
-    pub(crate) fn insert(&mut self, token: Box<str>, verified: VerifiedToken) -> Place {
-        if self.young.len() >= self.generation_max
-            || self.young_bytes + token.len() > self.generation_max * BYTES_OF_TOKEN
-        {
-            let fresh = Generation::with_hasher(self.young.hasher().clone());
-            self.old = std::mem::replace(&mut self.young, fresh);
-            self.young_bytes = 0;
-        }
-        self.young_bytes += token.len();
-        let hash = self.young.hasher().hash_one(&*token);
-        if let Some((before, _)) = self.young.insert(hash, (token, verified)) {
-            self.young_bytes -= before.len();
-        }
-        Place(hash)
+    pub(crate) fn insert(&mut self, token: Box<[u8]>, verified: VerifiedToken) -> Place {
+        let hash = self.hash(&token);
+        self.insert_known(hash, Box::new(Known { token, verified }))
     }
 
     /// Forgets a token.
-    pub(crate) fn remove(&mut self, token: &str) {
-        let hash = self.young.hasher().hash_one(token);
-        if let Some((token, _)) = self.young.remove(&hash) {
-            self.young_bytes -= token.len();
+    pub(crate) fn remove(&mut self, token: &[u8]) {
+        let hash = self.hash(token);
+        self.young.take(hash, token);
+    }
+
+    fn hash(&self, token: &[u8]) -> u64 {
+        let tail = token.get(token.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default();
+        self.young.places.hasher().hash_one(tail)
+    }
+
+    fn insert_known(&mut self, hash: u64, known: Box<Known>) -> Place {
+        if self.young.tokens.len() >= self.generation_max
+            || self.young.bytes + known.token.len() > self.generation_max * BYTES_OF_TOKEN
+        {
+            let fresh = Generation::new(self.young.places.hasher().clone());
+            self.old = std::mem::replace(&mut self.young, fresh);
         }
+        Place(self.young.insert(hash, known))
     }
 }
 
-/// Every byte is the same. Eight at a time: what WebAssembly's C library does byte by byte is a third of a look-up.
-fn is_same(one: &str, other: &str) -> bool {
-    let (ones, one_rest) = one.as_bytes().as_chunks::<8>();
-    let (others, other_rest) = other.as_bytes().as_chunks::<8>();
-    let words = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other);
-    one.len() == other.len() && ones.iter().zip(others).all(words) && one_rest == other_rest
+impl<S: BuildHasher> Generation<S> {
+    #[expect(clippy::disallowed_types, reason = "as above")]
+    fn new(hasher: S) -> Self {
+        Self { places: HashMap::with_hasher(hasher), tokens: Vec::new(), bytes: 0 }
+    }
+
+    fn find(&self, hash: u64, token: &[u8]) -> Option<usize> {
+        let place = *self.places.get(&hash)?;
+        let known = self.tokens.get(place)?.as_deref()?;
+        is_same(&known.token, token).then_some(place)
+    }
+
+    fn insert(&mut self, hash: u64, known: Box<Known>) -> usize {
+        let place = self.tokens.len();
+        self.bytes += known.token.len();
+        self.tokens.push(Some(known));
+        if let Some(before) = self.places.insert(hash, place) {
+            self.empty(before);
+        }
+        place
+    }
+
+    /// Takes this very token out.
+    fn take(&mut self, hash: u64, token: &[u8]) -> Option<Box<Known>> {
+        let place = self.find(hash, token)?;
+        self.places.remove(&hash);
+        self.empty(place)
+    }
+
+    fn empty(&mut self, place: usize) -> Option<Box<Known>> {
+        let known = self.tokens.get_mut(place)?.take()?;
+        self.bytes -= known.token.len();
+        Some(known)
+    }
+}
+
+/// Every byte is the same. Looked at to the end, several at a time: what the C library does in WebAssembly, byte by byte, is
+/// a third of a look-up.
+pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let (ones, one_rest) = one.as_chunks::<8>();
+    let (others, other_rest) = other.as_chunks::<8>();
+    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+    let words = ones.iter().zip(others).fold(0, |differs, (one, other)| differs | (word(one) ^ word(other)));
+    words == 0 && one_rest == other_rest
 }
 
 #[cfg(test)]
@@ -116,20 +173,20 @@ mod tests {
         let verified = super::super::fuzz::verified();
         let mut cache = TokenCache::new(BuildHasherDefault::<std::hash::DefaultHasher>::default());
         assert!(cache.is_empty());
-        cache.insert("used".into(), verified.clone());
+        cache.insert(b"used"[..].into(), verified.clone());
         for number in 0..2 * CACHED_TOKENS {
-            cache.insert(number.to_string().into(), verified.clone());
-            assert!(cache.find("used").is_some(), "{number}");
+            cache.insert(number.to_string().into_bytes().into(), verified.clone());
+            assert!(cache.find(b"used").is_some(), "{number}");
             assert!(cache.len() <= CACHED_TOKENS);
         }
-        assert!(cache.find("0").is_none());
+        assert!(cache.find(b"0").is_none());
         let long = "x".repeat(CACHED_TOKENS * BYTES_OF_TOKEN / 8);
         for number in 0..20 {
-            cache.insert(format!("{long}{number}").into(), verified.clone());
+            cache.insert(format!("{long}{number}").into_bytes().into(), verified.clone());
         }
         assert!(cache.len() <= 8, "{}", cache.len());
-        cache.remove("used");
-        assert!(cache.find("used").is_none());
+        cache.remove(b"used");
+        assert!(cache.find(b"used").is_none());
     }
 
     #[test]
@@ -143,13 +200,15 @@ mod tests {
             fn write(&mut self, _: &[u8]) {}
         }
         let mut cache = TokenCache::new(BuildHasherDefault::<Equal>::default());
-        cache.insert("a.b.c-of-some-length".into(), super::super::fuzz::verified());
+        cache.insert(b"a.b.c-of-some-length"[..].into(), super::super::fuzz::verified());
         for other in ["", "a.b.c-of-some-lengtH", "A.b.c-of-some-length", "a.b.c-of-some-length ", "a.b.c-of"] {
-            assert!(cache.find(other).is_none(), "{other}");
+            assert!(cache.find(other.as_bytes()).is_none(), "{other}");
         }
-        assert!(cache.find("a.b.c-of-some-length").is_some());
-        cache.insert("other".into(), super::super::fuzz::verified());
-        assert!(cache.find("other").is_some() && cache.find("a.b.c-of-some-length").is_none());
-        assert_eq!(cache.young_bytes, 5);
+        assert!(cache.find(b"a.b.c-of-some-length").is_some());
+        cache.insert(b"other"[..].into(), super::super::fuzz::verified());
+        assert!(cache.find(b"other").is_some() && cache.find(b"a.b.c-of-some-length").is_none());
+        assert_eq!((cache.len(), cache.young.bytes), (1, 5));
+        cache.remove(b"OTHER");
+        assert!(cache.find(b"other").is_some(), "another token with its hash does not make it forgotten");
     }
 }

@@ -87,10 +87,10 @@ impl Times {
 }
 
 /// A token's claims, unverified until the signature has been checked.
-pub(super) struct Claims(Object);
+pub(super) struct Claims<'payload>(Object<'payload>);
 
-impl Claims {
-    pub(super) fn parse(payload: &[u8]) -> Result<Self, TokenError> {
+impl<'payload> Claims<'payload> {
+    pub(super) fn parse(payload: &'payload [u8]) -> Result<Self, TokenError> {
         json::parse_object(payload).map(Self).map_err(|_| TokenError::Malformed)
     }
 
@@ -271,8 +271,8 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn claims(value: &Value) -> Claims {
-        Claims::parse(value.to_string().as_bytes()).unwrap()
+    fn claims(value: &Value) -> Claims<'static> {
+        Claims::parse(value.to_string().leak().as_bytes()).unwrap()
     }
 
     fn entry() -> Value {

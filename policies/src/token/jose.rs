@@ -3,9 +3,6 @@
 //! Refuses what `jsonwebtoken` lets pass: `crit`, foreign `typ`, keys inside the header, base64url with padding or
 //! stray bits, members named twice.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use super::{Algorithm, TOKEN_BYTES_MAX, TokenError};
 use crate::json::{self, Object};
 
@@ -29,18 +26,74 @@ pub(super) fn parse(token: &str) -> Result<UnverifiedJwt<'_>, TokenError> {
     }
     let (signing_input, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
     let (header, payload) = signing_input.split_once('.').ok_or(TokenError::Malformed)?;
-    if payload.contains('.') || signature.is_empty() {
+    if signature.is_empty() {
         return Err(TokenError::Malformed);
     }
-    let header = json::parse_object(&decode(header)?).map_err(|_| TokenError::Malformed)?;
+    let header = decode(header)?;
+    let header = json::parse_object(&header).map_err(|_| TokenError::Malformed)?;
     let (algorithm, kid) = read_header(&header)?;
     Ok(UnverifiedJwt { algorithm, kid, payload: decode(payload)?, signing_input, signature: decode(signature)? })
 }
 
-/// Canonical base64url only: no padding, no `+` and `/`, no stray bits, so that a token has one spelling.
+/// Canonical base64url only (RFC 4648 section 5): no padding, no `+` and `/`, no stray bits, so that a token has one
+/// spelling.
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
+    let (groups, rest) = part.as_bytes().as_chunks::<4>();
+    let rest = match rest {
+        [] => &[][..],
+        [a, b] => &[*a, *b, b'A', b'A'],
+        [a, b, c] => &[*a, *b, *c, b'A'],
+        _ => return Err(TokenError::Malformed),
+    };
+    let mut bytes = vec![0; groups.len() * 3];
+    let mut wrong = 0;
+    for (group, three) in groups.iter().zip(bytes.as_chunks_mut::<3>().0) {
+        let bits = value_of(group);
+        wrong |= bits;
+        let [_, first, second, third] = bits.to_be_bytes();
+        *three = [first, second, third];
+    }
+    if let [a, b, c, d] = rest {
+        let bits = value_of(&[*a, *b, *c, *d]);
+        wrong |= bits;
+        let [_, first, second, third] = bits.to_be_bytes();
+        bytes.push(first);
+        let stray = if part.len() % 4 == 3 {
+            bytes.push(second);
+            third
+        } else {
+            second | third
+        };
+        if stray != 0 {
+            return Err(TokenError::Malformed);
+        }
+    }
+    if wrong & NO_CHARACTER == 0 { Ok(bytes) } else { Err(TokenError::Malformed) }
 }
+
+/// Marks a character outside the alphabet.
+const NO_CHARACTER: u32 = 1 << 24;
+
+/// The 24 bits of four characters.
+fn value_of([a, b, c, d]: &[u8; 4]) -> u32 {
+    let value = |byte: &u8| VALUES.get(usize::from(*byte)).copied().unwrap_or(NO_CHARACTER);
+    let (a, b, c, d) = (value(a), value(b), value(c), value(d));
+    (a | b | c | d) & NO_CHARACTER | (a & 63) << 18 | (b & 63) << 12 | (c & 63) << 6 | (d & 63)
+}
+
+const VALUES: [u32; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut values = [NO_CHARACTER; 256];
+    let mut value = 0;
+    while value < alphabet.len() {
+        #[expect(clippy::indexing_slicing, reason = "while compiling")]
+        {
+            values[alphabet[value] as usize] = value as u32;
+        }
+        value += 1;
+    }
+    values
+};
 
 fn read_header(header: &Object) -> Result<(Algorithm, Option<String>), TokenError> {
     let text = |name: &str| header.get(name).map(|value| value.as_str().ok_or(TokenError::Malformed)).transpose();
@@ -64,7 +117,30 @@ fn read_header(header: &Object) -> Result<(Algorithm, Option<String>), TokenErro
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
+
+    #[test]
+    fn base64url_has_one_spelling() {
+        let mut bytes = Vec::new();
+        for number in 0..600_u32 {
+            let text = URL_SAFE_NO_PAD.encode(&bytes);
+            assert_eq!(decode(&text).as_ref(), Ok(&bytes));
+            bytes.push((number * 167) as u8);
+        }
+        // Every text of up to three characters, some of them outside the alphabet, is what another decoder says it is.
+        let characters = b"AQgwx09-_+/=. \n@[`{\x7f";
+        let texts = |length: u32| (0..characters.len().pow(length)).map(move |number| (number, length));
+        for (number, length) in (0..=3).flat_map(texts).chain(texts(5).step_by(37)) {
+            let character =
+                |place: u32| char::from(characters[number / characters.len().pow(place) % characters.len()]);
+            let text: String = (0..length).map(character).collect();
+            assert_eq!(decode(&text).ok(), URL_SAFE_NO_PAD.decode(&text).ok(), "{text:?}");
+        }
+        assert_eq!(decode("AAA\u{e5}").ok(), None);
+    }
 
     fn token(header: &str) -> String {
         format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode("{}"), URL_SAFE_NO_PAD.encode("sig"))

@@ -19,6 +19,7 @@ pub fn filter_configuration() -> Result<Value> {
         "hold": {"callsMax": 10, "millisecondsMax": 1000},
         "realm": "cases",
         "resource": {"identifier": "https://api.example.no/vat"},
+        "identityHeaders": ["combined", "id", "owner", "party", "system", "vendor", "client"],
     }))
 }
 

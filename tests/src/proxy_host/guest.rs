@@ -48,7 +48,14 @@ pub(super) struct Guest<'a> {
 }
 
 impl<'a> Guest<'a> {
-    pub(super) fn new(caller: Caller<'a, State>) -> Self {
+    /// The guest while it calls this function, which is noted: what a gateway pays for is how often it is called.
+    pub(super) fn new(mut caller: Caller<'a, State>, function: &'static str) -> Self {
+        caller.data_mut().host_calls.push(function);
+        Self { caller }
+    }
+
+    /// The same for a function of WASI.
+    pub(super) fn of_wasi(caller: Caller<'a, State>) -> Self {
         Self { caller }
     }
 

@@ -17,13 +17,13 @@ use super::stream::Side;
 
 pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
     imports.define("env", "proxy_continue_stream", |caller: Caller<'_, State>, kind: u32| {
-        answer(continue_stream(Guest::new(caller).state(), kind))
+        answer(continue_stream(Guest::new(caller, "proxy_continue_stream").state(), kind))
     })?;
     imports.define("env", "proxy_close_stream", |caller: Caller<'_, State>, kind: u32| {
-        answer(close_stream(Guest::new(caller).state(), kind))
+        answer(close_stream(Guest::new(caller, "proxy_close_stream").state(), kind))
     })?;
     imports.define("env", "proxy_clear_route_cache", |caller: Caller<'_, State>| {
-        clear_route_cache(Guest::new(caller).state());
+        clear_route_cache(Guest::new(caller, "proxy_clear_route_cache").state());
         answer(Ok(()))
     })?;
     define_send_local_response(imports)?;
@@ -39,7 +39,12 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
          data: u32,
          size: u32| {
             let slot = Slot { data, size };
-            answer(call_foreign(&mut Guest::new(caller), Span(name, name_size), Span(argument, argument_size), slot))
+            answer(call_foreign(
+                &mut Guest::new(caller, "proxy_call_foreign_function"),
+                Span(name, name_size),
+                Span(argument, argument_size),
+                slot,
+            ))
         },
     )
 }
@@ -57,7 +62,7 @@ fn define_send_local_response(imports: &mut Imports<'_>) -> wasmtime::Result<()>
          headers: u32,
          headers_size: u32,
          grpc_status: i32| {
-            let mut guest = Guest::new(caller);
+            let mut guest = Guest::new(caller, "proxy_send_local_response");
             let (details, body) = (Span(details, details_size), Span(body, body_size));
             answer(send_local_response(&mut guest, status, details, body, Span(headers, headers_size), grpc_status))
         },
@@ -86,7 +91,7 @@ fn define_http_call(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
                 trailers: Span(trailers, trailers_size),
                 timeout_millis,
             };
-            answer(http_call(&mut Guest::new(caller), &parts, token_at))
+            answer(http_call(&mut Guest::new(caller, "proxy_http_call"), &parts, token_at))
         },
     )
 }

@@ -18,14 +18,22 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_property",
         |caller: Caller<'_, State>, path: u32, path_size: u32, data: u32, size: u32| {
-            answer(get_property(&mut Guest::new(caller), Span(path, path_size), Slot { data, size }))
+            answer(get_property(
+                &mut Guest::new(caller, "proxy_get_property"),
+                Span(path, path_size),
+                Slot { data, size },
+            ))
         },
     )?;
     imports.define(
         "env",
         "proxy_set_property",
         |caller: Caller<'_, State>, path: u32, path_size: u32, value: u32, value_size: u32| {
-            answer(set_property(&mut Guest::new(caller), Span(path, path_size), Span(value, value_size)))
+            answer(set_property(
+                &mut Guest::new(caller, "proxy_set_property"),
+                Span(path, path_size),
+                Span(value, value_size),
+            ))
         },
     )
 }
@@ -35,18 +43,18 @@ fn define_maps(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_header_map_pairs",
         |caller: Caller<'_, State>, map: u32, data: u32, size: u32| {
-            answer(get_pairs(&mut Guest::new(caller), map, Slot { data, size }))
+            answer(get_pairs(&mut Guest::new(caller, "proxy_get_header_map_pairs"), map, Slot { data, size }))
         },
     )?;
     imports.define(
         "env",
         "proxy_set_header_map_pairs",
         |caller: Caller<'_, State>, map: u32, pairs: u32, size: u32| {
-            answer(set_pairs(&mut Guest::new(caller), map, Span(pairs, size)))
+            answer(set_pairs(&mut Guest::new(caller, "proxy_set_header_map_pairs"), map, Span(pairs, size)))
         },
     )?;
     imports.define("env", "proxy_get_header_map_size", |caller: Caller<'_, State>, map: u32, at: u32| {
-        answer(map_size(&mut Guest::new(caller), map, at))
+        answer(map_size(&mut Guest::new(caller, "proxy_get_header_map_size"), map, at))
     })
 }
 
@@ -55,7 +63,12 @@ fn define_values(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_header_map_value",
         |caller: Caller<'_, State>, map: u32, name: u32, name_size: u32, data: u32, size: u32| {
-            answer(get_value(&mut Guest::new(caller), map, Span(name, name_size), Slot { data, size }))
+            answer(get_value(
+                &mut Guest::new(caller, "proxy_get_header_map_value"),
+                map,
+                Span(name, name_size),
+                Slot { data, size },
+            ))
         },
     )?;
     imports.define(
@@ -63,7 +76,7 @@ fn define_values(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "proxy_add_header_map_value",
         |caller: Caller<'_, State>, map: u32, name: u32, name_size: u32, value: u32, value_size: u32| {
             answer(change(
-                &mut Guest::new(caller),
+                &mut Guest::new(caller, "proxy_add_header_map_value"),
                 map,
                 Span(name, name_size),
                 Some(Span(value, value_size)),
@@ -78,7 +91,7 @@ fn define_values(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "proxy_replace_header_map_value",
         |caller: Caller<'_, State>, map: u32, name: u32, name_size: u32, value: u32, value_size: u32| {
             answer(change(
-                &mut Guest::new(caller),
+                &mut Guest::new(caller, "proxy_replace_header_map_value"),
                 map,
                 Span(name, name_size),
                 Some(Span(value, value_size)),
@@ -92,9 +105,15 @@ fn define_values(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_remove_header_map_value",
         |caller: Caller<'_, State>, map: u32, name: u32, name_size: u32| {
-            answer(change(&mut Guest::new(caller), map, Span(name, name_size), None, |change| {
-                change.headers.remove(&change.name);
-            }))
+            answer(change(
+                &mut Guest::new(caller, "proxy_remove_header_map_value"),
+                map,
+                Span(name, name_size),
+                None,
+                |change| {
+                    change.headers.remove(&change.name);
+                },
+            ))
         },
     )
 }
@@ -104,21 +123,31 @@ fn define_buffers(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_buffer_bytes",
         |caller: Caller<'_, State>, buffer: u32, start: u32, length: u32, data: u32, size: u32| {
-            answer(get_buffer(&mut Guest::new(caller), buffer, Span(start, length), Slot { data, size }))
+            answer(get_buffer(
+                &mut Guest::new(caller, "proxy_get_buffer_bytes"),
+                buffer,
+                Span(start, length),
+                Slot { data, size },
+            ))
         },
     )?;
     imports.define(
         "env",
         "proxy_set_buffer_bytes",
         |caller: Caller<'_, State>, buffer: u32, start: u32, length: u32, data: u32, size: u32| {
-            answer(set_buffer(&mut Guest::new(caller), buffer, Span(start, length), Span(data, size)))
+            answer(set_buffer(
+                &mut Guest::new(caller, "proxy_set_buffer_bytes"),
+                buffer,
+                Span(start, length),
+                Span(data, size),
+            ))
         },
     )?;
     imports.define(
         "env",
         "proxy_get_buffer_status",
         |caller: Caller<'_, State>, buffer: u32, length_at: u32, flags_at: u32| {
-            answer(buffer_status(&mut Guest::new(caller), buffer, length_at, flags_at))
+            answer(buffer_status(&mut Guest::new(caller, "proxy_get_buffer_status"), buffer, length_at, flags_at))
         },
     )
 }

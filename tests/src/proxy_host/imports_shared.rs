@@ -12,42 +12,61 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_shared_data",
         |caller: Caller<'_, State>, key: u32, key_size: u32, data: u32, size: u32, cas_at: u32| {
-            answer(get_data(&mut Guest::new(caller), Span(key, key_size), Slot { data, size }, cas_at))
+            answer(get_data(
+                &mut Guest::new(caller, "proxy_get_shared_data"),
+                Span(key, key_size),
+                Slot { data, size },
+                cas_at,
+            ))
         },
     )?;
     imports.define(
         "env",
         "proxy_set_shared_data",
         |caller: Caller<'_, State>, key: u32, key_size: u32, value: u32, value_size: u32, cas: u32| {
-            answer(set_data(&mut Guest::new(caller), Span(key, key_size), Span(value, value_size), cas))
+            answer(set_data(
+                &mut Guest::new(caller, "proxy_set_shared_data"),
+                Span(key, key_size),
+                Span(value, value_size),
+                cas,
+            ))
         },
     )?;
     imports.define(
         "env",
         "proxy_register_shared_queue",
         |caller: Caller<'_, State>, name: u32, name_size: u32, token_at: u32| {
-            answer(register_queue(&mut Guest::new(caller), Span(name, name_size), token_at))
+            answer(register_queue(
+                &mut Guest::new(caller, "proxy_register_shared_queue"),
+                Span(name, name_size),
+                token_at,
+            ))
         },
     )?;
     imports.define(
         "env",
         "proxy_resolve_shared_queue",
         |caller: Caller<'_, State>, vm_id: u32, vm_id_size: u32, name: u32, name_size: u32, token_at: u32| {
-            answer(resolve_queue(&mut Guest::new(caller), Span(vm_id, vm_id_size), Span(name, name_size), token_at))
+            answer(resolve_queue(
+                &mut Guest::new(caller, "proxy_resolve_shared_queue"),
+                Span(vm_id, vm_id_size),
+                Span(name, name_size),
+                token_at,
+            ))
         },
     )?;
     imports.define(
         "env",
         "proxy_enqueue_shared_queue",
         |caller: Caller<'_, State>, token: u32, data: u32, size: u32| {
-            answer(enqueue(&mut Guest::new(caller), token, Span(data, size)))
+            answer(enqueue(&mut Guest::new(caller, "proxy_enqueue_shared_queue"), token, Span(data, size)))
         },
     )?;
     imports.define(
         "env",
         "proxy_dequeue_shared_queue",
         |caller: Caller<'_, State>, token: u32, data: u32, size: u32| {
-            answer(dequeue(&mut Guest::new(caller), token, Slot { data, size }))
+            answer(dequeue(&mut Guest::new(caller, "proxy_dequeue_shared_queue"), token, Slot { data, size }))
         },
     )
 }

@@ -10,31 +10,31 @@ use super::state::{ROOT, State};
 
 pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
     imports.define("env", "proxy_log", |caller: Caller<'_, State>, level: u32, data: u32, size: u32| {
-        answer(log(&mut Guest::new(caller), level, Span(data, size)))
+        answer(log(&mut Guest::new(caller, "proxy_log"), level, Span(data, size)))
     })?;
     imports.define("env", "proxy_get_log_level", |caller: Caller<'_, State>, at: u32| {
-        let mut guest = Guest::new(caller);
+        let mut guest = Guest::new(caller, "proxy_get_log_level");
         let level = guest.state().options.log_level as u32;
         answer(guest.write_u32(at, level))
     })?;
     imports.define("env", "proxy_get_current_time_nanoseconds", |caller: Caller<'_, State>, at: u32| {
-        let mut guest = Guest::new(caller);
+        let mut guest = Guest::new(caller, "proxy_get_current_time_nanoseconds");
         let now = guest.state().now_unix_nanos;
         answer(guest.write_u64(at, now))
     })?;
     imports.define("env", "proxy_set_tick_period_milliseconds", |caller: Caller<'_, State>, millis: u32| {
-        set_tick_period(Guest::new(caller).state(), millis);
+        set_tick_period(Guest::new(caller, "proxy_set_tick_period_milliseconds").state(), millis);
         answer(Ok(()))
     })?;
     imports.define("env", "proxy_set_effective_context", |caller: Caller<'_, State>, context: u32| {
-        answer(set_effective_context(Guest::new(caller).state(), context))
+        answer(set_effective_context(Guest::new(caller, "proxy_set_effective_context").state(), context))
     })?;
     imports.define("env", "proxy_done", |caller: Caller<'_, State>| {
-        Guest::new(caller).state().done = true;
+        Guest::new(caller, "proxy_done").state().done = true;
         answer(Ok(()))
     })?;
     imports.define("env", "proxy_get_status", |caller: Caller<'_, State>, code: u32, data: u32, size: u32| {
-        answer(call_status(&mut Guest::new(caller), code, Slot { data, size }))
+        answer(call_status(&mut Guest::new(caller, "proxy_get_status"), code, Slot { data, size }))
     })?;
     define_metrics(imports)
 }
@@ -44,17 +44,17 @@ fn define_metrics(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         "env",
         "proxy_define_metric",
         |caller: Caller<'_, State>, kind: u32, data: u32, size: u32, at: u32| {
-            answer(define_metric(&mut Guest::new(caller), kind, Span(data, size), at))
+            answer(define_metric(&mut Guest::new(caller, "proxy_define_metric"), kind, Span(data, size), at))
         },
     )?;
     imports.define("env", "proxy_increment_metric", |caller: Caller<'_, State>, id: u32, offset: i64| {
-        answer(Guest::new(caller).state().metrics.increment(id, offset).map_err(Into::into))
+        answer(Guest::new(caller, "proxy_increment_metric").state().metrics.increment(id, offset).map_err(Into::into))
     })?;
     imports.define("env", "proxy_record_metric", |caller: Caller<'_, State>, id: u32, value: u64| {
-        answer(Guest::new(caller).state().metrics.record(id, value).map_err(Into::into))
+        answer(Guest::new(caller, "proxy_record_metric").state().metrics.record(id, value).map_err(Into::into))
     })?;
     imports.define("env", "proxy_get_metric", |caller: Caller<'_, State>, id: u32, at: u32| {
-        let mut guest = Guest::new(caller);
+        let mut guest = Guest::new(caller, "proxy_get_metric");
         let value = guest.state().metrics.read(id);
         answer(value.map_err(Into::into).and_then(|value| guest.write_u64(at, value)))
     })

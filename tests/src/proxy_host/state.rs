@@ -72,6 +72,8 @@ pub(super) struct State {
     /// The context that the guest asked to act as; 0 is none. Forgotten when the callback returns.
     pub(super) effective: u32,
     pub(super) deferred: VecDeque<Deferred>,
+    /// Host functions that the callback has called, in order; WASI's are not among them.
+    pub(super) host_calls: Vec<&'static str>,
     pub(super) misuse: Option<String>,
     pub(super) done: bool,
 }
@@ -100,6 +102,7 @@ impl State {
             current: 0,
             effective: 0,
             deferred: VecDeque::new(),
+            host_calls: Vec::new(),
             misuse: None,
             done: false,
         }

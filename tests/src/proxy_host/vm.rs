@@ -224,6 +224,12 @@ impl Vm {
         self.fuel_used
     }
 
+    /// Functions of the host that the last callback called, in order.
+    #[must_use]
+    pub fn host_calls(&self) -> &[&'static str] {
+        &self.state().host_calls
+    }
+
     /// How many bytes of memory the guest has.
     pub fn memory_bytes(&mut self) -> usize {
         let memory = self.instance.get_memory(&mut self.store, "memory");
@@ -248,6 +254,7 @@ impl Vm {
         let function = function.map_err(|error| self.failure(callback, context, Cause::of(&error, fuel)))?;
         let state = self.state_mut();
         (state.current, state.effective) = (context, 0);
+        state.host_calls.clear();
         let result = self.store.set_fuel(fuel).and_then(|()| function.call(&mut self.store, params));
         self.fuel_used = fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
         match result {

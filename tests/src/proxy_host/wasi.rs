@@ -29,11 +29,11 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
             module,
             "clock_time_get",
             |caller: Caller<'_, State>, clock: u32, _precision: u64, at: u32| {
-                errno(clock_time_get(&mut Guest::new(caller), clock, at))
+                errno(clock_time_get(&mut Guest::of_wasi(caller), clock, at))
             },
         )?;
         imports.define(module, "random_get", |caller: Caller<'_, State>, at: u32, size: u32| {
-            errno(random_get(&mut Guest::new(caller), at, size))
+            errno(random_get(&mut Guest::of_wasi(caller), at, size))
         })?;
         imports.define(module, "sched_yield", || 0_u32)?;
         imports.define(module, "proc_exit", |code: i32| -> wasmtime::Result<()> {
@@ -48,25 +48,25 @@ fn define_output(imports: &mut Imports<'_>, module: &'static str) -> wasmtime::R
         module,
         "fd_write",
         |caller: Caller<'_, State>, descriptor: u32, parts: u32, count: u32, written_at: u32| {
-            errno(fd_write(&mut Guest::new(caller), descriptor, parts, count, written_at))
+            errno(fd_write(&mut Guest::of_wasi(caller), descriptor, parts, count, written_at))
         },
     )?;
     imports.define(module, "fd_close", |_descriptor: u32| 0_u32)?;
     imports.define(module, "fd_fdstat_get", |caller: Caller<'_, State>, descriptor: u32, at: u32| {
-        errno(fd_fdstat_get(&mut Guest::new(caller), descriptor, at))
+        errno(fd_fdstat_get(&mut Guest::of_wasi(caller), descriptor, at))
     })
 }
 
 fn define_environment(imports: &mut Imports<'_>, module: &'static str) -> wasmtime::Result<()> {
     imports.define(module, "environ_sizes_get", |caller: Caller<'_, State>, count_at: u32, size_at: u32| {
-        errno(environ_sizes_get(&mut Guest::new(caller), count_at, size_at))
+        errno(environ_sizes_get(&mut Guest::of_wasi(caller), count_at, size_at))
     })?;
     imports.define(module, "environ_get", |caller: Caller<'_, State>, pointers: u32, strings: u32| {
-        errno(environ_get(&mut Guest::new(caller), pointers, strings))
+        errno(environ_get(&mut Guest::of_wasi(caller), pointers, strings))
     })?;
     imports.define(module, "args_get", |_pointers: u32, _strings: u32| 0_u32)?;
     imports.define(module, "args_sizes_get", |caller: Caller<'_, State>, count_at: u32, size_at: u32| {
-        let mut guest = Guest::new(caller);
+        let mut guest = Guest::of_wasi(caller);
         errno(guest.write_u32(count_at, 0).and_then(|()| guest.write_u32(size_at, 0)).map(|()| 0))
     })
 }

@@ -37,7 +37,11 @@ async fn the_story_goes_as_told() {
     // Between the withdrawal and the first denial, calls may still come through.
     let permits = permits_told(&text) as u64;
     assert!((permits..permits + 100).contains(&stage.platform.sample_api.calls()), "{text}");
-    assert_eq!(gateway.count("portvakt.permitted").await.unwrap(), stage.platform.sample_api.calls());
+    let counted = wait::until("Envoy to be told how many calls were permitted", ENFORCED_MAX, async || {
+        let permitted = gateway.count("portvakt.permitted").await?;
+        Ok((permitted == stage.platform.sample_api.calls()).then_some(()))
+    });
+    counted.await.unwrap();
     assert_eq!(gateway.count("portvakt.snapshot.refused").await.unwrap(), 0);
     assert!(!text.contains("Bearer ey"), "the story tells a token");
 }
@@ -50,7 +54,7 @@ async fn what_the_client_says_of_itself_never_reaches_the_api() {
     let path = vat_path(ROERLEGGER);
     moves::first_permit(&gateway, &path, &token).await.unwrap();
 
-    let forged = ["x-systemuser-id", "X-SystemUser-Party", "x_systemuser_owner", "x-systemuser-role"];
+    let forged = ["x-systemuser", "X_SystemUser", "x-systemuser-id", "X-SystemUser-Party", "x_systemuser_owner"];
     let mut caller = gateway.caller(Some(&token));
     for name in forged {
         caller = caller.with_header(name, "forged").unwrap();
@@ -67,16 +71,11 @@ async fn what_the_client_says_of_itself_never_reaches_the_api() {
     }
     let mut identity = echo.headers.clone();
     identity.retain(|name, _| name.replace('_', "-").starts_with(IDENTITY_HEADER_PREFIX));
-    let expected = [
-        ("x-systemuser-client", VENDOR_CLIENT_ID),
-        ("x-systemuser-id", request.as_str()),
-        ("x-systemuser-owner", ROERLEGGER.number),
-        ("x-systemuser-party", ROERLEGGER.number),
-        ("x-systemuser-system", SYSTEM_ID),
-        ("x-systemuser-vendor", VENDOR),
-    ];
-    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(identity.into_iter().collect::<Vec<_>>(), expected);
+    let party = ROERLEGGER.number;
+    let expected = format!(
+        "id=\"{request}\", owner=\"{party}\", party=\"{party}\", system=\"{SYSTEM_ID}\", vendor=\"{VENDOR}\", client=\"{VENDOR_CLIENT_ID}\""
+    );
+    assert_eq!(identity.into_iter().collect::<Vec<_>>(), [("x-systemuser".to_owned(), expected)]);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ mod cases_in_wasmtime;
 #[cfg(test)]
 mod cases_natively;
 #[cfg(test)]
+mod cost_in_wasmtime;
+#[cfg(test)]
 mod filter_extras_in_wasmtime;
 #[cfg(test)]
 mod filter_in_wasmtime;

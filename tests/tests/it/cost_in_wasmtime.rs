@@ -1,0 +1,98 @@
+//! What a call costs its host: how often the filter asks the host for something, and how much it computes. Neither is
+//! a time, so both are the same on every machine; what they come to in a gateway `cargo xtask bench gateway` measures.
+
+use std::time::Duration;
+
+use gateway_tests::cases::{Case, publish_all, wasm};
+use gateway_tests::proxy_host::{HostOptions, ProxyHost, Vm};
+use policies::Timestamp;
+use serde_json::json;
+
+/// What each may compute, in instructions of WebAssembly: a tenth above what it is.
+const KNOWN_INSTRUCTIONS_MAX: u64 = 39_500;
+const FIRST_SIGHT_INSTRUCTIONS_MAX: u64 = 162_000;
+const DENIAL_INSTRUCTIONS_MAX: u64 = 62_000;
+
+const NOW: &str = "2026-11-22T12:00:00Z";
+
+fn now() -> Timestamp {
+    Timestamp::parse_rfc3339(NOW).unwrap()
+}
+
+/// A worker with a policy, whose configuration is what a provider begins with.
+fn start() -> Vm {
+    let mut configuration = wasm::filter_configuration().unwrap();
+    configuration.as_object_mut().unwrap().remove("identityHeaders");
+    let options = HostOptions {
+        now_unix_nanos: now().unix_millis() as u64 * 1_000_000,
+        log_level: gateway_tests::proxy_host::LogLevel::Info,
+        ..HostOptions::default()
+    };
+    let mut vm = ProxyHost::from_environment().unwrap().start(&configuration.to_string(), options).unwrap();
+    vm.advance(Duration::from_millis(100)).unwrap();
+    let published = publish_all(&[serde_json::from_value(json!({})).unwrap()], now()).unwrap().remove(0);
+    let token = vm.pending_http_calls().first().expect("the filter polls").token;
+    vm.answer_http_call(token, 200, &[], &published.body).unwrap();
+    vm
+}
+
+fn call(path: &str) -> Vec<(String, String)> {
+    let case = json!({"proves": "-", "call": {"path": path, "token": {}},
+        "expect": {"deny": {"reason": "-", "status": 0}}});
+    serde_json::from_value::<Case>(case).unwrap().headers(now()).unwrap()
+}
+
+/// What a call asks of its host, and what it computes, in instructions.
+fn cost(vm: &mut Vm, headers: &[(String, String)]) -> (Vec<&'static str>, u64) {
+    let stream = vm.open_stream().unwrap();
+    let mut instructions = vm.fuel_used();
+    vm.request_headers(stream, headers.to_vec(), true).unwrap();
+    let asked = vm.host_calls().to_vec();
+    instructions += vm.fuel_used();
+    vm.close_stream(stream).unwrap();
+    (asked, instructions + vm.fuel_used())
+}
+
+#[test]
+fn a_permitted_call_reads_all_headers_at_once_and_writes_one() {
+    let mut vm = start();
+    let headers = call("/vat/310247049/returns");
+    let (first_sight, first_instructions) = cost(&mut vm, &headers);
+    let (known, instructions) = cost(&mut vm, &headers);
+    assert!(first_instructions <= FIRST_SIGHT_INSTRUCTIONS_MAX, "{first_instructions} at first sight");
+    assert!(instructions <= KNOWN_INSTRUCTIONS_MAX, "{instructions} for a token that is known");
+    assert_eq!(
+        first_sight,
+        [
+            "proxy_get_header_map_pairs",
+            "proxy_get_current_time_nanoseconds",
+            "proxy_call_foreign_function",
+            "proxy_add_header_map_value",
+        ]
+    );
+    assert_eq!(
+        known,
+        ["proxy_get_header_map_pairs", "proxy_get_current_time_nanoseconds", "proxy_add_header_map_value"]
+    );
+}
+
+#[test]
+fn a_denial_reads_what_language_it_is_to_have_and_is_told_once() {
+    let mut vm = start();
+    let headers = call("/vat/310247057/returns");
+    cost(&mut vm, &headers);
+    let (asked, instructions) = cost(&mut vm, &headers);
+    assert!(instructions <= DENIAL_INSTRUCTIONS_MAX, "{instructions} for a denial");
+    assert_eq!(
+        asked,
+        [
+            "proxy_get_header_map_pairs",
+            "proxy_get_current_time_nanoseconds",
+            "proxy_get_header_map_value",
+            "proxy_get_header_map_value",
+            "proxy_send_local_response",
+            "proxy_log",
+            "proxy_set_property",
+        ]
+    );
+}
