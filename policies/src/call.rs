@@ -292,14 +292,13 @@ const TO_BE_DECODED: u8 = 2;
 /// RFC 3986 section 3.3 without `;`, whose parameters some servers strip.
 const PATH_CHARACTERS: [u8; 256] = {
     let mut classes = [NOT_IN_A_PATH; 256];
-    let allowed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@";
+    let allowed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@%";
     let mut at = 0;
     #[expect(clippy::indexing_slicing, reason = "while compiling")]
     while at < allowed.len() {
-        classes[allowed[at] as usize] = 0;
+        classes[allowed[at] as usize] = if allowed[at] == b'%' { TO_BE_DECODED } else { 0 };
         at += 1;
     }
-    classes[b'%' as usize] = TO_BE_DECODED;
     classes
 };
 

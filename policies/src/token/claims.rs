@@ -166,7 +166,7 @@ impl<'payload> Claims<'payload> {
     pub(super) fn caller(&self, kind: IssuerKind) -> Result<Caller, TokenError> {
         const ALTINNS: [&str; 4] =
             [urn::CLAIM_ORG, urn::CLAIM_ORGANIZATION_NUMBER, urn::CLAIM_USER_ID, urn::CLAIM_PARTY_ID];
-        if kind == IssuerKind::Maskinporten && ALTINNS.iter().any(|claim| self.0.contains_key(*claim)) {
+        if kind == IssuerKind::Maskinporten && ALTINNS.iter().any(|claim| self.0.contains_key(claim)) {
             return Err(TokenError::CallerAmbiguous);
         }
         let user_id = self.integer(urn::CLAIM_USER_ID)?;

@@ -100,7 +100,7 @@ fn read_header(header: &Object) -> Result<(Algorithm, Option<String>), TokenErro
     let algorithm = text("alg")?.ok_or(TokenError::Malformed)?;
     let algorithm = Algorithm::parse(algorithm).ok_or(TokenError::AlgorithmNotAccepted)?;
     // `x5c` and `x5t` are seen in real tokens and say nothing that the key id does not; the others name a key to trust.
-    if ["crit", "b64", "jwk", "jku", "x5u", "enc", "zip"].iter().any(|name| header.contains_key(*name)) {
+    if ["crit", "b64", "jwk", "jku", "x5u", "enc", "zip"].iter().any(|name| header.contains_key(name)) {
         return Err(TokenError::HeaderNotSupported);
     }
     if let Some(kind) = text("typ")?
