@@ -181,13 +181,12 @@ fn compile(command: &mut Command, product: &Product, toolchain: &WasmToolchain, 
 
 /// Flags in cargo's encoded form (split by 0x1f, so that paths may hold spaces), with the builder's folders renamed.
 fn rustflags(compiler: &Compiler, flags: &[&str]) -> String {
-    let mut flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+    let mut flags: Vec<String> = flags.iter().chain(&[VECTORS]).map(|&flag| flag.to_owned()).collect();
     let source = compiler.sysroot.join("lib/rustlib/src/rust");
     let renamed = [(Some(run::project_root()), "/portvakt"), (cargo_home(), "/cargo"), (Some(source), "/rust")];
     for (folder, name) in renamed {
         flags.extend(folder.map(|folder| format!("--remap-path-prefix={}={name}", folder.display())));
     }
-    flags.push(VECTORS.to_owned());
     flags.join("\x1f")
 }
 
