@@ -1,5 +1,6 @@
 //! One HTTP request: read, decided, and let through or refused.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -63,7 +64,7 @@ impl HttpContext for Call {
         let call = ApiCall::of(headers);
         let worker = &mut *self.worker.borrow_mut();
         let passed = match call {
-            Err(error) => worker.refuse(&Denial::new(error.into()), &client_headers),
+            Err(error) => worker.refuse(&Denial::new(error.into()), &client_headers, None),
             Ok(call) if worker.enforced.feed.is_ready() => {
                 let passed = worker.decide(&call, &client_headers, true);
                 self.asked = worker.asked.take().map(|asked| Box::new((asked, client_headers)));
@@ -71,7 +72,9 @@ impl HttpContext for Call {
             }
             Ok(call) => match worker.hold(self.context_id, call, client_headers, header_bytes, self.passage.clone()) {
                 Ok(()) => false,
-                Err(client_headers) => worker.refuse(&Denial::new(PolicyTrouble::Missing.into()), &client_headers),
+                Err(client_headers) => {
+                    worker.refuse(&Denial::new(PolicyTrouble::Missing.into()), &client_headers, None)
+                }
             },
         };
         if passed {
@@ -117,21 +120,21 @@ impl Worker {
         }
         match decision {
             Decision::Permit(permit) if self.is_too_old_for(permit.route(), now) => {
-                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers)
+                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers, Some(call))
             }
             Decision::Permit(permit) => self.pass(&permit, client_headers),
             Decision::Denial(_) if self.tells_of_the_resource(call, now) => false,
             Decision::Denial(denial) => match self.ask_elsewhere(&denial, call, now, may_wait) {
                 None => {
                     self.look_for_key(&denial, call);
-                    self.refuse(&denial, client_headers)
+                    self.refuse(&denial, client_headers, Some(call))
                 }
                 Some(Turn::Asked(asked)) => {
                     self.telemetry.remote("portvakt.remote_pdp.asked");
                     self.asked = Some(asked);
                     false
                 }
-                Some(Turn::Decided(decision)) => self.settle_remotely(decision, client_headers, now),
+                Some(Turn::Decided(decision)) => self.settle_remotely(decision, client_headers, Some(call), now),
             },
         }
     }
@@ -141,16 +144,22 @@ impl Worker {
         let now = host::now();
         let Some(remote_pdp) = &mut self.remote_pdp else { return false };
         let decision = remote_pdp.conclude(asked, headers, body_bytes, now);
-        self.settle_remotely(decision, client_headers, now)
+        self.settle_remotely(decision, client_headers, None, now)
     }
 
-    fn settle_remotely(&mut self, decision: Decision, client_headers: &ClientHeaders, now: Timestamp) -> bool {
+    fn settle_remotely(
+        &mut self,
+        decision: Decision,
+        client_headers: &ClientHeaders,
+        call: Option<&ApiCall>,
+        now: Timestamp,
+    ) -> bool {
         match decision {
             Decision::Permit(permit) if self.is_too_old_for(permit.route(), now) => {
-                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers)
+                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers, call)
             }
             Decision::Permit(permit) => self.pass(&permit, client_headers),
-            Decision::Denial(denial) => self.refuse(&denial, client_headers),
+            Decision::Denial(denial) => self.refuse(&denial, client_headers, call),
         }
     }
 
@@ -202,10 +211,11 @@ impl Worker {
         clean
     }
 
-    /// Answers in place of the API; always `false`.
-    pub(crate) fn refuse(&mut self, denial: &Denial, client_headers: &ClientHeaders) -> bool {
+    /// Answers in place of the API; always `false`. Where the call is not at hand, its headers are looked at through the
+    /// host.
+    fn refuse(&mut self, denial: &Denial, client_headers: &ClientHeaders, call: Option<&ApiCall>) -> bool {
         let support_id = client_headers.support_id.as_deref();
-        let (language, kind) = (host::request_header("accept-language"), host::request_header("content-type"));
+        let (language, kind) = (header(call, "accept-language"), header(call, "content-type"));
         let asker = Asker::read(language.as_deref(), kind.as_deref());
         let reply = reply::refuse(denial, &self.config, support_id, asker);
         let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -219,5 +229,13 @@ impl Worker {
         }
         self.telemetry.denied(denial, self.enforced.feed.version(), support_id);
         false
+    }
+}
+
+/// The first value of a header of the request.
+fn header<'call>(call: Option<&'call ApiCall>, name: &str) -> Option<Cow<'call, [u8]>> {
+    match call {
+        Some(call) => call.first_header(name).map(Cow::Borrowed),
+        None => host::request_header(name).map(Cow::Owned),
     }
 }

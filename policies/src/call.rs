@@ -138,6 +138,11 @@ impl ApiCall {
         &self.credentials
     }
 
+    /// The first value of a header, by its name in lower case.
+    pub fn first_header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_slice())
+    }
+
     /// The one value of a header; `Err` when it came more than once, or under a name that some servers take for it.
     pub(crate) fn header(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
         match one(self.headers.iter().filter(|(header, _)| is_plain_name(header, name)))? {
