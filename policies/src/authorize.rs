@@ -64,9 +64,7 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
     decide_with(policy, call, now, |enforced, route| {
         let issuers = enforced.issuers();
         let presented = credential(route, call)?;
-        let is_bearer = |kind| kind != IssuerKind::Platform;
-        let verify = || -> Result<_, DenialReason> { Ok(token::verify(presented.text()?, issuers, now, signatures)?) };
-        let place = remember(cache, presented.bytes(), issuers, now, is_bearer, verify)?;
+        let place = remember_presented(cache, presented, issuers, now, signatures)?;
         let Some(app) = platform_credential(route, call)? else {
             return cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing);
         };
@@ -106,8 +104,21 @@ pub fn authorize_by_answer(question: &RemoteQuestion, answer: Result<RemoteAnswe
     }))
 }
 
+/// Sees to it that the cache has the token that a call presents, verified, and still standing.
+pub(crate) fn remember_presented<S: BuildHasher + Clone>(
+    cache: &mut TokenCache<S>,
+    presented: Presented<'_>,
+    issuers: &[TrustedIssuer],
+    now: Timestamp,
+    signatures: &dyn VerifySignature,
+) -> Result<Place, DenialReason> {
+    let is_bearer = |kind| kind != IssuerKind::Platform;
+    let verify = || -> Result<_, DenialReason> { Ok(token::verify(presented.text()?, issuers, now, signatures)?) };
+    remember(cache, presented.bytes(), issuers, now, is_bearer, verify)
+}
+
 /// Sees to it that the cache has the token, verified, and still standing.
-pub(crate) fn remember<S: BuildHasher + Clone, E>(
+fn remember<S: BuildHasher + Clone, E>(
     cache: &mut TokenCache<S>,
     token: &[u8],
     issuers: &[TrustedIssuer],
@@ -152,13 +163,7 @@ fn decide_with<'token>(
             return Ok(Basis::RouteOff);
         }
         let token = token(enforced, route).map_err(|reason| Box::new(Denial::new(reason)))?;
-        if revocations::is_revoked(enforced.revocations(), &token, now) {
-            return Err(Box::new(Denial::new(TokenError::Revoked.into())));
-        }
-        // The cookie is Altinn's, so what is in it must be, too.
-        if is_in_cookie(route, call) && token.kind() != IssuerKind::Altinn {
-            return Err(Box::new(Denial::new(TokenError::IssuerUnknown.into())));
-        }
+        check_accepted(enforced, route, call, &token, now).map_err(|error| Box::new(Denial::new(error.into())))?;
         decide(enforced, route, call, &token, now)
     };
     let basis = match (route.mode, decided(route.mode == Mode::Off)) {
@@ -314,8 +319,26 @@ pub(crate) fn credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Resul
     }
 }
 
+/// Refuses a verified token that is revoked, or that came in the session cookie and is not for it.
+pub(crate) fn check_accepted(
+    enforced: &Enforced,
+    route: &ApiRoute,
+    call: &ApiCall,
+    token: &VerifiedToken,
+    now: Timestamp,
+) -> Result<(), TokenError> {
+    if revocations::is_revoked(enforced.revocations(), token, now) {
+        return Err(TokenError::Revoked);
+    }
+    // The cookie is Altinn's, so what is in it must be, too.
+    if is_in_cookie(route, call) && token.kind() != IssuerKind::Altinn {
+        return Err(TokenError::IssuerUnknown);
+    }
+    Ok(())
+}
+
 /// The token came in the session cookie.
-pub(crate) fn is_in_cookie(route: &ApiRoute, call: &ApiCall) -> bool {
+fn is_in_cookie(route: &ApiRoute, call: &ApiCall) -> bool {
     route.session_cookie.is_some() && matches!(call.credentials(), Credentials::None)
 }
 

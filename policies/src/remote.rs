@@ -13,7 +13,8 @@ use serde_json::json;
 
 use crate::Timestamp;
 use crate::authorize::{
-    check_audience_and_scopes, credential, find_route, is_in_cookie, level_demanded, party, remember, subject,
+    check_accepted, check_audience_and_scopes, credential, find_route, level_demanded, party, remember_presented,
+    subject,
 };
 use crate::call::ApiCall;
 use crate::id::{OrganizationNumber, SystemUserId};
@@ -21,8 +22,8 @@ use crate::json::{Json, Object, parse_object};
 use crate::policy_set::PolicySet;
 use crate::right::Right;
 use crate::route::{Callers, Mode, PlatformToken};
-use crate::snapshot::{CallerKind, Enforced, Known, revocations};
-use crate::token::{self, Caller, IssuerKind, TokenCache, VerifiedToken, VerifySignature};
+use crate::snapshot::{CallerKind, Enforced, Known};
+use crate::token::{Caller, TokenCache, VerifiedToken, VerifySignature};
 use crate::urn;
 use crate::xacml::response::{Assignment, Notice};
 
@@ -125,16 +126,9 @@ fn question<S: BuildHasher + Clone>(
         return None;
     }
     let presented = credential(route, call).ok()?;
-    let is_bearer = |kind| kind != IssuerKind::Platform;
-    let verify = || -> Result<_, crate::DenialReason> {
-        Ok(token::verify(presented.text()?, enforced.issuers(), now, signatures)?)
-    };
-    let place = remember(cache, presented.bytes(), enforced.issuers(), now, is_bearer, verify).ok()?;
+    let place = remember_presented(cache, presented, enforced.issuers(), now, signatures).ok()?;
     let token = cache.at(place)?;
-    let is_foreign_cookie = is_in_cookie(route, call) && token.kind() != IssuerKind::Altinn;
-    if is_foreign_cookie || revocations::is_revoked(enforced.revocations(), token, now) {
-        return None;
-    }
+    check_accepted(enforced, route, call, token, now).ok()?;
     check_audience_and_scopes(route, token).ok()?;
     is_asked(enforced, &route.name, route.callers, token)?;
     let (subject, own) = match token.caller() {
