@@ -13,6 +13,34 @@ use crate::host;
 use crate::remote_pdp::RemotelyCompared;
 use crate::shadow::Compared;
 
+/// What decides beside what is enforced: its counters, its words in the log, its kinds in the decision log.
+struct Beside {
+    permit_to_deny: &'static str,
+    deny_to_permit: &'static str,
+    would_deny: &'static str,
+    would_permit: &'static str,
+    deny: &'static str,
+    permit: &'static str,
+}
+
+const SHADOW_SNAPSHOT: Beside = Beside {
+    permit_to_deny: "portvakt.shadow_snapshot.permit_to_deny",
+    deny_to_permit: "portvakt.shadow_snapshot.deny_to_permit",
+    would_deny: "permitted, would be denied by the shadow snapshot",
+    would_permit: "denied, would be permitted by the shadow snapshot",
+    deny: "shadow_snapshot_deny",
+    permit: "shadow_snapshot_permit",
+};
+
+const REMOTE_PDP: Beside = Beside {
+    permit_to_deny: "portvakt.remote_pdp.permit_to_deny",
+    deny_to_permit: "portvakt.remote_pdp.deny_to_permit",
+    would_deny: "permitted, would be denied by the remote decision point",
+    would_permit: "denied, would be permitted by the remote decision point",
+    deny: "remote_pdp_deny",
+    permit: "remote_pdp_permit",
+};
+
 #[derive(Default)]
 pub(crate) struct Telemetry {
     pub(crate) decisions: Option<DecisionLog>,
@@ -65,25 +93,8 @@ impl Telemetry {
         match compared {
             Compared::Same => self.count("portvakt.shadow_snapshot.same"),
             Compared::OtherReason => self.count("portvakt.shadow_snapshot.other_reason"),
-            Compared::Denies(denial) => {
-                self.count("portvakt.shadow_snapshot.permit_to_deny");
-                log_denial("permitted, would be denied by the shadow snapshot", denial, version, support_id);
-                if let Some(decisions) = &mut self.decisions {
-                    decisions.would_be_denied("shadow_snapshot_deny", denial, version, support_id, host::now());
-                }
-            }
-            Compared::Permits(permit) => {
-                self.count("portvakt.shadow_snapshot.deny_to_permit");
-                log::info!(
-                    "denied, would be permitted by the shadow snapshot route={} snapshot.version={} request.id={}",
-                    permit.route(),
-                    version_text(version),
-                    support_id.unwrap_or("-"),
-                );
-                if let Some(decisions) = &mut self.decisions {
-                    decisions.would_be_permitted("shadow_snapshot_permit", permit, version, support_id, host::now());
-                }
-            }
+            Compared::Denies(denial) => self.would_be_denied(&SHADOW_SNAPSHOT, denial, version, support_id),
+            Compared::Permits(permit) => self.would_be_permitted(&SHADOW_SNAPSHOT, permit, version, support_id),
         }
     }
 
@@ -98,26 +109,47 @@ impl Telemetry {
             RemotelyCompared::Same => self.count("portvakt.remote_pdp.same"),
             RemotelyCompared::NoAnswer => self.count("portvakt.remote_pdp.not_compared"),
             RemotelyCompared::Otherwise { decision: Decision::Denial(denial), support_id } => {
-                let support_id = support_id.as_deref();
-                self.count("portvakt.remote_pdp.permit_to_deny");
-                log_denial("permitted, would be denied by the remote decision point", denial, version, support_id);
-                if let Some(decisions) = &mut self.decisions {
-                    decisions.would_be_denied("remote_pdp_deny", denial, version, support_id, host::now());
-                }
+                self.would_be_denied(&REMOTE_PDP, denial, version, support_id.as_deref());
             }
             RemotelyCompared::Otherwise { decision: Decision::Permit(permit), support_id } => {
-                let support_id = support_id.as_deref();
-                self.count("portvakt.remote_pdp.deny_to_permit");
-                log::info!(
-                    "denied, would be permitted by the remote decision point route={} snapshot.version={} request.id={}",
-                    permit.route(),
-                    version_text(version),
-                    support_id.unwrap_or("-"),
-                );
-                if let Some(decisions) = &mut self.decisions {
-                    decisions.would_be_permitted("remote_pdp_permit", permit, version, support_id, host::now());
-                }
+                self.would_be_permitted(&REMOTE_PDP, permit, version, support_id.as_deref());
             }
+        }
+    }
+
+    /// A call was permitted that something beside would have refused.
+    fn would_be_denied(
+        &mut self,
+        beside: &Beside,
+        denial: &Denial,
+        version: Option<SnapshotVersion>,
+        support_id: Option<&str>,
+    ) {
+        self.count(beside.permit_to_deny);
+        log_denial(beside.would_deny, denial, version, support_id);
+        if let Some(decisions) = &mut self.decisions {
+            decisions.would_be_denied(beside.deny, denial, version, support_id, host::now());
+        }
+    }
+
+    /// A call was refused that something beside would have permitted.
+    fn would_be_permitted(
+        &mut self,
+        beside: &Beside,
+        permit: &Permit,
+        version: Option<SnapshotVersion>,
+        support_id: Option<&str>,
+    ) {
+        self.count(beside.deny_to_permit);
+        log::info!(
+            "{} route={} snapshot.version={} request.id={}",
+            beside.would_permit,
+            permit.route(),
+            version_text(version),
+            support_id.unwrap_or("-"),
+        );
+        if let Some(decisions) = &mut self.decisions {
+            decisions.would_be_permitted(beside.permit, permit, version, support_id, host::now());
         }
     }
 
