@@ -5,19 +5,14 @@ use std::time::Duration;
 
 use gateway_tests::cases::{Case, publish_all, wasm};
 use gateway_tests::proxy_host::{HostOptions, ProxyHost, Vm};
-use policies::Timestamp;
 use serde_json::json;
+
+use crate::filter_in_wasmtime::now;
 
 /// What each may compute, in instructions of WebAssembly: a tenth above what it is.
 const KNOWN_INSTRUCTIONS_MAX: u64 = 39_500;
 const FIRST_SIGHT_INSTRUCTIONS_MAX: u64 = 162_000;
 const DENIAL_INSTRUCTIONS_MAX: u64 = 62_000;
-
-const NOW: &str = "2026-11-22T12:00:00Z";
-
-fn now() -> Timestamp {
-    Timestamp::parse_rfc3339(NOW).unwrap()
-}
 
 /// A worker with a policy, whose configuration is what a provider begins with.
 fn start() -> Vm {

@@ -12,20 +12,15 @@ use gateway_tests::sample_api::SampleApi;
 use gateway_tests::stack::cast::ROERLEGGER;
 use gateway_tests::story::moves::{self, Wanted};
 use gateway_tests::wait;
-use policies::Timestamp;
 use serde_json::{Value, json};
 
+use crate::filter_in_wasmtime::now as then;
 use crate::in_envoy_stage::Stage;
 
 const BOUND: Duration = Duration::from_secs(30);
-const NOW: &str = "2026-11-22T12:00:00Z";
 const UNKNOWN: &str = "11111111-2222-4333-8444-555555555555";
 const PERMIT: &[u8] = br#"{"Response":[{"Decision":"Permit"}]}"#;
 const DENY: &[u8] = br#"{"response":[{"decision":"NotApplicable","obligations":null}]}"#;
-
-fn then() -> Timestamp {
-    Timestamp::parse_rfc3339(NOW).unwrap()
-}
 
 fn start_with(change: Value) -> Vm {
     let mut vm = not_served(change);

@@ -9,15 +9,11 @@ use gateway_tests::http::loopback_client;
 use gateway_tests::proxy_host::{HostOptions, ProxyHost, Vm};
 use gateway_tests::sample_api::SampleApi;
 use gateway_tests::wait;
-use policies::Timestamp;
 use serde_json::{Value, json};
 
-const BOUND: Duration = Duration::from_secs(30);
-const NOW: &str = "2026-11-22T12:00:00Z";
+use crate::filter_in_wasmtime::now as then;
 
-fn then() -> Timestamp {
-    Timestamp::parse_rfc3339(NOW).unwrap()
-}
+const BOUND: Duration = Duration::from_secs(30);
 
 fn shadow() -> Value {
     json!({"controlPlane": {"cluster": "next", "authority": "next", "credential": "next"}})

@@ -5,19 +5,15 @@ use std::time::Duration;
 
 use gateway_tests::cases::{keys, wasm};
 use gateway_tests::proxy_host::{HostOptions, ProxyHost, Shared, Vm};
-use policies::Timestamp;
 use policies::snapshot::{Document, Manifest, SnapshotKey, SnapshotVersion, compile, seal};
 use serde_json::json;
 
-const NOW: &str = "2026-11-22T12:00:00Z";
+use crate::filter_in_wasmtime::now;
+
 /// Most instructions of one callback: some five milliseconds of a gateway's worker.
 const INSTRUCTIONS_MAX: u64 = 60_000_000;
 /// Length of a part, in bytes.
 const PART_BYTES: usize = 1 << 20;
-
-fn now() -> Timestamp {
-    Timestamp::parse_rfc3339(NOW).unwrap()
-}
 
 /// A sealed base of more than a dozen parts.
 fn base(version: u64) -> Vec<u8> {
