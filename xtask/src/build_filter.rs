@@ -6,6 +6,7 @@
 
 use crate::SupplyOptions;
 use crate::callbacks;
+use crate::details;
 use crate::probe::ThisMachine;
 use crate::run;
 use crate::toolchain::{self, Compiler, NoToolchain, TARGET, WasmToolchain};
@@ -118,7 +119,7 @@ fn build_with(toolchain: WasmToolchain, options: SupplyOptions) -> Result<Filter
     let module = match toolchain {
         // Somebody else's to finish.
         WasmToolchain::Prebuilt(_) => module,
-        _ => callbacks::only_needed(&module)?,
+        _ => callbacks::only_needed(&details::with_details(&module)?)?,
     };
     let path = folder.join("portvakt_filter.wasm");
     put(&path, &module).with_context(|| format!("{} cannot be written", path.display()))?;

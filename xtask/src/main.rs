@@ -3,7 +3,8 @@
 //! Needs nothing but cargo, python3 and what it finds or installs; every missing thing is named with its cure. It never
 //! writes outside `target/`, `.cache/` and the folder for temporary files unless `--install` is given. One file per verb: [`demo`], [`mod@test`],
 //! [`doctor`], [`build_filter`], [`attacks`], [`mod@bench`], [`ci`]. What they look for: [`toolchain`], [`envoy`] and [`postgres`], through the eyes of [`probe`];
-//! how they start other programs: [`run`]. What becomes of the filter after it is built: [`callbacks`].
+//! how they start other programs: [`run`]. What becomes of the filter after it is built: [`callbacks`],
+//! [`details`].
 
 mod attacks;
 mod bench;
@@ -13,6 +14,7 @@ mod ci;
 mod conformance;
 mod counts;
 mod demo;
+mod details;
 mod doctor;
 mod envoy;
 mod install;

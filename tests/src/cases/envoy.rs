@@ -75,6 +75,11 @@ impl CaseEnvoy {
         self.address
     }
 
+    /// One line per call, with why it was answered as it was.
+    pub fn access_log(&self) -> &Path {
+        self.envoy.access_log()
+    }
+
     /// Makes a call.
     pub async fn answer(&self, spec: &CallSpec) -> Result<Answer> {
         call(self.address, &spec.headers_at(now())?).await.with_context(|| self.envoy.log_tail())

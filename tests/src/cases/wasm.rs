@@ -109,6 +109,7 @@ fn check_reply(reply: &LocalReply, reason: &str, status: u16, challenge: &[Strin
     ensure!(problem.code == reason, "refused with {}", String::from_utf8_lossy(&reply.body));
     ensure!(reply.status == u32::from(status), "refused with status {}", reply.status);
     ensure!(problem.status == status, "the body says status {}", problem.status);
+    ensure!(reply.details == reason, "the host is told the details `{}`", reply.details);
     let header = |name: &str| reply.headers.get(name).map(|value| value.into_owned()).unwrap_or_default();
     ensure!(header("content-type") == "application/problem+json", "content type {}", header("content-type"));
     for part in challenge {

@@ -88,7 +88,7 @@ pub struct LocalReply {
     pub headers: Headers,
     /// The body; empty for a gRPC caller, whose message is the header `grpc-message`.
     pub body: Vec<u8>,
-    /// What `%RESPONSE_CODE_DETAILS%` shows; the plain SDK call leaves it empty.
+    /// What `%RESPONSE_CODE_DETAILS%` shows.
     pub details: String,
 }
 

@@ -1,9 +1,11 @@
 //! What refused callers get from a real Envoy: language, gRPC, HEAD, HTTP/1.0, and the metadata of the API.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gateway_tests::cases::envoy::{Answer, CaseEnvoy};
 use gateway_tests::cases::{CallSpec, Publication};
+use gateway_tests::wait;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -63,6 +65,20 @@ async fn replies_suit_who_asks() {
         assert_eq!(refused.headers.contains_key("www-authenticate"), status == "16");
         assert!(refused.body.is_empty());
     }
+
+    // Why, as Envoy's access log has it: by the answer's details, and by the filter state.
+    let said_why = [
+        "GET /vat/310247057/returns 401 token_missing token_missing",
+        "GET /vat/310247057/returns 401 signature_invalid signature_invalid",
+        "POST /vat/310247049/returns 200 token_missing token_missing",
+        "POST /vat/310247049/returns 200 right_missing right_missing",
+    ];
+    wait::until("the access log to say why", Duration::from_secs(10), async || {
+        let log = std::fs::read_to_string(envoy.access_log())?;
+        Ok(said_why.iter().all(|line| log.contains(line)).then_some(()))
+    })
+    .await
+    .unwrap();
 
     let head = answer(&envoy, json!({ "method": "HEAD" })).await;
     assert_eq!((head.status, head.body.as_str()), (403, ""));
