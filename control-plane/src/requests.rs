@@ -16,6 +16,7 @@ mod expire;
 mod get;
 mod log_out;
 pub(crate) mod model;
+mod own;
 mod pending;
 mod portal;
 mod reject;

@@ -3,12 +3,14 @@
 mod connections;
 
 use std::fs::File;
+use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use policies::token::TokenCache;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -26,7 +28,7 @@ use crate::metrics::{self, Metrics};
 use crate::party_imports;
 use crate::rate_limit::RateLimit;
 use crate::snapshots::{self, Publications, SigningKey};
-use crate::state::{AppState, Clock, Ids, Settings};
+use crate::state::{AppState, Clock, Ids, KNOWN_TOKENS_MAX, Settings};
 use crate::store::Store;
 use crate::tokens::{self, TokenIssuer};
 use crate::webhooks::Sender;
@@ -141,6 +143,7 @@ pub(crate) async fn open(
     };
     let state = AppState {
         issuers: Arc::new(Issuers::open(config.issuers, exchange, config.platform_issuers, own_issuer, &store).await?),
+        known_tokens: Arc::new(Mutex::new(TokenCache::of(KNOWN_TOKENS_MAX, RandomState::new()))),
         publications: Arc::new(Publications::new(signing_key, epoch, store.is_shared())),
         compiled_policies: Arc::new(CompiledPolicies::open()?),
         poll_reports: Arc::new(PollReports::default()),

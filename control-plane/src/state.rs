@@ -1,10 +1,12 @@
 //! What every operation may use: the store, the clock, the source of ids, the trusted issuers, the published snapshots.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex};
 
 use policies::Timestamp;
 use policies::id::OrganizationNumber;
+use policies::token::TokenCache;
 use tokio::sync::{Notify, watch};
 use url::Url;
 use uuid::Uuid;
@@ -62,6 +64,12 @@ impl Ids for SystemIds {
     }
 }
 
+/// Bearer tokens whose signature was verified. Their times, issuer and key are checked with every use.
+pub(crate) type KnownTokens = Mutex<TokenCache<RandomState>>;
+
+/// How many of them are remembered, with at most 1 KiB for each on the whole.
+pub(crate) const KNOWN_TOKENS_MAX: usize = 4096;
+
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
@@ -72,6 +80,7 @@ pub struct AppState {
     pub(crate) tokens: Option<Arc<TokenIssuer>>,
     pub(crate) logins: Arc<LoginProviders>,
     pub(crate) issuers: Arc<Issuers>,
+    pub(crate) known_tokens: Arc<KnownTokens>,
     pub(crate) publications: Arc<Publications>,
     pub(crate) compiled_policies: Arc<CompiledPolicies>,
     pub(crate) poll_reports: Arc<PollReports>,

@@ -19,7 +19,7 @@ use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber};
 pub(crate) use cache::Place;
 use cache::is_same;
-pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache};
+pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache, verify_remembered};
 pub use claims::{Caller, SystemUserClaim};
 pub use jwks::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KeySetError, key_set};
 pub use key::{Algorithm, KeyError, VerificationKey};

@@ -1,12 +1,10 @@
 //! The token of a call (RFC 6750, or a session's cookie): read from the one place it may be in, and verified.
 
-use std::sync::Arc;
-
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use policies::token::{Caller, PureRust, TokenError, TrustedIssuer, VerifiedToken, verify};
+use policies::token::{Caller, PureRust, TokenError, VerifiedToken, verify, verify_remembered};
 use policies::urn;
 use serde_json::{Map, Value};
 
@@ -41,7 +39,7 @@ pub(super) async fn token_and_claims(parts: &Parts, state: &AppState) -> Result<
         }
         None => bearer(&parts.headers)?,
     };
-    let token = verified(state, text, &|state| state.issuers.trusted()).await?;
+    let token = trusted(state, text).await?;
     let is_person = matches!(token.caller(), Caller::User { .. } | Caller::SelfIdentified { .. });
     if in_cookie.is_some() && !is_person {
         return Err(Problem::new(codes::CALLER_KIND).detail("a cookie is for people"));
@@ -53,7 +51,7 @@ pub(super) async fn token_and_claims(parts: &Parts, state: &AppState) -> Result<
 
 /// What a token says that would stand as a bearer token now.
 pub(crate) async fn claims_of_standing(state: &AppState, text: &str) -> Result<Map<String, Value>, Problem> {
-    let token = verified(state, text, &|state| state.issuers.trusted()).await?;
+    let token = trusted(state, text).await?;
     let claims = payload(text)?;
     session::require_live(state, &token, &claims).await?;
     Ok(claims)
@@ -71,8 +69,9 @@ pub(crate) async fn token_to_exchange(
     provider: ExchangeProvider,
 ) -> Result<(VerifiedToken, Map<String, Value>), Problem> {
     let text = bearer(headers)?;
-    let token = verified(state, text, &|state| state.issuers.exchangeable(provider)).await?;
-    Ok((token, payload(text)?))
+    let now = state.clock.now();
+    let check = || verify(text, &state.issuers.exchangeable(provider), now, &PureRust);
+    Ok((verified(state, text, &check).await?, payload(text)?))
 }
 
 /// The app or component whose platform access token the call carries (Altinn's header `PlatformAccessToken`), if it carries
@@ -84,20 +83,27 @@ pub(super) async fn platform_token(headers: &HeaderMap, state: &AppState) -> Res
         (Some(value), None) => value.to_str().unwrap_or_default().trim(),
         (Some(_), Some(_)) => return Err(codes::TOKEN_MISSING.into()),
     };
-    verified(state, text, &|state| state.issuers.platform()).await?;
+    let now = state.clock.now();
+    verified(state, text, &|| verify(text, &state.issuers.platform(), now, &PureRust)).await?;
     match payload(text)?.get(urn::APP) {
         Some(Value::String(app)) if !app.is_empty() => Ok(Some(app.clone())),
         _ => Err(Problem::new(codes::TOKEN_INVALID).detail("the token names no app").member("reason", "claim_invalid")),
     }
 }
 
+/// A token of an issuer that is trusted. Its signature is verified once: Maskinporten asks many times with one token.
+async fn trusted(state: &AppState, text: &str) -> Result<VerifiedToken, Problem> {
+    let now = state.clock.now();
+    let check = || verify_remembered(&state.known_tokens, text, &state.issuers.trusted(), now, &PureRust);
+    verified(state, text, &check).await
+}
+
 /// Verifies. A key that is not known is looked for at its issuer, once.
 async fn verified(
     state: &AppState,
     text: &str,
-    trusted: &(dyn Fn(&AppState) -> Arc<[TrustedIssuer]> + Sync),
+    check: &(dyn Fn() -> Result<VerifiedToken, TokenError> + Sync),
 ) -> Result<VerifiedToken, Problem> {
-    let check = || verify(text, &trusted(state), state.clock.now(), &PureRust);
     let verified = match check() {
         Err(TokenError::KeyUnknown) => {
             issuers::refresh(state, text).await;

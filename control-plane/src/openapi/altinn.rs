@@ -211,6 +211,9 @@ pub(crate) struct RequestSystemResponseInternal {
     party_uuid: String,
     /// Who may not decide may pass it on to those who may.
     user_may_escalate_but_not_approve: bool,
+    /// When what comes of it ends by itself. Portvakt's own.
+    #[schema(nullable = false, format = "date-time")]
+    valid_to: Option<String>,
 }
 
 /// Where a request stands.

@@ -8,8 +8,9 @@ use axum::extract::State;
 use policies::Timestamp;
 use serde_json::json;
 
-use super::get::{IdInPath, partys_own};
+use super::get::IdInPath;
 use super::model::SystemUserRequest;
+use super::own::partys_own;
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::delegation_checks::{compile_policies, require_delegable};
@@ -18,7 +19,7 @@ use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::store::Connection;
-use crate::system_users::model::{Delegation, SystemUser};
+use crate::system_users::model::{Delegation, SystemUser, SystemUserKind};
 use crate::{requested, system_users, systems};
 
 /// The customer agrees: the system user exists, and gateways have it with the next snapshot.
@@ -34,11 +35,11 @@ pub(super) async fn handler(
 ) -> Result<Json<bool>, Problem> {
     let now = state.clock.now();
     let mut read = state.store.read().await?;
-    let asked = partys_own(&mut read, &caller, request_id).await?.rights;
+    let asked = partys_own(&mut read, caller.organization(), SystemUserKind::Standard, request_id).await?.rights;
     compile_policies(&state, read, &asked).await?;
     let mut change = state.store.change().await?;
     let connection = change.connection();
-    let request = partys_own(connection, &caller, request_id).await?;
+    let request = partys_own(connection, caller.organization(), SystemUserKind::Standard, request_id).await?;
     let Accepted { request, user, delegation } = accepted(connection, request, caller.user_id(), now).await?;
     let (rights, packages) = (&delegation.rights, &delegation.access_packages);
     require_delegable(&state, connection, caller.user, &caller.party, rights, packages).await?;

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::model::RequestId;
+use super::own::partys_own;
 use super::portal::{Standing, standing};
-use super::{current, store};
+use super::store;
 use crate::caller::PortalUser;
 use crate::openapi;
 use crate::parameters::PathOf;
@@ -37,18 +38,22 @@ pub(super) async fn handler(
     caller: PortalUser,
     PathOf(path): PathOf<InPath>,
 ) -> Result<Json<bool>, Problem> {
+    escalated(&state, &caller, path, SystemUserKind::Standard).await
+}
+
+/// Marks a request for a system user of this kind.
+pub(super) async fn escalated(
+    state: &AppState,
+    caller: &PortalUser,
+    path: InPath,
+    kind: SystemUserKind,
+) -> Result<Json<bool>, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
     let connection = change.connection();
     let party = parties::store::find(connection, path.party).await?.ok_or(codes::FORBIDDEN)?;
-    let standing = standing(&state, connection, &caller, &party).await?.ok_or(codes::FORBIDDEN)?;
-    let request = current::find(connection, path.request_id)
-        .await?
-        .filter(|request| request.kind == SystemUserKind::Standard)
-        .ok_or(codes::REQUEST_NOT_FOUND)?;
-    if request.party != party.organization {
-        return Err(codes::PARTY_REQUEST_MISMATCH.into());
-    }
+    let standing = standing(state, connection, caller, &party).await?.ok_or(codes::FORBIDDEN)?;
+    let request = partys_own(connection, party.organization, kind, path.request_id).await?;
     let was_escalated = request.is_escalated;
     let request = request.escalate(now).map_err(|_| codes::REQUEST_NOT_NEW)?;
     if standing == Standing::MayApprove {

@@ -6,16 +6,15 @@ use policies::id::{OrganizationNumber, SystemId};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::model::{RequestId, SystemUserRequest};
-use super::{current, store};
+use super::model::RequestId;
+use super::own::{partys_own, vendors_own};
+use super::store;
 use crate::caller::{AccessManagementRead, PartyAccess, RequestRead, Vendor};
 use crate::openapi::{self, altinn};
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
-use crate::store::Connection;
 use crate::system_users::model::SystemUserKind;
-use crate::systems;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct IdInPath {
@@ -24,9 +23,9 @@ pub(super) struct IdInPath {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct ReferenceInPath {
-    system_id: SystemId,
-    organization: OrganizationNumber,
-    external_ref: String,
+    pub(super) system_id: SystemId,
+    pub(super) organization: OrganizationNumber,
+    pub(super) external_ref: String,
 }
 
 /// One of the vendor's requests.
@@ -41,7 +40,7 @@ pub(super) async fn for_vendor(
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
-    let request = vendors_own(&mut connection, &caller, request_id).await?;
+    let request = vendors_own(&mut connection, &caller, SystemUserKind::Standard, request_id).await?;
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
@@ -60,7 +59,7 @@ pub(super) async fn for_vendor_by_reference(
     let request = store::find_by_reference(&mut connection, organization, &system_id, &external_ref)
         .await?
         .ok_or(codes::REQUEST_NOT_FOUND)?;
-    let request = vendors_own(&mut connection, &caller, request.id).await?;
+    let request = vendors_own(&mut connection, &caller, SystemUserKind::Standard, request.id).await?;
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
@@ -76,51 +75,8 @@ pub(super) async fn for_party(
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
-    let request = partys_own(&mut connection, &caller, request_id).await?;
+    let request = partys_own(&mut connection, caller.organization(), SystemUserKind::Standard, request_id).await?;
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
-}
-
-/// The request for a standard system user, if the vendor made it; another's looks like none.
-pub(super) async fn vendors_own<A>(
-    connection: &mut Connection,
-    caller: &Vendor<A>,
-    id: RequestId,
-) -> Result<SystemUserRequest, Problem> {
-    let request = vendors_own_of_any_kind(connection, caller, id).await?;
-    if request.kind != SystemUserKind::Standard {
-        return Err(codes::REQUEST_NOT_FOUND.into());
-    }
-    Ok(request)
-}
-
-/// The request for a system user of whichever kind.
-pub(super) async fn vendors_own_of_any_kind<A>(
-    connection: &mut Connection,
-    caller: &Vendor<A>,
-    id: RequestId,
-) -> Result<SystemUserRequest, Problem> {
-    let request = current::find(connection, id).await?.ok_or(codes::REQUEST_NOT_FOUND)?;
-    let system = systems::store::find(connection, &request.system).await?.ok_or(codes::REQUEST_NOT_FOUND)?;
-    if !caller.may_act_for(system.vendor) {
-        return Err(codes::REQUEST_NOT_FOUND.into());
-    }
-    Ok(request)
-}
-
-/// The request for a standard system user, if the party in the path is the one that is asked.
-pub(super) async fn partys_own<O>(
-    connection: &mut Connection,
-    caller: &PartyAccess<O>,
-    id: RequestId,
-) -> Result<SystemUserRequest, Problem> {
-    let request = current::find(connection, id)
-        .await?
-        .filter(|request| request.kind == SystemUserKind::Standard)
-        .ok_or(codes::REQUEST_NOT_FOUND)?;
-    if request.party != caller.organization() {
-        return Err(codes::PARTY_REQUEST_MISMATCH.into());
-    }
-    Ok(request)
 }
 
 #[cfg(test)]

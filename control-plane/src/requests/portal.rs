@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::Value;
 
-use super::current;
 use super::get::IdInPath;
+use super::own::of_kind;
 use crate::caller::PortalUser;
 use crate::openapi::{self, altinn};
 use crate::parameters::PathOf;
@@ -36,10 +36,7 @@ pub(super) async fn handler(
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
-    let request = current::find(&mut connection, request_id)
-        .await?
-        .filter(|request| request.kind == SystemUserKind::Standard)
-        .ok_or(codes::REQUEST_NOT_FOUND)?;
+    let request = of_kind(&mut connection, SystemUserKind::Standard, request_id).await?;
     let party =
         parties::store::find_organization(&mut connection, request.party).await?.ok_or(codes::REQUEST_NOT_FOUND)?;
     let standing = standing(&state, &mut connection, &caller, &party).await?.ok_or(codes::REQUEST_NOT_FOUND)?;

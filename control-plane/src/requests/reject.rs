@@ -4,13 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::json;
 
-use super::get::{IdInPath, partys_own};
+use super::get::IdInPath;
+use super::model::RequestId;
+use super::own::partys_own;
 use super::store;
 use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::openapi;
 use crate::parameters::PathOf;
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
+use crate::system_users::model::SystemUserKind;
 
 /// The customer refuses.
 #[utoipa::path(
@@ -23,13 +26,25 @@ pub(super) async fn handler(
     caller: PartyAccess<AccessManagementWrite>,
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<bool>, Problem> {
+    rejected(&state, &caller, SystemUserKind::Standard, request_id).await
+}
+
+/// The customer refuses a request for a system user of this kind.
+pub(super) async fn rejected(
+    state: &AppState,
+    caller: &PartyAccess<AccessManagementWrite>,
+    kind: SystemUserKind,
+    id: RequestId,
+) -> Result<Json<bool>, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
-    let request = partys_own(change.connection(), &caller, request_id).await?;
+    let request = partys_own(change.connection(), caller.organization(), kind, id).await?;
     let request = request.reject(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
     store::update_decision(change.connection(), &request).await?;
-    let log =
-        json!({ "request": request.id, "system": request.system, "party": request.party, "by": caller.user_id() });
+    let log = json!({
+        "request": request.id, "kind": request.kind, "system": request.system, "party": request.party,
+        "by": caller.user_id(),
+    });
     change.commit(now, "request_rejected", log).await?;
     Ok(Json(true))
 }

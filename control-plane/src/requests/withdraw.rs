@@ -5,8 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::get::{IdInPath, vendors_own_of_any_kind};
+use super::get::IdInPath;
 use super::model::Status;
+use super::own::vendors_own_of_any_kind;
 use super::store;
 use crate::caller::{RequestWrite, Vendor};
 use crate::openapi;

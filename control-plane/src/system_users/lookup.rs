@@ -50,6 +50,8 @@ pub(super) async fn handler(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use crate::test_state::{TestState, story, tokens};
 
     #[tokio::test]
@@ -90,6 +92,36 @@ mod tests {
         ] {
             test.get(&malformed, &test.maskinporten()).await.expect_code(400, "query_invalid");
         }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_good_before_is_good_while_it_lasts_and_its_key_is_the_issuers() {
+        let test = TestState::with_request().await;
+        test.approve().await;
+        let token = test.maskinporten();
+        let with_keys = async |keys: &[serde_json::Value]| {
+            crate::issuers::trust_for_test(&test.state, tokens::MASKINPORTEN, keys).await;
+            let answer = test.get(&story::lookup(), &token).await;
+            (answer.status, answer.json["reason"].clone())
+        };
+        let (good, refused) = ((200, json!(null)), |reason: &str| (401, json!(reason)));
+        let own = tokens::jwk("m", tokens::MASKINPORTEN_KEY);
+        for _ in 0..2 {
+            assert_eq!(with_keys(std::slice::from_ref(&own)).await, good);
+            assert_eq!(with_keys(&[]).await, refused("key_unknown"));
+            assert_eq!(with_keys(&[tokens::jwk("other", tokens::MASKINPORTEN_KEY)]).await, refused("key_unknown"));
+            assert_eq!(with_keys(&[tokens::jwk("m", tokens::ALTINN_KEY)]).await, refused("signature_invalid"));
+        }
+        assert_eq!(with_keys(&[own]).await, good);
+        let mut other = token.clone();
+        other.replace_range(token.len() - 10.., "AAAAAAAAAA");
+        test.get(&story::lookup(), &other).await.expect_code(401, "token_invalid");
+        // Two minutes, and ten seconds for the clock.
+        test.clock.advance_seconds(129);
+        test.get(&story::lookup(), &token).await.expect(200);
+        test.clock.advance_seconds(1);
+        let expired = test.get(&story::lookup(), &token).await;
+        assert_eq!((expired.status, &expired.json["reason"]), (401, &json!("token_expired")));
     }
 
     #[tokio::test]

@@ -7,8 +7,10 @@
 #[expect(clippy::disallowed_types, reason = "never walked through, and the hasher is an argument")]
 use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::sync::{Mutex, PoisonError};
 
-use super::VerifiedToken;
+use super::{IssuerKind, TokenError, TrustedIssuer, VerifiedToken, VerifySignature, verify};
+use crate::Timestamp;
 
 /// How many tokens are remembered unless it is said otherwise.
 pub const CACHED_TOKENS: usize = 16_384;
@@ -85,6 +87,14 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
         self.young.tokens.get(place.0)?.as_deref().map(|known| &known.verified)
     }
 
+    /// The verified form of a bearer token that is known and stands still.
+    fn standing(&mut self, token: &[u8], issuers: &[TrustedIssuer], now: Timestamp) -> Option<&VerifiedToken> {
+        let place = self.find(token)?;
+        let stands =
+            |token: &&VerifiedToken| token.kind() != IssuerKind::Platform && token.check_again(issuers, now).is_ok();
+        self.at(place).filter(stands)
+    }
+
     /// Remembers a token.
     pub(crate) fn insert(&mut self, token: Box<[u8]>, verified: VerifiedToken) -> Place {
         let hash = self.hash(&token);
@@ -149,6 +159,31 @@ impl<S: BuildHasher> Generation<S> {
     }
 }
 
+/// Verifies a bearer token like [`verify`], but not the signature of one that was verified before and stands still. For a
+/// host of many threads: nobody waits for another's cryptography.
+pub fn verify_remembered<S: BuildHasher + Clone>(
+    cache: &Mutex<TokenCache<S>>,
+    token: &str,
+    issuers: &[TrustedIssuer],
+    now: Timestamp,
+    signatures: &dyn VerifySignature,
+) -> Result<VerifiedToken, TokenError> {
+    // Whoever panicked there lost a token at most: each is whole.
+    let locked = || cache.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = locked().standing(token.as_bytes(), issuers, now) {
+        return Ok(known.clone());
+    }
+    // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
+    let verified = verify(token, issuers, now, signatures);
+    match &verified {
+        Ok(verified) => {
+            locked().insert(token.as_bytes().into(), verified.clone());
+        }
+        Err(_) => locked().remove(token.as_bytes()),
+    }
+    verified
+}
+
 /// Every byte is the same. Looked at to the end, several at a time: what the C library does in WebAssembly, byte by byte, is
 /// a third of a look-up.
 pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
@@ -165,13 +200,17 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::hash::BuildHasherDefault;
+    use std::sync::atomic::Ordering;
 
+    use super::super::SignatureError;
     use super::*;
+
+    type Hasher = BuildHasherDefault<std::hash::DefaultHasher>;
 
     #[test]
     fn it_is_bounded_and_keeps_what_is_used() {
         let verified = super::super::fuzz::verified();
-        let mut cache = TokenCache::new(BuildHasherDefault::<std::hash::DefaultHasher>::default());
+        let mut cache = TokenCache::new(Hasher::default());
         assert!(cache.is_empty());
         cache.insert(b"used"[..].into(), verified.clone());
         for number in 0..2 * CACHED_TOKENS {
@@ -187,6 +226,36 @@ mod tests {
         assert!(cache.len() <= 8, "{}", cache.len());
         cache.remove(b"used");
         assert!(cache.find(b"used").is_none());
+    }
+
+    #[test]
+    fn a_signature_is_verified_once_while_the_token_stands() {
+        #[derive(Default)]
+        struct Counting(std::sync::atomic::AtomicUsize);
+        impl VerifySignature for Counting {
+            fn verify(&self, _: &super::super::VerificationKey, _: &[u8], _: &[u8]) -> Result<(), SignatureError> {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+        let (token, issuers, now) = super::super::fuzz::token();
+        let (signatures, cache) = (Counting::default(), Mutex::new(TokenCache::of(2, Hasher::default())));
+        let verify = |issuers: &[TrustedIssuer], now| {
+            let verified = verify_remembered(&cache, &token, issuers, now, &signatures);
+            (verified.map(|token| token.expires()), signatures.0.load(Ordering::Relaxed))
+        };
+        let expires = now.plus_seconds(120);
+        assert_eq!((verify(&issuers, now), verify(&issuers, now)), ((Ok(expires), 1), (Ok(expires), 1)));
+        let without_keys: Vec<_> =
+            issuers.iter().cloned().map(|issuer| TrustedIssuer { keys: Vec::new(), ..issuer }).collect();
+        assert_eq!(verify(&without_keys, now), (Err(TokenError::KeyUnknown), 1));
+        assert!(cache.lock().unwrap().is_empty());
+        assert_eq!((verify(&issuers, now), verify(&issuers, now)), ((Ok(expires), 2), (Ok(expires), 2)));
+        let platform: Vec<_> =
+            issuers.iter().cloned().map(|issuer| TrustedIssuer { kind: IssuerKind::Platform, ..issuer }).collect();
+        assert_eq!(verify(&platform, now), (Err(TokenError::IssuerUnknown), 2));
+        assert_eq!(verify(&issuers, now), (Ok(expires), 3));
+        assert_eq!(verify(&issuers, expires.plus_seconds(10)), (Err(TokenError::Expired), 3));
     }
 
     #[test]

@@ -66,13 +66,19 @@ fn issuers() -> Vec<TrustedIssuer> {
     ]
 }
 
-/// A token that was accepted.
-pub(super) fn verified() -> super::VerifiedToken {
+/// A token that stands for 120 s if its signature is believed, with who may have signed it and the instant.
+pub(super) fn token() -> (String, Vec<TrustedIssuer>, Timestamp) {
     let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
     let claims = format!(r#"{{"iss":"https://altinn.example/","exp":{},"urn:altinn:userid":1}}"#, NOW + 120);
     let header = encode(br#"{"alg":"ES256","kid":"k"}"#);
     let token = format!("{header}.{}.{}", encode(claims.as_bytes()), encode(&[1; 64]));
-    verify(&token, &issuers(), Timestamp::from_unix_seconds(NOW), &Believing).unwrap()
+    (token, issuers(), Timestamp::from_unix_seconds(NOW))
+}
+
+/// A token that was accepted.
+pub(super) fn verified() -> super::VerifiedToken {
+    let (token, issuers, now) = token();
+    verify(&token, &issuers, now, &Believing).unwrap()
 }
 
 #[test]

@@ -7,15 +7,17 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::json;
 
-use super::get::{IdInPath, partys_own};
 use crate::caller::{AccessManagementWrite, PartyAccess};
 use crate::openapi;
 use crate::parameters::PathOf;
-use crate::problem::{Problem, codes};
+use crate::problem::Problem;
 use crate::requests::approve::{Accepted, accepted};
+use crate::requests::get::IdInPath;
+use crate::requests::own::partys_own;
+use crate::requests::reject::rejected;
 use crate::requests::store;
 use crate::state::AppState;
-use crate::system_users;
+use crate::system_users::{self, model::SystemUserKind};
 
 /// The customer agrees: the agent system user exists, and may be given clients.
 #[utoipa::path(
@@ -31,7 +33,7 @@ pub(super) async fn approve(
     let now = state.clock.now();
     let mut change = state.store.change().await?;
     let connection = change.connection();
-    let request = partys_own(connection, caller.organization(), request_id).await?;
+    let request = partys_own(connection, caller.organization(), SystemUserKind::Agent, request_id).await?;
     let Accepted { request, user, .. } = accepted(connection, request, caller.user_id(), now).await?;
     store::update_decision(connection, &request).await?;
     system_users::store::insert(connection, &user, &[]).await?;
@@ -54,15 +56,5 @@ pub(super) async fn reject(
     caller: PartyAccess<AccessManagementWrite>,
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<bool>, Problem> {
-    let now = state.clock.now();
-    let mut change = state.store.change().await?;
-    let request = partys_own(change.connection(), caller.organization(), request_id).await?;
-    let request = request.reject(caller.user_id(), now).map_err(|_| codes::REQUEST_NOT_NEW)?;
-    store::update_decision(change.connection(), &request).await?;
-    let log = json!({
-        "request": request.id, "kind": request.kind, "system": request.system, "party": request.party,
-        "by": caller.user_id(),
-    });
-    change.commit(now, "request_rejected", log).await?;
-    Ok(Json(true))
+    rejected(&state, &caller, SystemUserKind::Agent, request_id).await
 }

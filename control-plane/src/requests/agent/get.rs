@@ -2,33 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use policies::id::{OrganizationNumber, SystemId};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::caller::{AccessManagementRead, PartyAccess, PortalUser, RequestRead, Vendor};
 use crate::openapi::{self, clients};
 use crate::parameters::PathOf;
+use crate::parties;
 use crate::problem::{Problem, codes};
-use crate::requests::model::{RequestId, SystemUserRequest};
+use crate::requests::get::{IdInPath, ReferenceInPath};
+use crate::requests::own::{of_kind, partys_own, vendors_own};
 use crate::requests::portal::standing;
-use crate::requests::{current, store};
+use crate::requests::store;
 use crate::state::AppState;
-use crate::store::Connection;
 use crate::system_users::model::SystemUserKind;
-use crate::{parties, systems};
-
-#[derive(Debug, Deserialize)]
-pub(super) struct IdInPath {
-    pub(super) request_id: RequestId,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ReferenceInPath {
-    system_id: SystemId,
-    organization: OrganizationNumber,
-    external_ref: String,
-}
 
 /// A request for an agent system user, to its vendor.
 #[utoipa::path(
@@ -42,7 +28,7 @@ pub(super) async fn for_vendor(
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
-    let request = vendors_own(&mut connection, &caller, request_id).await?;
+    let request = vendors_own(&mut connection, &caller, SystemUserKind::Agent, request_id).await?;
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
@@ -62,7 +48,7 @@ pub(super) async fn for_vendor_by_reference(
     let request = store::find_by_reference(&mut connection, organization, &system_id, &external_ref)
         .await?
         .ok_or(codes::AGENT_REQUEST_NOT_FOUND)?;
-    let request = vendors_own(&mut connection, &caller, request.id).await?;
+    let request = vendors_own(&mut connection, &caller, SystemUserKind::Agent, request.id).await?;
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
@@ -78,7 +64,7 @@ pub(super) async fn for_party(
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
-    let request = partys_own(&mut connection, caller.organization(), request_id).await?;
+    let request = partys_own(&mut connection, caller.organization(), SystemUserKind::Agent, request_id).await?;
     Ok(Json(request.json(&state.settings.public_url, state.clock.now())))
 }
 
@@ -94,43 +80,11 @@ pub(super) async fn for_person(
     PathOf(IdInPath { request_id }): PathOf<IdInPath>,
 ) -> Result<Json<Value>, Problem> {
     let mut connection = state.store.read().await?;
-    let request = agent_request(&mut connection, request_id).await?;
+    let request = of_kind(&mut connection, SystemUserKind::Agent, request_id).await?;
     let party = parties::store::find_organization(&mut connection, request.party)
         .await?
         .ok_or(codes::AGENT_REQUEST_NOT_FOUND)?;
     // Whoever has no business there learns nothing of it.
     let standing = standing(&state, &mut connection, &caller, &party).await?.ok_or(codes::AGENT_REQUEST_NOT_FOUND)?;
     Ok(Json(standing.shown(&party, request.json(&state.settings.public_url, state.clock.now()))))
-}
-
-/// The request, if the vendor made it; another's looks like none.
-async fn vendors_own<A>(
-    connection: &mut Connection,
-    caller: &Vendor<A>,
-    id: RequestId,
-) -> Result<SystemUserRequest, Problem> {
-    let request = agent_request(connection, id).await?;
-    let system = systems::store::find(connection, &request.system).await?.ok_or(codes::AGENT_REQUEST_NOT_FOUND)?;
-    if !caller.may_act_for(system.vendor) {
-        return Err(codes::AGENT_REQUEST_NOT_FOUND.into());
-    }
-    Ok(request)
-}
-
-/// The request, if the party in the path is the one that is asked.
-pub(super) async fn partys_own(
-    connection: &mut Connection,
-    party: OrganizationNumber,
-    id: RequestId,
-) -> Result<SystemUserRequest, Problem> {
-    let request = agent_request(connection, id).await?;
-    if request.party != party {
-        return Err(codes::PARTY_AGENT_REQUEST_MISMATCH.into());
-    }
-    Ok(request)
-}
-
-async fn agent_request(connection: &mut Connection, id: RequestId) -> Result<SystemUserRequest, Problem> {
-    let request = current::find(connection, id).await?.filter(|request| request.kind == SystemUserKind::Agent);
-    request.ok_or_else(|| codes::AGENT_REQUEST_NOT_FOUND.into())
 }
