@@ -15,14 +15,16 @@
 //! )]
 //! ```
 //!
-//! [`finish`] adds what is the same everywhere: parts of the path ([`finish::PATH_PARTS`]), the problem body of failures
+//! [`forms`] adds what texts and numbers look like, by their name. [`finish`] adds what is the same everywhere: parts of the path ([`finish::PATH_PARTS`]), the problem body of failures
 //! and the titles of the codes they name, and the failures that any call of that form can have (400, 401, 403, 413, 415,
 //! 500, 503). Schemas of Altinn's forms are in [`altinn`]; bodies of ours derive `ToSchema` where they are. Tests refuse
 //! an operation without words, an answer or a row in the README.
 
 pub(crate) mod altinn;
+pub(crate) mod bodies;
 pub(crate) mod clients;
 pub(crate) mod finish;
+mod forms;
 pub(crate) mod own;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,6 +1,7 @@
 //! Path and query parameters with our failures instead of the framework's.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -24,6 +25,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
             Err(rejection) => Err(Problem::new(codes::PATH_INVALID).detail(rejection.body_text())),
         }
     }
+}
+
+/// A whole number, for [`Query::parsed`].
+pub(crate) fn whole_number<N: FromStr>(text: &str) -> Result<N, &'static str> {
+    text.parse().map_err(|_| "expected a whole number")
 }
 
 /// The query, names in any letter case (as ASP.NET reads them); a name that occurs twice is refused.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::authzen::{AuthzenJson, Evaluation};
 use super::{judge, world};
 use crate::caller::Authorizer;
-use crate::openapi::{self, own};
+use crate::openapi::{self, bodies, own};
 use crate::problem::Problem;
 use crate::service::beside;
 use crate::state::AppState;
@@ -19,7 +19,7 @@ use crate::state::AppState;
 #[utoipa::path(
     post, path = "/access/v1/evaluation", operation_id = "evaluate", tag = openapi::DECISIONS,
     security(("maskinporten" = ["altinn:authorization/authorize"])),
-    request_body = Object,
+    request_body = bodies::AccessEvaluation,
     responses((status = 200, body = own::EvaluationAnswer)),
 )]
 pub(super) async fn handler(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::authzen::{AuthzenJson, Evaluation, Malformed};
 use super::evaluation::{evaluate, evaluate_one};
 use crate::caller::Authorizer;
-use crate::openapi::{self, own};
+use crate::openapi::{self, bodies, own};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
@@ -18,7 +18,7 @@ const EVALUATIONS_MAX: usize = 256;
 #[utoipa::path(
     post, path = "/access/v1/evaluations", operation_id = "evaluateSeveral", tag = openapi::DECISIONS,
     security(("maskinporten" = ["altinn:authorization/authorize"])),
-    request_body = Object,
+    request_body = bodies::AccessEvaluations,
     responses((status = 200, body = own::EvaluationsAnswer)),
 )]
 pub(super) async fn handler(

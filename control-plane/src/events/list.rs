@@ -11,7 +11,7 @@ use super::store;
 use crate::base_url::BaseUrl;
 use crate::caller::{RequestRead, Vendor};
 use crate::openapi::{self, own};
-use crate::parameters::Query;
+use crate::parameters::{Query, whole_number};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -27,7 +27,7 @@ const WAIT_S_MAX: u64 = 25;
     get, path = "/portvakt/v1/events", operation_id = "listEvents", tag = openapi::EVENTS,
     security(("maskinporten" = ["altinn:authentication/systemuser.request.read"])),
     params(
-        ("after" = Option<String>, Query, description = "The last event that is known; from the first without it"),
+        ("after" = Option<i64>, Query, description = "The last event that is known; from the first without it"),
         ("wait" = Option<u32>, Query, description = "Seconds to wait for an event; after 25 the answer comes in any case. 0 by default"),
     ),
     responses((status = 200, body = own::EventPage)),
@@ -38,7 +38,7 @@ pub(super) async fn handler(
     query: Query,
     base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
-    let after = query.parsed("after", str::parse::<i64>)?.unwrap_or(0);
+    let after = query.parsed("after", whole_number::<i64>)?.unwrap_or(0);
     let seconds =
         |text: &str| text.parse::<i32>().ok().and_then(|seconds| u64::try_from(seconds).ok()).ok_or("no seconds");
     let wait = query.parsed("wait", seconds)?.unwrap_or(0).min(WAIT_S_MAX);

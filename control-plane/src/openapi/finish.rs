@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
+use super::forms;
 use crate::aliases;
 use crate::problem::codes;
 
@@ -60,6 +61,7 @@ pub(super) fn finish(document: OpenApi, tags: &[(&str, &str)]) -> Value {
         let scheme = json!({ "type": "http", "scheme": "bearer", "description": description });
         ((*name).to_owned(), scheme)
     };
+    forms::describe(&mut document);
     document["components"]["securitySchemes"] = SECURITY_SCHEMES.iter().map(scheme).collect::<Map<_, _>>().into();
     document
 }

@@ -121,7 +121,8 @@ pub(crate) enum RelationRole {
     Revisor,
 }
 
-pub(super) const RELATION_ROLES: [(RelationRole, &str); 10] = [
+/// With their codes.
+pub(crate) const RELATION_ROLES: [(RelationRole, &str); 10] = [
     (RelationRole::BestyrendeReder, "bestyrende-reder"),
     (RelationRole::Bostyrer, "bostyrer"),
     (RelationRole::DeltakerDeltAnsvar, "deltaker-delt-ansvar"),

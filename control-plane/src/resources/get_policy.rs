@@ -9,7 +9,7 @@ use super::put_resource::ResourceInPath;
 use super::store;
 use crate::caller::ResourceOwner;
 use crate::openapi;
-use crate::parameters::{PathOf, Query};
+use crate::parameters::{PathOf, Query, whole_number};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 use crate::store::Connection;
@@ -27,7 +27,7 @@ pub(super) async fn handler(
     PathOf(ResourceInPath { resource }): PathOf<ResourceInPath>,
     query: Query,
 ) -> Result<Response, Problem> {
-    let version = query.parsed("version", str::parse)?;
+    let version = query.parsed("version", whole_number)?;
     let mut connection = state.store.read().await?;
     check_owned(&mut connection, &owner, &resource).await?;
     let policy = store::policy_version(&mut connection, &resource, version).await?.ok_or(codes::POLICY_UNKNOWN)?;

@@ -11,7 +11,7 @@ use super::model::UnreadablePolicy;
 use super::store;
 use crate::caller::ResourceOwner;
 use crate::json::OwnJson;
-use crate::openapi::{self, own};
+use crate::openapi::{self, bodies, own};
 use crate::problem::{Problem, ProblemCode, codes};
 use crate::state::AppState;
 
@@ -19,7 +19,7 @@ use crate::state::AppState;
 #[serde(deny_unknown_fields)]
 #[schema(as = PutRoutes)]
 pub(super) struct Body {
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<bodies::ApiRoute>)]
     routes: Vec<RouteDocument>,
 }
 

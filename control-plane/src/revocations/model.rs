@@ -36,10 +36,10 @@ pub(super) struct Body {
     /// A Maskinporten client.
     #[schema(nullable = false)]
     client: Option<String>,
-    #[schema(value_type = String, format = "uuid", nullable = false)]
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
     system_user: Option<Uuid>,
     /// The instant from which on it no longer counts. A token's is the longest that a token can live, unless told.
-    #[schema(value_type = String, format = "date-time", nullable = false)]
+    #[schema(value_type = Option<String>, format = "date-time", nullable = false)]
     until: Option<Timestamp>,
 }
 

@@ -18,7 +18,7 @@ use crate::caller::Gateway;
 use crate::fields::is_text;
 use crate::gateways::PollReport;
 use crate::openapi;
-use crate::parameters::Query;
+use crate::parameters::{Query, whole_number};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
@@ -146,7 +146,11 @@ fn wait(headers: &HeaderMap) -> Result<Duration, Problem> {
 
 /// The name of a gateway or a worker.
 pub(super) fn worker_name(text: &str) -> Result<String, &'static str> {
-    if is_text(text, WORKER_NAME_CHARS_MAX) { Ok(text.to_owned()) } else { Err("empty, too long, or no text") }
+    if is_text(text, WORKER_NAME_CHARS_MAX) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 64 characters without control characters")
+    }
 }
 
 fn record(state: &AppState, gateway: &Gateway, query: &Query) -> Result<(), Problem> {
@@ -156,7 +160,7 @@ fn record(state: &AppState, gateway: &Gateway, query: &Query) -> Result<(), Prob
     let worker = (name("gateway", &gateway.credential)?, name("worker", "")?);
     let report = PollReport {
         applied: query.parsed("applied", str::parse)?,
-        refused: query.parsed("refused", str::parse)?.unwrap_or(0),
+        refused: query.parsed("refused", whole_number)?.unwrap_or(0),
         seen_at: state.clock.now(),
     };
     state.poll_reports.record(&gateway.provider, worker, report);

@@ -56,14 +56,20 @@ pub(super) async fn handler(
     if body.workers.len() > WORKERS_MAX {
         return Err(Problem::new(codes::FIELD_INVALID).detail(format!("`workers` has more than {WORKERS_MAX}")));
     }
-    let invalid = |field: &str| Problem::new(codes::FIELD_INVALID).detail(format!("`{field}`"));
+    let invalid = |said: String| Problem::new(codes::FIELD_INVALID).detail(said);
+    let named =
+        |field: &str, text: &str| worker_name(text).map_err(|expected| invalid(format!("`{field}`: {expected}")));
     let seen_at = state.clock.now();
-    let name = worker_name(&body.gateway).map_err(|_| invalid("gateway"))?;
+    let name = named("gateway", &body.gateway)?;
     let mut reports = Vec::new();
     for worker in body.workers {
         let applied = worker.applied.map(|version| version.parse::<SnapshotVersion>()).transpose();
-        let report = PollReport { applied: applied.map_err(|_| invalid("applied"))?, refused: worker.refused, seen_at };
-        let worker = worker_name(&worker.worker).map_err(|_| invalid("worker"))?;
+        let report = PollReport {
+            applied: applied.map_err(|error| invalid(format!("`applied`: {error}")))?,
+            refused: worker.refused,
+            seen_at,
+        };
+        let worker = named("worker", &worker.worker)?;
         reports.push(((name.clone(), worker), report));
     }
     for (worker, report) in reports {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::caller;
 use crate::json::{body_bytes, media_type};
-use crate::openapi;
+use crate::openapi::{self, bodies};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
@@ -38,7 +38,7 @@ pub(super) struct Introspection {
 /// Whether a token stands here, and until when.
 #[utoipa::path(
     post, path = "/authentication/api/v1/introspection", operation_id = "introspectToken", tag = openapi::LOGIN,
-    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "`token`, and perhaps `token_type_hint`, which changes nothing"),
+    request_body(content = bodies::TokenToIntrospect, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = Introspection), (status = 400, description = "`field_invalid`: there is not one `token`"),
         (status = 413, description = "`body_too_large`"), (status = 415, description = "`media_type_unsupported`"),

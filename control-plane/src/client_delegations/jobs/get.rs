@@ -13,7 +13,7 @@ use crate::base_url::BaseUrl;
 use crate::caller::{ClientAdministrationRead, PartyAccess};
 use crate::client_delegations::agents::owned;
 use crate::openapi::{self, clients as schemas};
-use crate::parameters::{PathOf, Query};
+use crate::parameters::{PathOf, Query, whole_number};
 use crate::problem::{Problem, codes};
 use crate::state::AppState;
 
@@ -40,7 +40,7 @@ pub(super) async fn handler(
     query: Query,
     base: BaseUrl,
 ) -> Result<Json<Value>, Problem> {
-    let after = query.parsed("after", str::parse::<i64>)?.unwrap_or(-1);
+    let after = query.parsed("after", whole_number::<i64>)?.unwrap_or(-1);
     let mut connection = state.store.read().await?;
     let user = owned(&mut connection, system_user_id, caller.organization()).await?;
     let job = store::find(&mut connection, job_id).await?.filter(|job| job.system_user == user.id);
