@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use anyhow::Context as _;
 use policies::Timestamp;
-use policies::token::{IssuerKind, IssuerRules, TrustedIssuer, VerificationKey};
+use policies::token::{Algorithms, IssuerKind, IssuerRules, TrustedIssuer, VerificationKey};
 use serde_json::{Value, json};
 
 use crate::config::{ExchangeIssuerConfig, ExchangeProvider, IssuerConfig, PlatformIssuerConfig};
@@ -69,6 +69,16 @@ struct Configured {
     use_of: UseOf,
     /// One question is asked at a time.
     last_look: Mutex<Option<refresh_keys::Look>>,
+}
+
+impl Configured {
+    /// What its tokens may be signed with.
+    fn algorithms(&self) -> Algorithms {
+        match self.use_of {
+            UseOf::Trusted { rules, .. } => rules.algorithms,
+            UseOf::Exchange(_) | UseOf::Platform => Algorithms::USUAL,
+        }
+    }
 }
 
 impl Issuers {

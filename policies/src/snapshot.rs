@@ -25,9 +25,10 @@ pub use compile::delta::{DeltaError, DeltaImage, SnapshotSettings, SystemUserSta
 pub use compile::{CompileError, CompileErrors, Holding, SnapshotBuilder, compile};
 pub use delta::DELTA_BYTES_MAX;
 pub use document::{
-    AccessListMemberDocument, CallerKind, DelegationDocument, Document, IssuerDocument, IssuerKindDocument,
-    ModeDocument, PartyDocument, PolicySourceDocument, ResourceDocument, RevocationDocument, RevokedDocument,
-    RouteDocument, RuleDocument, SemanticsDocument, SystemDocument, SystemUserDocument, SystemUserKind,
+    AccessListMemberDocument, AlgorithmDocument, CallerKind, DelegationDocument, Document, IssuerDocument,
+    IssuerKindDocument, ModeDocument, PartyDocument, PolicySourceDocument, ResourceDocument, RevocationDocument,
+    RevokedDocument, RouteDocument, RuleDocument, SemanticsDocument, SystemDocument, SystemUserDocument,
+    SystemUserKind,
 };
 pub(crate) use enforced::{ActiveUser, Enforced, Held, Known};
 pub use image::ImageError;

@@ -4,6 +4,7 @@
 //! picks the key by exact issuer and key id, never by anything else the token says, and checks the times against the
 //! instant it is given. What a route demands (audience, scope, kind of caller) is [`crate::authorize()`]'s to check.
 
+mod algorithm;
 mod cache;
 mod claims;
 #[cfg(test)]
@@ -17,12 +18,13 @@ use std::sync::OnceLock;
 
 use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber};
+pub use algorithm::{Algorithm, Algorithms};
 pub(crate) use cache::Place;
 use cache::is_same;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache, verify_remembered};
 pub use claims::{Caller, SystemUserClaim};
 pub use jwks::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KeySetError, key_set};
-pub use key::{Algorithm, KeyError, VerificationKey};
+pub use key::{KeyError, VerificationKey};
 pub use signature::{PureRust, SignatureError, VerifySignature, es256_der};
 
 use claims::{Claims, Times};
@@ -60,6 +62,8 @@ pub struct IssuerRules {
     pub is_key_id_required: bool,
     /// Every token names whom it is for.
     pub is_audience_required: bool,
+    /// What they may be signed with, each by a key that is for it.
+    pub algorithms: Algorithms,
 }
 
 impl Default for IssuerRules {
@@ -69,6 +73,7 @@ impl Default for IssuerRules {
             lifetime_seconds_max: LIFETIME_SECONDS_MAX,
             is_key_id_required: true,
             is_audience_required: false,
+            algorithms: Algorithms::USUAL,
         }
     }
 }
@@ -97,7 +102,7 @@ pub enum TokenError {
     /// Not three parts of canonical base64url with strict JSON inside (RFC 7515, RFC 7519).
     #[error("the token is not a well-formed JWT")]
     Malformed,
-    /// `alg` is not one that the issuer's keys use.
+    /// `alg` is not one that the issuer may use, or not its key's.
     #[error("the token's algorithm is not accepted")]
     AlgorithmNotAccepted,
     /// `typ`, `crit`, or a key inside the header: something this verifier does not honour.
@@ -327,6 +332,9 @@ fn verify_of(
     let issuer = issuers.iter().find(|issuer| issuer.issuer == name && wanted(issuer.kind));
     let issuer = issuer.ok_or(TokenError::IssuerUnknown)?;
     let rules = issuer.rules;
+    if !rules.algorithms.contains(jwt.algorithm) {
+        return Err(TokenError::AlgorithmNotAccepted);
+    }
     let key = match &jwt.kid {
         Some(kid) => issuer.keys.iter().find(|key| key.kid() == kid).ok_or(TokenError::KeyUnknown)?,
         None if rules.is_key_id_required => return Err(TokenError::KeyMissing),

@@ -24,6 +24,9 @@ pub use in_wasmtime::run as run_in_wasmtime;
 pub use state::{in_envoy as run_state_in_envoy, in_wasmtime as run_state_in_wasmtime};
 pub use table::{publish, published, table};
 
+/// The document that the calls are decided by: the walk's, and an issuer with other algorithms.
+const WORLD: &str = "walk-algorithms";
+
 /// One row of the table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

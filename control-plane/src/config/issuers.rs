@@ -3,7 +3,10 @@
 //! Nobody should type these addresses: the slash at the end of an `iss` counts.
 
 use anyhow::{Context as _, ensure};
-use policies::token::{CLOCK_SKEW_SECONDS_MAX, IssuerKind, IssuerRules, LIFETIME_SECONDS_LIMITS, LIFETIME_SECONDS_MAX};
+use policies::token::{
+    Algorithm, Algorithms, CLOCK_SKEW_SECONDS_MAX, IssuerKind, IssuerRules, LIFETIME_SECONDS_LIMITS,
+    LIFETIME_SECONDS_MAX,
+};
 use serde::Deserialize;
 
 /// An issuer that everybody uses.
@@ -98,6 +101,7 @@ struct Written {
     key_id_required: bool,
     #[serde(default)]
     audience_required: bool,
+    algorithms: Option<Vec<String>>,
 }
 
 fn default_authentication_level() -> u8 {
@@ -141,6 +145,9 @@ impl TryFrom<Written> for IssuerConfig {
             LIFETIME_SECONDS_LIMITS.contains(&written.token_lifetime_s),
             "`token_lifetime_s` of `{issuer}` must be in {LIFETIME_SECONDS_LIMITS:?} seconds"
         );
+        let algorithms = written.algorithms.as_deref().map(algorithms).transpose();
+        // One message: what reads the file shows no causes.
+        let algorithms = algorithms.map_err(|error| anyhow::anyhow!("`algorithms` of `{issuer}`: {error}"))?;
         Ok(Self {
             issuer,
             kind,
@@ -151,9 +158,18 @@ impl TryFrom<Written> for IssuerConfig {
                 lifetime_seconds_max: written.token_lifetime_s,
                 is_key_id_required: written.key_id_required,
                 is_audience_required: written.audience_required,
+                algorithms: algorithms.unwrap_or_default(),
             },
         })
     }
+}
+
+fn algorithms(names: &[String]) -> anyhow::Result<Algorithms> {
+    let known = Algorithm::ALL.map(Algorithm::name).join("`, `");
+    let listed = names
+        .iter()
+        .map(|name| Algorithm::parse(name).with_context(|| format!("each is one of `{known}`, not `{name}`")));
+    Algorithms::of(listed.collect::<anyhow::Result<Vec<_>>>()?).context("there is at least one")
 }
 
 fn preset(name: &str) -> anyhow::Result<&'static Preset> {
@@ -182,6 +198,8 @@ mod tests {
         assert_eq!(config.issuer, "https://platform.tt02.altinn.no/authentication/api/v1/openid/");
         assert!(config.jwks_uri.ends_with("/openid/.well-known/openid-configuration/jwks"));
         assert_eq!((config.rules.lifetime_seconds_max, config.rules.clock_skew_seconds), (1800, 2));
+        let config = read("preset = \"altinn-tt02\"\nalgorithms = [\"PS256\", \"EdDSA\"]").unwrap();
+        assert!(config.rules.algorithms.iter().eq([Algorithm::Ps256, Algorithm::EdDsa]));
         for preset in PRESETS {
             assert!(preset.issuer.ends_with('/') && preset.jwks_uri.starts_with(preset.issuer), "{}", preset.name);
         }
@@ -196,6 +214,8 @@ mod tests {
             ("preset = \"altinn-prod\"\nclock_skew_s = 11", "clock_skew_s"),
             ("preset = \"altinn-prod\"\ntoken_lifetime_s = 59", "token_lifetime_s"),
             ("preset = \"altinn-prod\"\nskew = 1", "skew"),
+            ("preset = \"altinn-prod\"\nalgorithms = []", "at least one"),
+            ("preset = \"altinn-prod\"\nalgorithms = [\"HS256\"]", "`RS256`, `ES256`, `PS256`, `EdDSA`, not `HS256`"),
         ] {
             let error = read(toml).unwrap_err();
             assert!(error.contains(named), "{toml}: {error}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use policies::token::VerificationKey;
+use policies::token::{Algorithms, VerificationKey};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -25,8 +25,12 @@ pub(crate) fn client<'a>(mut jwks_uris: impl Iterator<Item = &'a str>) -> anyhow
     builder.build().context("is the package `ca-certificates` installed? a `jwks_uri` is https")
 }
 
-/// The keys published at `jwks_uri`, in order of their ids.
-pub(super) async fn fetch(client: &reqwest::Client, jwks_uri: &str) -> anyhow::Result<Vec<Value>> {
+/// The keys published at `jwks_uri` for these algorithms, in order of their ids.
+pub(super) async fn fetch(
+    client: &reqwest::Client,
+    jwks_uri: &str,
+    algorithms: Algorithms,
+) -> anyhow::Result<Vec<Value>> {
     let url = Url::parse(jwks_uri)?;
     let mut response = client.get(url).send().await?.error_for_status()?;
     let mut body = Vec::new();
@@ -34,12 +38,12 @@ pub(super) async fn fetch(client: &reqwest::Client, jwks_uri: &str) -> anyhow::R
         ensure!(body.len() + chunk.len() <= JWKS_BYTES_MAX, "the key set is larger than {JWKS_BYTES_MAX} bytes");
         body.extend_from_slice(&chunk);
     }
-    usable_keys(&serde_json::from_slice(&body).context("the key set is not JSON")?)
+    usable_keys(&serde_json::from_slice(&body).context("the key set is not JSON")?, algorithms)
 }
 
 /// The keys that may verify tokens. Others (for encryption, of other algorithms) are left out, which trusts less, never
 /// more; a set without any usable key, or with two keys of one id, is refused whole.
-fn usable_keys(jwks: &Value) -> anyhow::Result<Vec<Value>> {
+fn usable_keys(jwks: &Value, algorithms: Algorithms) -> anyhow::Result<Vec<Value>> {
     let Some(keys) = jwks.get("keys").and_then(Value::as_array) else {
         bail!("the key set has no `keys`");
     };
@@ -47,6 +51,12 @@ fn usable_keys(jwks: &Value) -> anyhow::Result<Vec<Value>> {
     let mut usable = BTreeMap::new();
     for jwk in keys {
         match VerificationKey::from_jwk(jwk) {
+            Ok(key) if !algorithms.contains(key.algorithm()) => {
+                tracing::debug!(
+                    key.algorithm = key.algorithm().name(),
+                    "left out a key for an algorithm that is not listed"
+                );
+            }
             Ok(key) => {
                 let members = KEY_MEMBERS.iter().filter_map(|name| Some(((*name).to_owned(), jwk.get(name)?.clone())));
                 let is_first = usable.insert(key.kid().to_owned(), members.collect::<Map<_, _>>()).is_none();
@@ -79,7 +89,8 @@ mod tests {
         let mut with_extras = tokens::jwk("b", 1);
         with_extras["x5c"] = json!(["…"]);
         let encryption = json!({ "kty": "RSA", "use": "enc", "kid": "e", "n": "AQ", "e": "AQAB" });
-        let keys = usable_keys(&json!({ "keys": [with_extras, encryption, tokens::jwk("a", 2)] })).unwrap();
+        let keys = usable_keys(&json!({ "keys": [with_extras, encryption, tokens::jwk("a", 2)] }), Algorithms::USUAL);
+        let keys = keys.unwrap();
         assert_eq!(keys, [tokens::jwk("a", 2), tokens::jwk("b", 1)]);
     }
 
@@ -90,7 +101,7 @@ mod tests {
         for jwks in
             [json!([]), json!({}), json!({ "keys": [] }), json!({ "keys": [{}] }), twice, json!({ "keys": many })]
         {
-            assert!(usable_keys(&jwks).is_err(), "{jwks}");
+            assert!(usable_keys(&jwks, Algorithms::USUAL).is_err(), "{jwks}");
         }
     }
 }

@@ -122,7 +122,7 @@ fn begin(state: AppState, configured: Arc<Configured>) -> watch::Receiver<Option
 /// Asks, stores and takes into use; `true` when something was new.
 async fn ask(state: &AppState, configured: &Configured) -> anyhow::Result<bool> {
     let issuer = &configured.issuer;
-    let keys = fetch::fetch(&state.issuers.http, &configured.jwks_uri).await?;
+    let keys = fetch::fetch(&state.issuers.http, &configured.jwks_uri, configured.algorithms()).await?;
     let mut change = state.store.change().await?;
     let is_new = store::keys(change.connection(), issuer).await? != keys;
     if is_new {

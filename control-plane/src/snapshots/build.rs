@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use policies::Timestamp;
 use policies::id::{ProviderId, SystemId};
-use policies::snapshot::{Document, IssuerDocument, IssuerKindDocument, SnapshotSettings, SystemDocument};
-use policies::token::IssuerKind;
+use policies::snapshot::{
+    AlgorithmDocument, Document, IssuerDocument, IssuerKindDocument, SnapshotSettings, SystemDocument,
+};
+use policies::token::{Algorithms, IssuerKind, VerificationKey};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::callers::{self, BaseWriter, SubUnits, SystemUserRow};
@@ -132,16 +135,24 @@ async fn issuer_documents(connection: &mut Connection, issuers: &Issuers) -> Res
                 IssuerKind::Altinn => IssuerKindDocument::Altinn,
                 IssuerKind::Platform => IssuerKindDocument::Platform,
             },
-            keys: issuers::store::keys(connection, &trusted.issuer).await?,
+            keys: listed(issuers::store::keys(connection, &trusted.issuer).await?, trusted.rules.algorithms),
             authentication_level: trusted.authentication_level,
             clock_skew_seconds: trusted.rules.clock_skew_seconds,
             token_lifetime_seconds_max: trusted.rules.lifetime_seconds_max,
             key_id_required: trusted.rules.is_key_id_required,
             audience_required: trusted.rules.is_audience_required,
+            algorithms: trusted.rules.algorithms.iter().map(AlgorithmDocument::from).collect(),
             issuer: trusted.issuer,
         });
     }
     Ok(documents)
+}
+
+/// The keys for algorithms that the issuer may use; they were stored when others may have been configured.
+fn listed(mut keys: Vec<Value>, algorithms: Algorithms) -> Vec<Value> {
+    let is_other = |key: VerificationKey| !algorithms.contains(key.algorithm());
+    keys.retain(|jwk| !VerificationKey::from_jwk(jwk).is_ok_and(is_other));
+    keys
 }
 
 #[cfg(test)]

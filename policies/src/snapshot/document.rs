@@ -13,7 +13,7 @@ use crate::id::{
     SystemUserId,
 };
 use crate::right::Right;
-use crate::token::{CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_MAX};
+use crate::token::{Algorithm, Algorithms, CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_MAX};
 
 /// All that one API provider's gateways enforce.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +96,52 @@ pub struct IssuerDocument {
     /// Every token has an audience.
     #[serde(default)]
     pub audience_required: bool,
+    /// What its tokens may be signed with.
+    #[serde(default = "usual_algorithms")]
+    pub algorithms: Vec<AlgorithmDocument>,
+}
+
+fn usual_algorithms() -> Vec<AlgorithmDocument> {
+    Algorithms::USUAL.iter().map(AlgorithmDocument::from).collect()
+}
+
+/// An algorithm of signatures (RFC 7518 section 3.1, RFC 8037 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AlgorithmDocument {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    #[serde(rename = "RS256")]
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// RSASSA-PSS with SHA-256; a key is for it where its `alg` says so.
+    #[serde(rename = "PS256")]
+    Ps256,
+    /// Ed25519.
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+impl From<Algorithm> for AlgorithmDocument {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Rs256 => Self::Rs256,
+            Algorithm::Es256 => Self::Es256,
+            Algorithm::Ps256 => Self::Ps256,
+            Algorithm::EdDsa => Self::EdDsa,
+        }
+    }
+}
+
+impl From<AlgorithmDocument> for Algorithm {
+    fn from(algorithm: AlgorithmDocument) -> Self {
+        match algorithm {
+            AlgorithmDocument::Rs256 => Self::Rs256,
+            AlgorithmDocument::Es256 => Self::Es256,
+            AlgorithmDocument::Ps256 => Self::Ps256,
+            AlgorithmDocument::EdDsa => Self::EdDsa,
+        }
+    }
 }
 
 fn default_level() -> u8 {

@@ -190,7 +190,8 @@ impl Enforced {
         let mut issuers = self.signed_issuers().to_vec();
         for issuer in &mut issuers {
             for key in self.issuer_keys.get(&issuer.issuer).into_iter().flatten() {
-                if issuer.keys.iter().all(|known| known.kid() != key.kid()) {
+                let is_new = issuer.keys.iter().all(|known| known.kid() != key.kid());
+                if is_new && issuer.rules.algorithms.contains(key.algorithm()) {
                     issuer.keys.push(key.clone());
                 }
             }

@@ -225,7 +225,8 @@ pub(crate) struct IssuerRecord {
     pub(crate) kind: u8,
     pub(crate) authentication_level: u8,
     pub(crate) clock_skew_seconds: u8,
-    /// [`ISSUER_KEY_ID_OPTIONAL`], [`ISSUER_AUDIENCE_REQUIRED`].
+    /// [`ISSUER_KEY_ID_OPTIONAL`], [`ISSUER_AUDIENCE_REQUIRED`], and from [`ISSUER_ALGORITHMS`] on what is other about the
+    /// algorithms than usual: RS256 and ES256 not, PS256 and EdDSA in turn.
     pub(crate) rules: u8,
     pub(crate) lifetime_seconds_max: U32,
     pub(crate) keys: Run,
@@ -235,6 +236,8 @@ pub(crate) struct IssuerRecord {
 pub(crate) const ISSUER_KEY_ID_OPTIONAL: u8 = 1;
 /// Tokens must have an audience.
 pub(crate) const ISSUER_AUDIENCE_REQUIRED: u8 = 2;
+/// How many bits stand before those of the algorithms.
+pub(crate) const ISSUER_ALGORITHMS: u32 = 2;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]

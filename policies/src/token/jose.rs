@@ -155,7 +155,10 @@ mod tests {
         check(r#"{"alg":"RS256","kid":"a"}"#, Ok(()));
         check(r#"{"alg":"ES256","kid":"a","typ":"JWT","x5c":"plain","x5t":"t"}"#, Ok(()));
         check(r#"{"alg":"RS256","kid":"a","typ":"at+jwt"}"#, Ok(()));
-        for alg in ["none", "None", "rs256", "HS256", "RS384", "PS256", "ES384", "EdDSA", ""] {
+        // Whether a token may have these is the issuer's to say.
+        check(r#"{"alg":"PS256","kid":"a"}"#, Ok(()));
+        check(r#"{"alg":"EdDSA","kid":"a"}"#, Ok(()));
+        for alg in ["none", "None", "rs256", "HS256", "RS384", "PS384", "ES384", "EDDSA", "Ed25519", ""] {
             check(&format!(r#"{{"alg":"{alg}","kid":"a"}}"#), Err(TokenError::AlgorithmNotAccepted));
         }
         for extra in [

@@ -1,15 +1,24 @@
-//! Public keys that may verify: RSA of 2048 to 4096 bits for RS256, P-256 for ES256, nothing else.
+//! Public keys that may verify: RSA of 2048 to 4096 bits for RS256, or PS256 where the key says so; P-256 for ES256;
+//! Ed25519 for EdDSA; nothing else.
 //!
 //! A key's algorithm is the key's property. A token that names another is refused, whatever it says.
 
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use ed25519_dalek::VerifyingKey as Ed25519Key;
+use p256::ecdsa::signature::Verifier;
 use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 use rsa::BigUint;
+use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey};
+use rsa::pkcs8::der::{Decode, Encode, asn1::BitStringRef};
+use rsa::pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
 use rsa::traits::PublicKeyParts;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
+
+use super::Algorithm;
 
 /// Shortest RSA modulus, in bits.
 const RSA_BITS_MIN: usize = 2048;
@@ -18,34 +27,10 @@ const RSA_BITS_MAX: usize = 4096;
 
 /// First byte of an uncompressed point (SEC 1 section 2.3.3).
 const SEC1_UNCOMPRESSED: u8 = 4;
-
-/// Signature algorithms (RFC 7518 section 3.1) that are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256; what Maskinporten and Altinn sign with.
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-}
-
-impl Algorithm {
-    /// Reads the registered name, letter case included.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "RS256" => Some(Self::Rs256),
-            "ES256" => Some(Self::Es256),
-            _ => None,
-        }
-    }
-
-    /// The registered name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-        }
-    }
-}
+/// An RSA key that is for PSS alone (RFC 4055 section 1.2).
+const ID_RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+/// How the SubjectPublicKeyInfo of every Ed25519 key begins (RFC 8410 section 4); its 32 bytes follow.
+const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Why a key may not verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,13 +42,15 @@ pub enum KeyError {
     #[error("the key has no `kid`")]
     NoKid,
     /// `kty`, `crv` or `alg` is not one that is accepted.
-    #[error("the key is neither RSA for RS256 nor P-256 for ES256")]
+    #[error("the key is neither RSA for RS256 or PS256, nor P-256 for ES256, nor Ed25519 for EdDSA")]
     NotAccepted,
     /// `use` or `key_ops` does not allow verification.
     #[error("the key is not for verifying signatures")]
     NotForSignatures,
-    /// RSA outside 2048 to 4096 bits, or a public exponent that is even or below 65537.
-    #[error("the RSA key must have 2048 to 4096 bits and an odd exponent of at least 65537")]
+    /// RSA outside 2048 to 4096 bits, or a public exponent that is even or below 65537; Ed25519 of small order.
+    #[error(
+        "an RSA key must have 2048 to 4096 bits and an odd exponent of at least 65537; an Ed25519 key a large order"
+    )]
     Strength,
 }
 
@@ -83,7 +70,9 @@ impl KeyError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Numbers {
     Rsa(rsa::RsaPublicKey),
+    RsaPss(rsa::RsaPublicKey),
     P256(p256::PublicKey),
+    Ed25519(Ed25519Key),
 }
 
 /// A public key with its id. Copies share it.
@@ -93,7 +82,7 @@ pub struct VerificationKey(Arc<Key>);
 #[derive(Debug, PartialEq, Eq)]
 struct Key {
     kid: String,
-    // Invariant: passed `check_rsa`, or is a point on P-256.
+    // Invariant: passed `check_rsa`, is a point on P-256, or one of Ed25519 of large order.
     numbers: Numbers,
     spki_der: Vec<u8>,
 }
@@ -121,7 +110,9 @@ impl VerificationKey {
                 let exponent = BigUint::from_bytes_be(&number("e")?);
                 // Checked before `new`, which refuses sizes of its own without saying so.
                 check_rsa(&modulus, &exponent)?;
-                Numbers::Rsa(rsa::RsaPublicKey::new(modulus, exponent).map_err(|_| KeyError::Strength)?)
+                let key = rsa::RsaPublicKey::new(modulus, exponent).map_err(|_| KeyError::Strength)?;
+                // One that does not say what it is for is for RS256.
+                if text("alg") == Some(Algorithm::Ps256.name()) { Numbers::RsaPss(key) } else { Numbers::Rsa(key) }
             }
             Some("EC") if text("crv") == Some("P-256") => {
                 let (x, y) = (number("x")?, number("y")?);
@@ -132,6 +123,7 @@ impl VerificationKey {
                 let key = p256::PublicKey::from_sec1_bytes(&point).map_err(|_| KeyError::Malformed)?;
                 Numbers::P256(key)
             }
+            Some("OKP") if text("crv") == Some("Ed25519") => Numbers::Ed25519(ed25519(&number("x")?)?),
             _ => return Err(KeyError::NotAccepted),
         };
         let key = Self::new(kid.to_owned(), numbers)?;
@@ -145,6 +137,11 @@ impl VerificationKey {
     pub fn from_spki_der(kid: &str, der: &[u8]) -> Result<Self, KeyError> {
         let numbers = if let Ok(key) = p256::PublicKey::from_public_key_der(der) {
             Numbers::P256(key)
+        } else if let Some(key) = der.strip_prefix(&ED25519_SPKI) {
+            Numbers::Ed25519(ed25519(key)?)
+        } else if let Some(key) = rsa_pss(der) {
+            check_rsa(key.n(), key.e())?;
+            Numbers::RsaPss(key)
         } else {
             let key = rsa::RsaPublicKey::from_public_key_der(der).map_err(|_| KeyError::Malformed)?;
             check_rsa(key.n(), key.e())?;
@@ -154,11 +151,12 @@ impl VerificationKey {
     }
 
     fn new(kid: String, numbers: Numbers) -> Result<Self, KeyError> {
-        let der = match &numbers {
-            Numbers::Rsa(key) => key.to_public_key_der(),
-            Numbers::P256(key) => key.to_public_key_der(),
+        let spki_der = match &numbers {
+            Numbers::Rsa(key) => key.to_public_key_der().map_err(|_| KeyError::Malformed)?.into_vec(),
+            Numbers::P256(key) => key.to_public_key_der().map_err(|_| KeyError::Malformed)?.into_vec(),
+            Numbers::RsaPss(key) => rsa_pss_der(key).ok_or(KeyError::Malformed)?,
+            Numbers::Ed25519(key) => [&ED25519_SPKI[..], key.as_bytes()].concat(),
         };
-        let spki_der = der.map_err(|_| KeyError::Malformed)?.into_vec();
         Ok(Self(Arc::new(Key { kid, numbers, spki_der })))
     }
 
@@ -171,7 +169,9 @@ impl VerificationKey {
     pub fn algorithm(&self) -> Algorithm {
         match self.0.numbers {
             Numbers::Rsa(_) => Algorithm::Rs256,
+            Numbers::RsaPss(_) => Algorithm::Ps256,
             Numbers::P256(_) => Algorithm::Es256,
+            Numbers::Ed25519(_) => Algorithm::EdDsa,
         }
     }
 
@@ -185,15 +185,43 @@ impl VerificationKey {
         Arc::ptr_eq(&self.0, &other.0) || (self.0.kid == other.0.kid && self.0.spki_der == other.0.spki_der)
     }
 
-    pub(super) fn decoding_key(&self) -> jsonwebtoken::DecodingKey {
-        use p256::elliptic_curve::sec1::ToEncodedPoint;
+    /// It is the key's signature over the message, by the key's own algorithm.
+    pub(super) fn is_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0.numbers {
             Numbers::Rsa(key) => {
-                jsonwebtoken::DecodingKey::from_rsa_raw_components(&key.n().to_bytes_be(), &key.e().to_bytes_be())
+                key.verify(rsa::Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature).is_ok()
             }
-            Numbers::P256(key) => jsonwebtoken::DecodingKey::from_ec_der(key.to_encoded_point(false).as_bytes()),
+            Numbers::RsaPss(key) => key.verify(rsa::Pss::new::<Sha256>(), &Sha256::digest(message), signature).is_ok(),
+            Numbers::P256(key) => p256::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| p256::ecdsa::VerifyingKey::from(key).verify(message, &signature).is_ok()),
+            // Strict: no signature has another spelling, and none is by a key of small order.
+            Numbers::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
         }
     }
+}
+
+/// A point of large order.
+fn ed25519(bytes: &[u8]) -> Result<Ed25519Key, KeyError> {
+    let bytes = bytes.try_into().map_err(|_| KeyError::Malformed)?;
+    let key = Ed25519Key::from_bytes(bytes).map_err(|_| KeyError::Malformed)?;
+    if key.is_weak() { Err(KeyError::Strength) } else { Ok(key) }
+}
+
+/// The RSA key of a SubjectPublicKeyInfo that is for PSS alone, without parameters; ours have none.
+fn rsa_pss(der: &[u8]) -> Option<rsa::RsaPublicKey> {
+    let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+    if info.algorithm.oid != ID_RSASSA_PSS || info.algorithm.parameters.is_some() {
+        return None;
+    }
+    rsa::RsaPublicKey::from_pkcs1_der(info.subject_public_key.as_bytes()?).ok()
+}
+
+fn rsa_pss_der(key: &rsa::RsaPublicKey) -> Option<Vec<u8>> {
+    let key = key.to_pkcs1_der().ok()?;
+    let algorithm = AlgorithmIdentifierRef { oid: ID_RSASSA_PSS, parameters: None };
+    let subject_public_key = BitStringRef::from_bytes(key.as_bytes()).ok()?;
+    SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().ok()
 }
 
 fn check_rsa(modulus: &BigUint, exponent: &BigUint) -> Result<(), KeyError> {
@@ -235,6 +263,11 @@ mod tests {
         json!({"kty":"EC","crv":"P-256","kid":"b","x":URL_SAFE_NO_PAD.encode(key.x().unwrap()),"y":URL_SAFE_NO_PAD.encode(key.y().unwrap())})
     }
 
+    fn ed25519_jwk() -> Value {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key();
+        json!({"kty":"OKP","crv":"Ed25519","kid":"c","x":URL_SAFE_NO_PAD.encode(key.as_bytes())})
+    }
+
     fn with(mut jwk: Value, name: &str, value: Value) -> Value {
         jwk[name] = value;
         jwk
@@ -260,19 +293,40 @@ mod tests {
 
     #[test]
     fn only_keys_for_signatures() {
-        for jwk in [rsa_jwk(2048, F4), ec_jwk()] {
+        for jwk in [rsa_jwk(2048, F4), ec_jwk(), ed25519_jwk()] {
             let algorithm = VerificationKey::from_jwk(&jwk).unwrap().algorithm();
             check(&with(jwk.clone(), "use", json!("sig")), Ok(algorithm));
             check(&with(jwk.clone(), "alg", json!(algorithm.name())), Ok(algorithm));
             check(&with(jwk.clone(), "key_ops", json!(["verify"])), Ok(algorithm));
             check(&with(jwk.clone(), "use", json!("enc")), Err(KeyError::NotForSignatures));
             check(&with(jwk.clone(), "key_ops", json!(["encrypt"])), Err(KeyError::NotForSignatures));
-            check(&with(jwk.clone(), "alg", json!("PS256")), Err(KeyError::NotAccepted));
+            check(&with(jwk.clone(), "alg", json!("PS384")), Err(KeyError::NotAccepted));
             check(&with(jwk.clone(), "kid", json!("")), Err(KeyError::NoKid));
             check(&with(jwk, "kty", json!("oct")), Err(KeyError::NotAccepted));
         }
         check(&with(ec_jwk(), "crv", json!("P-384")), Err(KeyError::NotAccepted));
+        check(&with(ec_jwk(), "alg", json!("PS256")), Err(KeyError::NotAccepted));
+        // Only the key itself can say that it is for PS256.
+        check(&with(rsa_jwk(2048, F4), "alg", json!("PS256")), Ok(Algorithm::Ps256));
+        check(&with(rsa_jwk(1024, F4), "alg", json!("PS256")), Err(KeyError::Strength));
         check(&with(ec_jwk(), "x", json!(URL_SAFE_NO_PAD.encode([1; 32]))), Err(KeyError::Malformed));
+    }
+
+    #[test]
+    fn ed25519_is_one_curve_and_no_small_order() {
+        check(&ed25519_jwk(), Ok(Algorithm::EdDsa));
+        for (name, value, error) in [
+            ("alg", json!("ES256"), KeyError::NotAccepted),
+            ("alg", json!("Ed448"), KeyError::NotAccepted),
+            ("crv", json!("Ed448"), KeyError::NotAccepted),
+            ("crv", json!("X25519"), KeyError::NotAccepted),
+            ("kty", json!("EC"), KeyError::NotAccepted),
+            ("x", json!(URL_SAFE_NO_PAD.encode([7; 31])), KeyError::Malformed),
+            // The neutral element: every signature of zeros would be its.
+            ("x", json!(URL_SAFE_NO_PAD.encode([&[1][..], &[0; 31]].concat())), KeyError::Strength),
+        ] {
+            check(&with(ed25519_jwk(), name, value), Err(error));
+        }
     }
 
     #[test]
@@ -283,7 +337,8 @@ mod tests {
 
     #[test]
     fn spki_round_trips() {
-        for jwk in [rsa_jwk(2048, F4), ec_jwk()] {
+        let rsa_pss = with(rsa_jwk(2048, F4), "alg", json!("PS256"));
+        for jwk in [rsa_jwk(2048, F4), rsa_pss, ec_jwk(), ed25519_jwk()] {
             let key = VerificationKey::from_jwk(&jwk).unwrap();
             let again = VerificationKey::from_spki_der(key.kid(), key.spki_der()).unwrap();
             assert_eq!(again.spki_der(), key.spki_der());

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use policies::token::VerificationKey;
 use serde_json::{Value, json};
 
-use super::{Answers, Attack, Place, Row, http2};
+use super::{Answers, Attack, Place, Row, WORLD, http2};
 use crate::cases::envoy::{Answer, FakeControlPlane, call, now};
 use crate::cases::{Publication, document, keys, publish_all, wasm};
 use crate::envoy::{Envoy, EnvoySettings};
@@ -54,7 +54,7 @@ pub async fn run(rows: &[Row], program: &Path, filter_wasm: &Path, folder: &Path
 
 impl AttackEnvoy {
     async fn start(program: &Path, filter_wasm: &Path, folder: &Path) -> Result<Self> {
-        let good: Publication = serde_json::from_str("{}")?;
+        let good: Publication = serde_json::from_value(json!({ "document": WORLD }))?;
         let bodies = publish_all(&[good], now())?.into_iter().map(|published| published.body.into());
         let control_plane = FakeControlPlane::start(bodies.collect()).await?;
         let sample_api = SampleApi::start().await?;

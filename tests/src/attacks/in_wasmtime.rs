@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use policies::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Answers, Place, Row};
+use super::{Answers, Place, Row, WORLD};
 use crate::cases::{CASE_NOW, Publication, publish_all, wasm};
 use crate::proxy_host::{HostOptions, LocalReply, Outcome, ProxyHost, Vm};
 
@@ -31,7 +31,7 @@ pub(super) fn with_policy(host: &ProxyHost, options: HostOptions, now: Timestamp
     let options = HostOptions { now_unix_nanos, ..options };
     let mut vm = host.start(&wasm::filter_configuration()?.to_string(), options)?;
     vm.advance(Duration::from_millis(100))?;
-    publish(&mut vm, &serde_json::from_str("{}")?, now)?;
+    publish(&mut vm, &serde_json::from_value(json!({ "document": WORLD }))?, now)?;
     vm.set_now(now_unix_nanos);
     Ok(vm)
 }

@@ -19,6 +19,10 @@ use sha2::{Digest as _, Sha256, Sha384};
 pub enum NamedKey {
     /// RSA of 2048 bits, for RS256; the names begin with `rsa`. Of 1024 bits, which nobody may use, when with `rsa1024`.
     Rsa(Box<rsa::pkcs1v15::SigningKey<Sha256>>),
+    /// RSA of 2048 bits, for PS256; the names begin with `pss`.
+    RsaPss(Box<rsa::RsaPrivateKey>),
+    /// For EdDSA; the names begin with `ed25519`.
+    Ed25519(ed25519_dalek::SigningKey),
     /// P-256, for ES256; every other name.
     P256(p256::ecdsa::SigningKey),
 }
@@ -35,13 +39,19 @@ pub fn key(name: &str) -> Result<Arc<NamedKey>> {
         let bits = if name.starts_with("rsa1024") { 1024 } else { 2048 };
         let private = rsa::RsaPrivateKey::new(&mut seed, bits).context("could not make an RSA key")?;
         NamedKey::Rsa(Box::new(rsa::pkcs1v15::SigningKey::new(private)))
+    } else if name.starts_with("pss") {
+        NamedKey::RsaPss(Box::new(rsa::RsaPrivateKey::new(&mut seed, 2048).context("could not make an RSA key")?))
+    } else if name.starts_with("ed25519") {
+        let mut bytes = [0; 32];
+        seed.fill_bytes(&mut bytes);
+        NamedKey::Ed25519(ed25519_dalek::SigningKey::from_bytes(&bytes))
     } else {
         NamedKey::P256(p256::ecdsa::SigningKey::random(&mut seed))
     };
     Ok(Arc::clone(made.entry(name.to_owned()).or_insert(Arc::new(key))))
 }
 
-/// Algorithms that nothing here accepts for these keys.
+/// Algorithms that nothing here accepts for these keys: RSA keys, and those for PSS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum OtherAlgorithm {
@@ -49,16 +59,23 @@ pub enum OtherAlgorithm {
     Hs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
     Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
     /// RSASSA-PSS with SHA-256.
     Ps256,
+    /// The same with a salt of 20 bytes.
+    #[serde(rename = "PS256 with a salt of 20 bytes")]
+    Ps256Salt20,
 }
 
 impl NamedKey {
-    /// `RS256` or `ES256`.
+    /// `RS256`, `ES256`, `PS256` or `EdDSA`.
     pub fn algorithm(&self) -> &'static str {
         match self {
             Self::Rsa(_) => "RS256",
             Self::P256(_) => "ES256",
+            Self::RsaPss(_) => "PS256",
+            Self::Ed25519(_) => "EdDSA",
         }
     }
 
@@ -66,6 +83,8 @@ impl NamedKey {
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         match self {
             Self::Rsa(key) => key.sign(message).to_vec(),
+            Self::RsaPss(key) => pss(key, 32, message),
+            Self::Ed25519(key) => key.sign(message).to_vec(),
             Self::P256(key) => {
                 let signature: p256::ecdsa::Signature = key.sign(message);
                 signature.to_bytes().to_vec()
@@ -75,8 +94,11 @@ impl NamedKey {
 
     /// The signature by another algorithm than the key's own.
     pub fn sign_with(&self, algorithm: OtherAlgorithm, message: &[u8]) -> Result<Vec<u8>> {
-        let Self::Rsa(key) = self else { bail!("only RSA keys sign with {algorithm:?}") };
-        let private: &rsa::RsaPrivateKey = key.as_ref().as_ref();
+        let private: &rsa::RsaPrivateKey = match self {
+            Self::Rsa(key) => key.as_ref().as_ref(),
+            Self::RsaPss(key) => key,
+            _ => bail!("only RSA keys sign with {algorithm:?}"),
+        };
         Ok(match algorithm {
             OtherAlgorithm::Hs256 => {
                 let pem = private.to_public_key().to_public_key_pem(LineEnding::LF).context("no public key")?;
@@ -85,23 +107,19 @@ impl NamedKey {
                 URL_SAFE_NO_PAD.decode(signed)?
             }
             OtherAlgorithm::Rs384 => rsa::pkcs1v15::SigningKey::<Sha384>::new(private.clone()).sign(message).to_vec(),
-            OtherAlgorithm::Ps256 => {
-                let mut seed = Seed { name: "salt".to_owned(), counter: 0, block: Vec::new() };
-                rsa::pss::SigningKey::<Sha256>::new(private.clone()).sign_with_rng(&mut seed, message).to_vec()
-            }
+            OtherAlgorithm::Rs256 => rsa::pkcs1v15::SigningKey::<Sha256>::new(private.clone()).sign(message).to_vec(),
+            OtherAlgorithm::Ps256 => pss(private, 32, message),
+            OtherAlgorithm::Ps256Salt20 => pss(private, 20, message),
         })
     }
 
     /// The public half, with the key's name as its id.
     pub fn public_jwk(&self, kid: &str) -> Value {
         match self {
-            Self::Rsa(key) => {
-                let private: &rsa::RsaPrivateKey = key.as_ref().as_ref();
-                let public = private.to_public_key();
-                json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
-                    "n": URL_SAFE_NO_PAD.encode(public.n().to_bytes_be()),
-                    "e": URL_SAFE_NO_PAD.encode(public.e().to_bytes_be())})
-            }
+            Self::Rsa(key) => self.rsa_jwk(kid, key.as_ref().as_ref()),
+            Self::RsaPss(key) => self.rsa_jwk(kid, key),
+            Self::Ed25519(key) => json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid,
+                "x": URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes())}),
             Self::P256(key) => {
                 let point = key.verifying_key().to_encoded_point(false);
                 let number = |bytes: Option<&p256::FieldBytes>| bytes.map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
@@ -114,12 +132,26 @@ impl NamedKey {
     /// The public half in PEM; only for P-256, which is what signs snapshots.
     pub fn public_pem(&self) -> Result<String> {
         match self {
-            Self::Rsa(_) => bail!("snapshots are signed with P-256"),
             Self::P256(key) => {
                 key.verifying_key().to_public_key_pem(LineEnding::LF).context("could not write the public key")
             }
+            _ => bail!("snapshots are signed with P-256"),
         }
     }
+
+    fn rsa_jwk(&self, kid: &str, private: &rsa::RsaPrivateKey) -> Value {
+        let public = private.to_public_key();
+        json!({"kty": "RSA", "use": "sig", "alg": self.algorithm(), "kid": kid,
+            "n": URL_SAFE_NO_PAD.encode(public.n().to_bytes_be()),
+            "e": URL_SAFE_NO_PAD.encode(public.e().to_bytes_be())})
+    }
+}
+
+/// A signature of RSASSA-PSS with SHA-256, the same in every run.
+fn pss(private: &rsa::RsaPrivateKey, salt_bytes: usize, message: &[u8]) -> Vec<u8> {
+    let mut seed = Seed { name: "salt".to_owned(), counter: 0, block: Vec::new() };
+    let key = rsa::pss::SigningKey::<Sha256>::new_with_salt_len(private.clone(), salt_bytes);
+    key.sign_with_rng(&mut seed, message).to_vec()
 }
 
 /// Bytes from a name: SHA-256 over name and counter. For tests only.

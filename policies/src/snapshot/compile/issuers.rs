@@ -6,8 +6,10 @@ use super::Compiler;
 use super::writer::run;
 use crate::snapshot::document::{IssuerDocument, IssuerKindDocument};
 use crate::snapshot::image::check::{ISSUERS_MAX, KEYS_MAX};
-use crate::snapshot::layout::{ISSUER_AUDIENCE_REQUIRED, ISSUER_KEY_ID_OPTIONAL, IssuerRecord, KeyRecord, Section};
-use crate::token::{CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_LIMITS, VerificationKey};
+use crate::snapshot::layout::{
+    ISSUER_ALGORITHMS, ISSUER_AUDIENCE_REQUIRED, ISSUER_KEY_ID_OPTIONAL, IssuerRecord, KeyRecord, Section,
+};
+use crate::token::{Algorithm, Algorithms, CLOCK_SKEW_SECONDS_MAX, LIFETIME_SECONDS_LIMITS, VerificationKey};
 
 impl Compiler<'_> {
     pub(super) fn issuers(&mut self) {
@@ -42,8 +44,13 @@ impl Compiler<'_> {
             if !LIFETIME_SECONDS_LIMITS.contains(&issuer.token_lifetime_seconds_max) {
                 self.error(path.clone(), "token_lifetime", "a token may be valid for 60 to 86400 seconds");
             }
+            let algorithms = Algorithms::of(issuer.algorithms.iter().map(|algorithm| Algorithm::from(*algorithm)));
+            if algorithms.is_none() {
+                self.error(path.clone(), "no_algorithm", "an issuer has at least one algorithm");
+            }
+            let algorithms = algorithms.unwrap_or_default();
             let first = key_records.len();
-            for key in self.keys(issuer, &path) {
+            for key in self.keys(issuer, algorithms, &path) {
                 let start = key_bytes.len();
                 key_bytes.extend_from_slice(key.spki_der());
                 let kid = self.strings.intern(key.kid());
@@ -59,7 +66,8 @@ impl Compiler<'_> {
                 authentication_level: issuer.authentication_level,
                 clock_skew_seconds: issuer.clock_skew_seconds,
                 rules: if issuer.key_id_required { 0 } else { ISSUER_KEY_ID_OPTIONAL }
-                    | if issuer.audience_required { ISSUER_AUDIENCE_REQUIRED } else { 0 },
+                    | if issuer.audience_required { ISSUER_AUDIENCE_REQUIRED } else { 0 }
+                    | (algorithms.bits() ^ Algorithms::USUAL.bits()) << ISSUER_ALGORITHMS,
                 lifetime_seconds_max: U32::new(issuer.token_lifetime_seconds_max),
                 keys: run(first, key_records.len() - first),
             });
@@ -72,13 +80,17 @@ impl Compiler<'_> {
         self.writer.records(Section::KeyBytes, &key_bytes);
     }
 
-    fn keys(&mut self, issuer: &IssuerDocument, path: &str) -> Vec<VerificationKey> {
+    fn keys(&mut self, issuer: &IssuerDocument, algorithms: Algorithms, path: &str) -> Vec<VerificationKey> {
         let mut keys: Vec<VerificationKey> = Vec::new();
         for (position, jwk) in issuer.keys.iter().enumerate() {
             let path = format!("{path}/keys/{position}");
             match VerificationKey::from_jwk(jwk) {
                 Ok(key) if keys.iter().any(|known| known.kid() == key.kid()) => {
                     self.error(path, "key_twice", format!("key id `{}` is there twice", key.kid()));
+                }
+                Ok(key) if !algorithms.contains(key.algorithm()) => {
+                    let name = key.algorithm().name();
+                    self.error(path, "key_algorithm", format!("the issuer does not list the key's algorithm, {name}"));
                 }
                 Ok(key) => keys.push(key),
                 Err(error) => self.error(path, error.code(), error.to_string()),

@@ -8,11 +8,11 @@ use super::check::{ISSUERS_MAX, KEYS_MAX, ROUTES_MAX};
 use super::{ImageError, RightIndex};
 use crate::route::{ApiRoute, Callers, Methods, Mode, PartySource, PlatformToken, Segment};
 use crate::snapshot::layout::{
-    ISSUER_AUDIENCE_REQUIRED, ISSUER_KEY_ID_OPTIONAL, IssuerRecord, KeyRecord, ROUTE_PLATFORM_TOKEN,
+    ISSUER_ALGORITHMS, ISSUER_AUDIENCE_REQUIRED, ISSUER_KEY_ID_OPTIONAL, IssuerRecord, KeyRecord, ROUTE_PLATFORM_TOKEN,
     ROUTE_PLATFORM_TOKEN_REQUIRED, ROUTE_PREFLIGHT, ROUTE_SESSION_COOKIE, RouteRecord, Run, Section, SegmentRecord,
 };
 use crate::snapshot::sections::Sections;
-use crate::token::{CLOCK_SKEW_SECONDS_MAX, IssuerKind, IssuerRules, TrustedIssuer, VerificationKey};
+use crate::token::{Algorithms, CLOCK_SKEW_SECONDS_MAX, IssuerKind, IssuerRules, TrustedIssuer, VerificationKey};
 
 /// All issuers at once; `None` where the sections have no word on them.
 pub(crate) fn all_issuers(sections: &Sections) -> Result<Option<Vec<TrustedIssuer>>, ImageError> {
@@ -76,9 +76,9 @@ pub(super) fn read_issuers(
             return Err(wrong("one without a name, twice, or with a level above 4"));
         }
         let rules = record.rules;
-        if record.clock_skew_seconds > CLOCK_SKEW_SECONDS_MAX
-            || rules & !(ISSUER_KEY_ID_OPTIONAL | ISSUER_AUDIENCE_REQUIRED) != 0
-        {
+        let algorithms = Algorithms::from_bits(rules >> ISSUER_ALGORITHMS ^ Algorithms::USUAL.bits());
+        let algorithms = algorithms.ok_or(wrong("rules that this reader does not know"))?;
+        if record.clock_skew_seconds > CLOCK_SKEW_SECONDS_MAX {
             return Err(wrong("rules that this reader does not know"));
         }
         let start = record.keys.start.get() as usize;
@@ -87,6 +87,9 @@ pub(super) fn read_issuers(
         let twice = own.iter().enumerate().any(|(at, key)| own.iter().skip(at + 1).any(|two| two.kid() == key.kid()));
         if twice || own.iter().any(|key| key.kid().is_empty()) {
             return Err(wrong("a key without an id, or an id twice"));
+        }
+        if !own.iter().all(|key| algorithms.contains(key.algorithm())) {
+            return Err(wrong("a key for an algorithm that is not the issuer's"));
         }
         issuers.push(TrustedIssuer {
             issuer,
@@ -98,6 +101,7 @@ pub(super) fn read_issuers(
                 lifetime_seconds_max: record.lifetime_seconds_max.get(),
                 is_key_id_required: rules & ISSUER_KEY_ID_OPTIONAL == 0,
                 is_audience_required: rules & ISSUER_AUDIENCE_REQUIRED != 0,
+                algorithms,
             },
         });
     }
@@ -130,8 +134,12 @@ pub(super) fn read_routes(
                 return Err(wrong("options that are not known"));
             }
             let origins = texts(sections, record.origins)?;
+            let name = sections.text(record.name)?.to_owned();
+            if name.is_empty() {
+                return Err(wrong("one without a name"));
+            }
             Ok(ApiRoute {
-                name: sections.text(record.name)?.to_owned(),
+                name,
                 host: (!host.is_empty()).then(|| host.to_owned()),
                 methods: Methods::from_bits(record.methods.get()).ok_or(wrong("methods that are not known"))?,
                 party: read_party(sections, record, &segments)?,
