@@ -8,6 +8,7 @@ use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicyTrouble, Timestam
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
 
+use crate::config::RouteMetadata;
 use crate::host;
 use crate::identity::{self, ClientHeaders};
 use crate::remote_pdp::{Asked, RemotePdp, Turn};
@@ -63,10 +64,12 @@ impl HttpContext for Call {
         let header_bytes = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let call = ApiCall::of(headers);
         let worker = &mut *self.worker.borrow_mut();
-        let passed = match call {
+        let passed = match call.map(|call| worker.with_named_route(call)) {
             Err(error) => worker.refuse(&Denial::new(error.into()), &client_headers, None),
             Ok(call) if worker.enforced.feed.is_ready() => {
+                let began = worker.telemetry.begins();
                 let passed = worker.decide(&call, &client_headers, true);
+                worker.telemetry.ends(began);
                 self.asked = worker.asked.take().map(|asked| Box::new((asked, client_headers)));
                 passed
             }
@@ -110,6 +113,20 @@ impl Drop for Call {
 }
 
 impl Worker {
+    /// Asks the host, where it is configured so, which of the snapshot's routes its own route is for.
+    fn with_named_route(&self, mut call: ApiCall) -> ApiCall {
+        let named = match self.config.route_metadata {
+            RouteMetadata::Ignored => return call,
+            RouteMetadata::Optional => host::route_metadata(),
+            // No route has an empty name.
+            RouteMetadata::Required => Some(host::route_metadata().unwrap_or_default()),
+        };
+        if let Some(named) = named {
+            call.only_for(String::from_utf8(named).unwrap_or_default());
+        }
+        call
+    }
+
     /// Decides a call in the current context; `true` lets it through. One that may wait for a remote decision point is left
     /// in `asked`.
     pub(crate) fn decide(&mut self, call: &ApiCall, client_headers: &ClientHeaders, may_wait: bool) -> bool {
@@ -143,6 +160,7 @@ impl Worker {
     fn conclude(&mut self, asked: Asked, headers: usize, body_bytes: usize, client_headers: &ClientHeaders) -> bool {
         let now = host::now();
         let Some(remote_pdp) = &mut self.remote_pdp else { return false };
+        self.telemetry.remote_answered(now.millis_since(asked.asked_at).max(0));
         let decision = remote_pdp.conclude(asked, headers, body_bytes, now);
         self.settle_remotely(decision, client_headers, None, now)
     }

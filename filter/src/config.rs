@@ -47,6 +47,20 @@ pub(crate) struct Config {
     pub(crate) decision_log: Option<DecisionLogConfig>,
     pub(crate) shadow_snapshot: Option<ShadowSnapshot>,
     pub(crate) remote_pdp: Option<RemotePdpConfig>,
+    pub(crate) route_metadata: RouteMetadata,
+}
+
+/// Whether the gateway's own routes name the snapshot's route that a call must be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RouteMetadata {
+    /// They are not asked.
+    #[default]
+    Ignored,
+    /// Those that name one are heeded.
+    Optional,
+    /// A call over one that names none is refused.
+    Required,
 }
 
 /// Whose snapshots a feed follows, where, and whom it believes.
@@ -271,6 +285,8 @@ struct ConfigDocument {
     shadow_snapshot: Option<ShadowSnapshotDocument>,
     #[serde(default)]
     remote_pdp: Option<RemotePdpConfig>,
+    #[serde(default)]
+    route_metadata: RouteMetadata,
 }
 
 fn usual_identity_headers() -> Vec<IdentityHeader> {
@@ -318,6 +334,7 @@ impl Config {
         Ok(Self {
             shadow_snapshot,
             remote_pdp: document.remote_pdp,
+            route_metadata: document.route_metadata,
             snapshot_keys: read_keys("snapshotKeys", &document.snapshot_keys)?,
             provider: document.provider,
             gateway: document.gateway,

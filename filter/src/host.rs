@@ -31,6 +31,12 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_unix_millis(millis.unwrap_or(0))
 }
 
+/// The host's clock, in nanoseconds; for differences.
+pub(crate) fn nanos() -> u64 {
+    let since_1970 = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since_1970.and_then(|duration| u64::try_from(duration.as_nanos()).ok()).unwrap_or(0)
+}
+
 pub(crate) fn plugin_configuration() -> Vec<u8> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
 }
@@ -101,6 +107,14 @@ pub(crate) fn remove_request_header(name: &str) -> bool {
     hostcalls::remove_map_value(MapType::HttpRequestHeaders, name).is_ok()
 }
 
+/// What the gateway's route for the request says about this filter: `route` of its metadata `portvakt`. `None` without such a
+/// member (or with an empty text); bytes that are no name where it is no text.
+pub(crate) fn route_metadata() -> Option<Vec<u8>> {
+    let path = vec!["xds", "route_metadata", "filter_metadata", "portvakt", "route"];
+    // What cannot be told names no route.
+    hostcalls::get_property(path).unwrap_or_else(|_| Some(Vec::new()))
+}
+
 /// Every trailer of the request.
 pub(crate) fn request_trailers() -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default()
@@ -162,7 +176,8 @@ pub(crate) fn record(metric: u32, value: u64) {
     let _ = hostcalls::record_metric(metric, value);
 }
 
-/// Verification by the host's native code where it has it (Envoy: 18 µs for RS256), in Rust where it has not (1 ms).
+/// Verification by the host's native code where it has it (Envoy: RS256 and ES256, 18 and 50 µs), in Rust where it has not
+/// (1 ms).
 #[derive(Debug, Default)]
 pub(crate) struct HostSignatures {
     missing: Cell<bool>,

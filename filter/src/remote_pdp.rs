@@ -33,6 +33,7 @@ pub(crate) struct RemotePdp {
 /// A call that waits for an answer. It is counted until it is given back.
 pub(crate) struct Asked {
     pub(crate) token: u32,
+    pub(crate) asked_at: Timestamp,
     question: RemoteQuestion,
     request: String,
 }
@@ -102,7 +103,7 @@ impl RemotePdp {
             return Some(Turn::Decided(authorize_by_answer(&question, Err(NoAnswer))));
         };
         self.waiting += 1;
-        Some(Turn::Asked(Asked { token, question, request }))
+        Some(Turn::Asked(Asked { token, asked_at: now, question, request }))
     }
 
     /// The call waits no more: answered, or gone.

@@ -514,7 +514,7 @@ impl Worker {
     fn look_at_age(&mut self) {
         let now = host::now();
         let Some(age) = self.enforced.feed.age_millis(now) else { return };
-        self.telemetry.age(age);
+        self.telemetry.age(age, now);
         let warning = self.enforced.feed.is_warning(now);
         if warning && !self.warned {
             log::warn!("the policy is getting old: no successful poll for {} s", age / 1000);

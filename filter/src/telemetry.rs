@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use policies::snapshot::SnapshotVersion;
-use policies::{Basis, Decision, Denial, Permit};
+use policies::{Basis, Decision, Denial, Permit, Timestamp};
 
 use crate::decision_log::DecisionLog;
 use crate::host;
@@ -41,7 +41,9 @@ const REMOTE_PDP: Beside = Beside {
     permit: "remote_pdp_permit",
 };
 
-#[derive(Default)]
+/// How often each VM tells the policy's age as one of many, in milliseconds.
+const AGE_TOLD_EVERY_MILLIS: i64 = 1000;
+
 pub(crate) struct Telemetry {
     pub(crate) decisions: Option<DecisionLog>,
     /// Decisions since the host was last told.
@@ -50,12 +52,25 @@ pub(crate) struct Telemetry {
     denied: BTreeMap<&'static str, u64>,
     counters: BTreeMap<String, Option<u32>>,
     gauges: BTreeMap<&'static str, Option<u32>>,
-    lag: Option<Option<u32>>,
+    histograms: BTreeMap<&'static str, Option<u32>>,
+    /// The next decision's time is taken: of one in a tick, because that costs calls of the host.
+    times_next: bool,
+    age_told_at: Timestamp,
 }
 
 impl Telemetry {
     pub(crate) fn new(decisions: Option<DecisionLog>) -> Self {
-        Self { decisions, ..Self::default() }
+        Self {
+            decisions,
+            permitted: 0,
+            shadow_denied: 0,
+            denied: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            gauges: BTreeMap::new(),
+            histograms: BTreeMap::new(),
+            times_next: false,
+            age_told_at: Timestamp::from_unix_millis(0),
+        }
     }
 
     pub(crate) fn permitted(&mut self, permit: &Permit, version: Option<SnapshotVersion>, support_id: Option<&str>) {
@@ -172,6 +187,8 @@ impl Telemetry {
         self.add("portvakt.permitted", permitted);
         self.add("portvakt.shadow_denied", shadow_denied);
         let denied = std::mem::take(&mut self.denied);
+        // Where nothing is decided, nothing is about to be timed either.
+        self.times_next = permitted > 0 || !denied.is_empty();
         self.add("portvakt.denied", denied.values().sum());
         for (code, denials) in denied {
             self.add(&format!("portvakt.denied.{code}"), denials);
@@ -207,14 +224,41 @@ impl Telemetry {
 
     /// From the instant a snapshot was signed to when this worker had it in force, in milliseconds.
     pub(crate) fn feed_lag(&mut self, millis: i64) {
-        let metric = *self.lag.get_or_insert_with(|| host::define_histogram("portvakt.feed.lag_ms"));
-        if let Some(metric) = metric {
-            host::record(metric, millis.unsigned_abs());
+        self.one_of_many("portvakt.feed.lag_ms", millis.unsigned_abs());
+    }
+
+    /// Time since the last successful poll, in milliseconds: a gauge that all workers write, and one of many, among which a
+    /// worker that lags behind the others shows.
+    pub(crate) fn age(&mut self, millis: i64, now: Timestamp) {
+        self.gauge("portvakt.snapshot.age_ms", millis.unsigned_abs());
+        if now.millis_since(self.age_told_at) >= AGE_TOLD_EVERY_MILLIS {
+            self.age_told_at = now;
+            self.one_of_many("portvakt.snapshot.worker_age_ms", millis.unsigned_abs());
         }
     }
 
-    pub(crate) fn age(&mut self, millis: i64) {
-        self.gauge("portvakt.snapshot.age_ms", millis.unsigned_abs());
+    /// When a decision begins whose time is taken, in nanoseconds.
+    pub(crate) fn begins(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.times_next).then(host::nanos)
+    }
+
+    /// It has ended.
+    pub(crate) fn ends(&mut self, began: Option<u64>) {
+        if let Some(began) = began {
+            self.one_of_many("portvakt.decision.time_us", host::nanos().saturating_sub(began) / 1000);
+        }
+    }
+
+    /// A remote decision point has answered a call that waited, or has not.
+    pub(crate) fn remote_answered(&mut self, millis: i64) {
+        self.one_of_many("portvakt.remote_pdp.time_ms", millis.unsigned_abs());
+    }
+
+    /// Into a histogram.
+    fn one_of_many(&mut self, name: &'static str, value: u64) {
+        if let Some(metric) = *self.histograms.entry(name).or_insert_with(|| host::define_histogram(name)) {
+            host::record(metric, value);
+        }
     }
 
     fn count(&mut self, name: &str) {

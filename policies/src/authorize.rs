@@ -175,12 +175,15 @@ fn decide_with<'token>(
 }
 
 /// The most specific route that takes the call. Where a still more specific one would take it on a server that ignores
-/// letter case or a trailing slash, it is not clear which right the call needs.
+/// letter case or a trailing slash, it is not clear which right the call needs. Where the gateway names another, none does.
 pub(crate) fn find_route<'a>(enforced: &'a Enforced, call: &ApiCall) -> Result<&'a ApiRoute, DenialReason> {
     let mut is_near = false;
     for route in enforced.routes().candidates(call) {
         if route.matches(call) {
-            return if is_near { Err(CallError::PathAmbiguous.into()) } else { Ok(route) };
+            if is_near {
+                return Err(CallError::PathAmbiguous.into());
+            }
+            return if call.may_be_for(&route.name) { Ok(route) } else { Err(DenialReason::NoRoute) };
         }
         is_near |= route.nearly_matches(call);
     }
@@ -190,7 +193,8 @@ pub(crate) fn find_route<'a>(enforced: &'a Enforced, call: &ApiCall) -> Result<&
 /// The route that a CORS preflight is for, where it lets preflights pass. One that could be for another route is for none.
 fn preflight<'a>(enforced: &'a Enforced, call: &ApiCall) -> Option<&'a ApiRoute> {
     let asked_for = call.preflight()?;
-    enforced.routes().candidates(call).find(|route| route.matches_preflight(call, asked_for))
+    let route = enforced.routes().candidates(call).find(|route| route.matches_preflight(call, asked_for));
+    route.filter(|route| call.may_be_for(&route.name))
 }
 
 fn deny(reason: impl Into<DenialReason>) -> Decision {

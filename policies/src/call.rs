@@ -52,6 +52,8 @@ pub struct ApiCall {
     // Invariant: names are in lower case; those that have been read into what is above have none any more.
     headers: Vec<(String, Vec<u8>)>,
     credentials: Credentials,
+    /// The only route that may take it, by name, where its gateway says so.
+    route: Option<String>,
 }
 
 impl ApiCall {
@@ -104,6 +106,7 @@ impl ApiCall {
             query: query.to_owned(),
             headers,
             credentials,
+            route: None,
         })
     }
 
@@ -112,6 +115,17 @@ impl ApiCall {
         let reads = Methods::of("GET").with(Methods::of("HEAD")).intersects(self.method);
         let wanted = path.strip_prefix('/').unwrap_or(path).split('/');
         reads && self.query.is_empty() && self.segments.iter().map(String::as_str).eq(wanted)
+    }
+
+    /// No other route may take the call: its gateway has routed it to what this one is for. That never lets in what would
+    /// not be let in without.
+    pub fn only_for(&mut self, route: String) {
+        self.route = Some(route);
+    }
+
+    /// This route may take it, for all that its gateway says.
+    pub(crate) fn may_be_for(&self, route: &str) -> bool {
+        self.route.as_deref().is_none_or(|only| only == route)
     }
 
     pub(crate) fn method(&self) -> Methods {

@@ -72,6 +72,25 @@ fn a_permitted_call_reads_all_headers_at_once_and_writes_one() {
 }
 
 #[test]
+fn one_decision_in_a_tick_is_timed_and_costs_the_others_nothing() {
+    let mut vm = start();
+    let headers = call("/vat/310247049/returns");
+    cost(&mut vm, &headers);
+    let times = |vm: &Vm| vm.histogram("portvakt.decision.time_us").len();
+    assert_eq!(times(&vm), 0, "no tick has seen a decision yet");
+    vm.advance(Duration::from_millis(100)).unwrap();
+    let (timed, _) = cost(&mut vm, &headers);
+    let (not_timed, _) = cost(&mut vm, &headers);
+    assert_eq!((times(&vm), not_timed.len()), (1, 3), "{timed:?} {not_timed:?}");
+    vm.advance(Duration::from_millis(200)).unwrap();
+    cost(&mut vm, &headers);
+    assert_eq!(times(&vm), 1, "there was no decision before the last tick");
+    vm.advance(Duration::from_secs(5)).unwrap();
+    assert!(vm.histogram("portvakt.snapshot.worker_age_ms").len() <= 6);
+    assert!(vm.histogram("portvakt.snapshot.worker_age_ms").len() >= 5);
+}
+
+#[test]
 fn a_denial_reads_all_headers_at_once_and_is_told_once() {
     let mut vm = start();
     let headers = call("/vat/310247057/returns");

@@ -50,6 +50,8 @@ mod people_log_in;
 #[cfg(test)]
 mod remote_pdp;
 #[cfg(test)]
+mod route_metadata;
+#[cfg(test)]
 mod shadow_snapshot;
 #[cfg(test)]
 mod slices_in_wasmtime;

@@ -163,6 +163,7 @@ fn a_refusal_and_the_want_of_an_answer_are_told_apart() {
             "{status} {}",
             String::from_utf8_lossy(&body[..20.min(body.len())])
         );
+        assert_eq!(vm.histogram("portvakt.remote_pdp.time_ms"), [0], "the host's clock stands");
         // Only what was an answer is remembered.
         let remembered = !expected.starts_with("503");
         assert_eq!(call(&mut vm, unknown()).1 != "waits", remembered, "{expected}");
