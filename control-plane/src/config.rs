@@ -155,16 +155,21 @@ impl Config {
         self.client_address_header()?;
         ensure!(self.rate_limit_burst > 0, "`rate_limit_burst` must be at least 1");
         self.signing_key_file()?;
-        ensure!(KEY_REFRESH_S.contains(&self.key_refresh_s), "`key_refresh_s` must be in {KEY_REFRESH_S:?} seconds");
+        ensure!(
+            KEY_REFRESH_S.contains(&self.key_refresh_s),
+            "`key_refresh_s` must be {} seconds",
+            from_to(&KEY_REFRESH_S)
+        );
         ensure!(
             SNAPSHOT_VALIDITY_S.contains(&self.snapshot_validity_s),
-            "`snapshot_validity_s` must be in {SNAPSHOT_VALIDITY_S:?} seconds"
+            "`snapshot_validity_s` must be {} seconds",
+            from_to(&SNAPSHOT_VALIDITY_S)
         );
         if let Some(public_url) = &self.public_url {
             web_url("public_url", public_url)?;
         }
         for issuer in &self.platform_issuers {
-            web_url("jwks_uri", &issuer.jwks_uri)?;
+            web_url("jwks_uri", &issuer.jwks_uri).with_context(|| format!("of the issuer `{}`", issuer.issuer))?;
         }
         if let Some(tokens) = &self.tokens {
             tokens.check()?;
@@ -174,7 +179,7 @@ impl Config {
             ensure!(!issuer.issuer.is_empty(), "an `issuer` is empty");
             ensure!(seen.insert(&issuer.issuer), "issuer `{}` occurs twice", issuer.issuer);
             ensure!(issuer.authentication_level <= 4, "`authentication_level` of `{}` must be 0 to 4", issuer.issuer);
-            web_url("jwks_uri", &issuer.jwks_uri)?;
+            web_url("jwks_uri", &issuer.jwks_uri).with_context(|| format!("of the issuer `{}`", issuer.issuer))?;
         }
         for issuer in &self.platform_issuers {
             ensure!(seen.insert(&issuer.issuer), "issuer `{}` occurs twice", issuer.issuer);
@@ -192,9 +197,19 @@ fn mistake(error: &figment::Error) -> String {
         Kind::UnknownField(_, known) => format!("unknown key `{key}`{of}; known are {}", known.join(", ")),
         Kind::MissingField(name) if key.is_empty() => format!("`{name}` is missing"),
         Kind::MissingField(name) => format!("`{key}.{name}` is missing"),
+        Kind::UnknownVariant(found, known) => format!("`{key}`{of}: `{found}` is none of `{}`", known.join("`, `")),
         kind if key.is_empty() => kind.to_string(),
+        // What `std` says of it does not say what it should be.
+        Kind::Message(said) if said.contains("socket address") => {
+            format!("`{key}`{of}: expected an address and a port, as in `127.0.0.1:8080`")
+        }
         kind => format!("`{key}`{of}: {kind}"),
     }
+}
+
+/// The limits of a number, in words.
+fn from_to<N: std::fmt::Display>(limits: &std::ops::RangeInclusive<N>) -> String {
+    format!("from {} to {}", limits.start(), limits.end())
 }
 
 /// An absolute http(s) URL, its path ending with a slash when it is a base.
@@ -248,9 +263,18 @@ mod tests {
     #[test]
     fn a_mistake_is_told_in_the_words_of_the_file() {
         for (toml, told) in [
-            ("listen = \"x\"\ndatabase = \"d\"\n", "`listen`: invalid socket address syntax"),
+            ("listen = \"x\"\ndatabase = \"d\"\n", "`listen`: expected an address and a port, as in `127.0.0.1:8080`"),
             ("listen = \"127.0.0.1:0\"\n", "`database` is missing"),
             (&format!("{SMALLEST}[[issuers]]\nissuer = \"a\"\n"), "`issuers.0`: missing field `kind`"),
+            (
+                &format!("{SMALLEST}[[issuers]]\nissuer = \"a\"\nkind = \"oidc\"\njwks_uri = \"https://a/\"\n"),
+                "`issuers.0.kind`: `oidc` is none of `maskinporten`, `altinn`",
+            ),
+            (
+                &format!("{SMALLEST}[[issuers]]\nissuer = \"a\"\nkind = \"altinn\"\njwks_uri = \"ftp://a\"\n"),
+                "of the issuer `a`: `jwks_uri` is not an http or https URL: `ftp://a`",
+            ),
+            (&format!("{SMALLEST}key_refresh_s = 1\n"), "`key_refresh_s` must be from 10 to 86400 seconds"),
         ] {
             assert_eq!(read(toml).unwrap_err(), told);
         }

@@ -136,7 +136,25 @@ fn names_nul(json: &[u8]) -> bool {
 }
 
 fn invalid(error: serde_json::Error) -> Problem {
-    Problem::new(codes::JSON_INVALID).detail(error.to_string())
+    Problem::new(codes::JSON_INVALID).detail(in_words(&error.to_string()))
+}
+
+/// What is said to be wrong, without the names of Rust's types.
+fn in_words(said: &str) -> String {
+    let Some((before, expected)) = said.rsplit_once("expected ") else { return said.to_owned() };
+    let end = expected.find([' ', ',']).unwrap_or(expected.len());
+    let (name, rest) = expected.split_at(end);
+    match name {
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => {
+            format!("{before}expected a whole number{rest}")
+        }
+        "struct" => {
+            // Its name follows.
+            let rest = rest.trim_start().split_once(' ').map_or(String::new(), |(_, rest)| format!(" {rest}"));
+            format!("{before}expected an object{rest}")
+        }
+        _ => said.to_owned(),
+    }
 }
 
 /// JSON without a member twice; with `ALTINN` as Altinn reads it.
@@ -263,6 +281,20 @@ mod tests {
         assert!(read("application/json", r#"{"systemId":"\\u0000"}"#).await.is_ok());
         assert_eq!(read("application/json", vec![0xff, 0xfe]).await, Err(StatusCode::BAD_REQUEST));
         assert_eq!(read("text/plain", r#"{"systemId":"a"}"#).await, Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_the_words_of_the_api() {
+        #[derive(Debug, Deserialize)]
+        struct Inner {
+            #[serde(rename = "count")]
+            _count: i64,
+        }
+        let said = |body: &str| in_words(&serde_json::from_str::<Vec<Inner>>(body).unwrap_err().to_string());
+        let number = "invalid type: floating point `1.5`, expected a whole number at line 1 column 13";
+        assert_eq!(said(r#"[{"count":1.5}]"#), number);
+        assert_eq!(said("[7]"), "invalid type: integer `7`, expected an object at line 1 column 2");
+        assert_eq!(said("[{}]"), "missing field `count` at line 1 column 3");
     }
 
     #[tokio::test]

@@ -78,8 +78,9 @@ const TAGS: [(&str, &str); 12] = [
 #[openapi(
     info(
         title = "Portvakt",
-        description = "System users, enforced in your own gateway. Paths under `/authentication` and `/authorization` are \
-                       Altinn's, with Altinn's JSON and problem codes; those under `/portvakt` are Portvakt's own.",
+        description = "System users, enforced in your own gateway. Paths under `/authentication`, `/authorization`, \
+                       `/accessmanagement` and `/register` are Altinn's, with Altinn's JSON and problem codes; `/access/v1` is \
+                       AuthZEN's; those under `/portvakt` and `/snapshots` are Portvakt's own.",
     ),
     components(schemas(own::Problem))
 )]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -22,9 +24,43 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
         }
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Problem::new(codes::PATH_INVALID).detail(rejection.body_text())),
+            Err(rejection) => Err(Problem::new(codes::PATH_INVALID).detail(in_words(rejection))),
         }
     }
+}
+
+/// Which part of the path is wrong, in the words of the API. All that is not a text there is a number.
+fn in_words(rejection: PathRejection) -> String {
+    let PathRejection::FailedToDeserializePathParams(failed) = rejection else { return rejection.body_text() };
+    match failed.into_kind() {
+        ErrorKind::ParseErrorAtKey { key, value, .. } => {
+            format!("`{}`: `{value}` is not a whole number", in_camel_case(&key))
+        }
+        ErrorKind::ParseErrorAtIndex { value, .. } | ErrorKind::ParseError { value, .. } => {
+            format!("`{value}` is not a whole number")
+        }
+        ErrorKind::DeserializeError { key, message, .. } => format!("`{}`: {message}", in_camel_case(&key)),
+        ErrorKind::InvalidUtf8InPathParam { key } => format!("`{}` is not UTF-8", in_camel_case(&key)),
+        ErrorKind::Message(message) => message,
+        other => other.to_string(),
+    }
+}
+
+/// `system_id` as the description has it: `systemId`.
+pub(crate) fn in_camel_case(text: &str) -> String {
+    let mut camel = String::new();
+    let mut is_after_line = false;
+    for character in text.chars() {
+        match character {
+            '_' => is_after_line = true,
+            _ if is_after_line => {
+                camel.extend(character.to_uppercase());
+                is_after_line = false;
+            }
+            _ => camel.push(character),
+        }
+    }
+    camel
 }
 
 /// A whole number, for [`Query::parsed`].

@@ -16,6 +16,8 @@ use utoipa_axum::routes;
 
 use crate::state::AppState;
 
+pub(crate) use events::SEQUENCE_MAX;
+
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(put::handler))

@@ -27,7 +27,7 @@ use crate::{requested, resources, system_users, systems};
     security(("user" = ["altinn:portal/enduser"])),
     responses(
         (status = 200, description = "`true`", body = bool), (status = 404, description = "`AUTH-00010` or `AUTH-00015`"),
-        (status = 409, description = "`AUTH-00013`"),
+        (status = 409, description = "`AUTH-00013` or `policy_unreadable`"),
     ),
 )]
 pub(super) async fn handler(
@@ -97,8 +97,15 @@ async fn actions(connection: &mut Connection, wanted: &WantedChange) -> Result<A
             continue;
         }
         let resource = resources::store::find(connection, &right.resource).await?;
-        let known = resource.and_then(|resource| resource.actions().ok()).unwrap_or_default();
-        actions.insert(right.resource.clone(), known.into_iter().collect());
+        // Without them more would be taken away than was asked for.
+        let known = resource.map(|resource| resource.actions()).transpose().map_err(|error| {
+            Problem::new(codes::POLICY_UNREADABLE)
+                .detail(error.to_string())
+                .member("resource", right.resource.as_str())
+                .member("line", error.line)
+                .member("reason", error.code)
+        })?;
+        actions.insert(right.resource.clone(), known.unwrap_or_default().into_iter().collect());
     }
     Ok(actions)
 }

@@ -168,6 +168,20 @@ async fn what_is_so_already_may_be_asked_and_approved() {
 }
 
 #[tokio::test]
+async fn one_action_is_taken_away_or_nothing_at_all() {
+    let (test, id) = with_system_user().await;
+    let mut read = right("vat");
+    read["action"] = json!("read");
+    asked(&test, &id, 1, &json!({ "unwantedRights": [read] })).await.expect(201);
+    let before = held(&test, &id).await;
+    test.spoil_policy("vat").await;
+    let refused = decided(&test, 1, "/approve").await;
+    assert_eq!((refused.json["resource"].as_str(), refused.json["line"].as_u64()), (Some("vat"), Some(1)));
+    refused.expect_code(409, "policy_unreadable");
+    assert_eq!(held(&test, &id).await, before);
+}
+
+#[tokio::test]
 async fn verifying_says_what_would_change_and_changes_nothing() {
     let (test, id) = with_system_user().await;
     let revision = test.state.store.revision().await.unwrap();

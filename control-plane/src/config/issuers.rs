@@ -9,6 +9,8 @@ use policies::token::{
 };
 use serde::Deserialize;
 
+use super::from_to;
+
 /// An issuer that everybody uses.
 struct Preset {
     name: &'static str,
@@ -143,7 +145,8 @@ impl TryFrom<Written> for IssuerConfig {
         );
         ensure!(
             LIFETIME_SECONDS_LIMITS.contains(&written.token_lifetime_s),
-            "`token_lifetime_s` of `{issuer}` must be in {LIFETIME_SECONDS_LIMITS:?} seconds"
+            "`token_lifetime_s` of `{issuer}` must be {} seconds",
+            from_to(&LIFETIME_SECONDS_LIMITS)
         );
         let algorithms = written.algorithms.as_deref().map(algorithms).transpose();
         // One message: what reads the file shows no causes.

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use policies::id::OrganizationNumber;
 use serde::Deserialize;
 
-use super::web_url;
+use super::{from_to, web_url};
 
 const SESSION_S: std::ops::RangeInclusive<i64> = 600..=86_400;
 
@@ -101,7 +101,7 @@ pub enum ExchangeProvider {
 
 impl TokensConfig {
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        ensure!(SESSION_S.contains(&self.session_s), "`tokens.session_s` must be in {SESSION_S:?} seconds");
+        ensure!(SESSION_S.contains(&self.session_s), "`tokens.session_s` must be {} seconds", from_to(&SESSION_S));
         let mut names = BTreeSet::new();
         for provider in &self.login_providers {
             web_url("issuer", &provider.issuer)?;

@@ -2,6 +2,7 @@
 
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
+use policies::explain::Language;
 use url::form_urlencoded::byte_serialize;
 
 use super::PATH;
@@ -9,7 +10,7 @@ use super::provider::Provider;
 
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) fn of<'a>(providers: impl Iterator<Item = &'a Provider>, return_to: &str) -> Response {
+pub(super) fn of<'a>(providers: impl Iterator<Item = &'a Provider>, return_to: &str, language: Language) -> Response {
     let query = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     let links: String = providers
         .map(|provider| {
@@ -20,16 +21,26 @@ pub(super) fn of<'a>(providers: impl Iterator<Item = &'a Provider>, return_to: &
             )
         })
         .collect();
-    let page = format!(
-        "<!DOCTYPE html><html lang=\"nb\"><head><meta charset=\"utf-8\"><title>Logg inn</title></head>\
-         <body><h1>Logg inn</h1><ul>{links}</ul></body></html>"
-    );
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, page).into_response()
+    (headers, html(&links, language)).into_response()
+}
+
+fn html(links: &str, language: Language) -> String {
+    let (title, choice) = match language {
+        Language::Nb => ("Logg inn", "Velg hvordan du vil logge inn"),
+        Language::Nn => ("Logg inn", "Vel korleis du vil logge inn"),
+        Language::En => ("Log in", "Choose how to log in"),
+    };
+    format!(
+        "<!DOCTYPE html><html lang=\"{}\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title></head>\
+         <body><main><h1>{title}</h1><p>{choice}:</p><ul>{links}</ul></main></body></html>",
+        language.tag()
+    )
 }
 
 fn escaped(text: &str) -> String {
@@ -39,6 +50,20 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_is_in_the_persons_language() {
+        for (accepted, tag, words) in [
+            ("nb-NO,nb;q=0.9", "nb", "Velg hvordan"),
+            ("nn", "nn", "Vel korleis"),
+            ("en-GB", "en", "Choose how"),
+            ("", "en", "Choose how"),
+        ] {
+            let page = html("<li>x</li>", Language::of_header(accepted));
+            assert!(page.contains(&format!("<html lang=\"{tag}\">")) && page.contains(words), "{accepted}: {page}");
+            assert!(page.contains("<ul><li>x</li></ul>"), "{page}");
+        }
+    }
 
     #[test]
     fn titles_are_text() {

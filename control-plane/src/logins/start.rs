@@ -1,10 +1,11 @@
 //! `GET /authentication`: sends the browser to a provider.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policies::explain::Language;
 use url::Url;
 
 use super::store::{self, Attempt};
@@ -53,7 +54,10 @@ pub(super) async fn handler(
         None => match state.logins.only() {
             Some(only) => only,
             None if state.logins.all().next().is_none() => return Err(codes::TOKENS_NOT_ISSUED.into()),
-            None => return Ok(page::of(state.logins.all(), return_to.as_str())),
+            None => {
+                let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
+                return Ok(page::of(state.logins.all(), return_to.as_str(), Language::of_header(accepted)));
+            }
         },
     };
     let (secret, nonce, verifier) = (secret(&*state.ids)?, secret(&*state.ids)?, secret(&*state.ids)?);

@@ -93,7 +93,6 @@ pub(crate) enum RoutePlatformToken {
 /// A token to look at (RFC 7662).
 #[derive(ToSchema)]
 pub(crate) struct TokenToIntrospect {
-    #[schema(min_length = 1)]
     token: String,
     /// Changes nothing.
     #[schema(nullable = false)]
@@ -132,18 +131,10 @@ pub(crate) struct AccessEvaluations {
 /// Who would do it.
 #[derive(ToSchema)]
 pub(crate) struct AccessSubject {
-    r#type: AccessSubjectType,
+    /// `system_user`, `organization`, `user` or `service_owner`; others are a denial (`subject_type_unknown`).
+    #[schema(example = "system_user")]
+    r#type: String,
     id: String,
-}
-
-/// Others are a denial with the reason `subject_type_unknown`.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub(crate) enum AccessSubjectType {
-    SystemUser,
-    Organization,
-    User,
-    ServiceOwner,
 }
 
 /// What would be done.
@@ -156,19 +147,14 @@ pub(crate) struct AccessAction {
 /// With what.
 #[derive(ToSchema)]
 pub(crate) struct AccessResource {
-    r#type: AccessResourceType,
+    /// `resource`; others are a denial (`resource_type_unknown`).
+    #[schema(example = "resource")]
+    r#type: String,
     #[schema(example = "vat")]
     id: String,
     /// `party`: the organisation that is acted for.
     #[schema(nullable = false, value_type = Option<Object>)]
     properties: Option<()>,
-}
-
-/// Others are a denial with the reason `resource_type_unknown`.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub(crate) enum AccessResourceType {
-    Resource,
 }
 
 /// How several questions are answered.

@@ -6,6 +6,7 @@ use utoipa::openapi::OpenApi;
 
 use super::forms;
 use crate::aliases;
+use crate::parameters::in_camel_case;
 use crate::problem::codes;
 
 /// Parts of paths, by their name in the code: what they are, and the format of the text.
@@ -170,21 +171,4 @@ fn add_path_parts(path: &str, parameters: &mut Vec<Value>) {
     for parameter in parameters.iter_mut().filter(|parameter| parameter["in"] == "path") {
         parameter["name"] = in_camel_case(parameter["name"].as_str().unwrap_or_default()).into();
     }
-}
-
-/// `{system_id}` as `{systemId}`.
-fn in_camel_case(text: &str) -> String {
-    let mut camel = String::new();
-    let mut is_after_line = false;
-    for character in text.chars() {
-        match character {
-            '_' => is_after_line = true,
-            _ if is_after_line => {
-                camel.extend(character.to_uppercase());
-                is_after_line = false;
-            }
-            _ => camel.push(character),
-        }
-    }
-    camel
 }

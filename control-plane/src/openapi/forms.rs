@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fields::NAME_CHARS_MAX;
 use crate::parties::model::RELATION_ROLES;
+use crate::party_imports::SEQUENCE_MAX;
 
 /// Nine digits; the check digit is no matter of form.
 const ORGANIZATION: &str = "^[0-9]{9}$";
@@ -46,7 +47,12 @@ pub(super) fn describe(document: &mut Value) {
     }
     for schema in &asked {
         let is_shared = answered.contains(schema);
-        let members = document["components"]["schemas"][schema]["properties"].as_object_mut();
+        if schema == "CreateRevocation" {
+            let only = |names: &[&str]| json!({ "required": names });
+            let one = [only(&["token"]), only(&["client", "until"]), only(&["systemUser", "until"])];
+            document["components"]["schemas"][schema]["oneOf"] = one.into();
+        }
+        let members = document["components"]["schemas"][schema].get_mut("properties").and_then(Value::as_object_mut);
         for (name, member) in members.into_iter().flatten() {
             put(member, of_member(schema, name, is_shared));
         }
@@ -112,7 +118,9 @@ fn of_parameter(operation_id: &str, place: &str, name: &str) -> Option<Value> {
         // Of the pages' paths it may be the number, too.
         ("query", "party") | ("path", "partyUuid") => Some(json!({ "pattern": format!("^([0-9]{{9}}|{UUID})$") })),
         ("path", "systemUserId") => uuid(),
-        ("query", "provider") if operation_id == "logIn" => pattern(PROVIDER),
+        // Empty is as good as absent.
+        ("query", "provider") if operation_id == "logIn" => pattern("^[a-z0-9-]{0,64}$"),
+        ("query", "packages") => Some(json!({ "minLength": 1 })),
         ("query", "orgno" | "systemProviderOrgNo" | "systemUserOwnerOrgNo") => pattern(ORGANIZATION),
         ("query", "system-id") => pattern(SYSTEM),
         ("query", "clientId") => pattern(CLIENT),
@@ -122,11 +130,11 @@ fn of_parameter(operation_id: &str, place: &str, name: &str) -> Option<Value> {
             "agent" | "client" | "facilitator" | "facilitatorId" | "partyUuid" | "systemUserId" | "system-user-id"
             | "correlation-id" | "provider",
         ) => uuid(),
-        ("query", "stream") => pattern("^[a-z0-9-]{1,32}$"),
+        ("query", "stream") => pattern("^[a-z0-9-]{0,32}$"),
         ("query", "semantics") => one_of(&["altinn", "standard"]),
         ("query", "gateway" | "worker") => text(64),
         ("query", "applied") => pattern(SNAPSHOT_VERSION),
-        ("header", "If-Match") => pattern(r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#),
+        ("header", "If-Match") => pattern(r#"^(\*|(W/)?"[!#-+--~]*"(, ?(W/)?"[!#-+--~]*")*)$"#),
         ("header", "Range") => pattern("^bytes=[0-9]{1,15}-[0-9]{1,15}$"),
         ("header", "Prefer") => pattern("^wait=[0-9]{1,5}$"),
         _ => None,
@@ -145,6 +153,10 @@ fn of_member(schema: &str, name: &str, is_shared: bool) -> Option<Value> {
         ("ApiRoute", "methods") => Some(json!({ "minItems": 1, "minLength": 1 })),
         ("GatewayDecisionEntry", name) if !["atMillis", "decision"].contains(&name) => text(300),
         ("RevokedToken", _) => text(500),
+        ("AccessSubject" | "AccessResource", "id" | "type") | ("AccessAction", "name") => {
+            Some(json!({ "minLength": 1 }))
+        }
+        ("UserIdentity", "userId") => Some(json!({ "minimum": 1 })),
         ("RightValidity", "resource") => pattern(RESOURCE),
         ("RightValidity", "action") => pattern(ACTION),
         _ if is_shared => None,
@@ -174,6 +186,8 @@ fn of_member(schema: &str, name: &str, is_shared: bool) -> Option<Value> {
         ("PutResource", "accessLists") => Some(json!({ "maxItems": 32, "pattern": PROVIDER })),
         ("PutResource", "accessListMode") => Some(json!({ "enum": ["enabled", "disabled", null] })),
         ("Explain", "authenticationLevel") => Some(json!({ "maximum": 4 })),
+        ("SetEventPosition", "position") => Some(json!({ "minimum": 0, "maximum": SEQUENCE_MAX })),
+        ("DiagnoseMaskinporten", "externalRef") => Some(json!({ "maxLength": NAME_CHARS_MAX })),
         ("TakePartyEvents", "events") => Some(json!({ "maxItems": 1000 })),
         (_, "organizationNumber" | "mainUnit" | "partyOrgNo" | "systemProviderOrgNo" | "systemUserOwnerOrgNo") => {
             pattern(ORGANIZATION)
@@ -195,20 +209,18 @@ mod tests {
     use crate::openapi::document;
 
     /// Texts of requests whose form is not told: whatever there is, or more than a pattern can say.
-    const FREE: [&str; 14] = [
+    const FREE: [&str; 12] = [
         "Right.action",
         "RouteCookie.origins",
         "AttributePair.id",
         "AttributePair.value",
-        "AccessSubject.id",
-        "AccessResource.id",
-        "AccessAction.name",
         "ApiRoute.audiences",
         "ImportedRoleAssignment.role",
         "VendorInfo.authority",
         "LocalizedText.nb",
         "LocalizedText.nn",
         "LocalizedText.en",
+        "TokenToIntrospect.token",
         "TokenToIntrospect.token_type_hint",
     ];
 
@@ -225,6 +237,7 @@ mod tests {
         assert!(asked.len() > 30, "{asked:?}");
         let mut formless = Vec::new();
         for schema in &asked {
+            assert_ne!(schemas[schema].get("properties"), Some(&Value::Null), "{schema}");
             for (name, member) in schemas[schema]["properties"].as_object().into_iter().flatten() {
                 let text = member.get("items").unwrap_or(member);
                 let is_text = text["type"] == "string" || text["type"] == json!(["string", "null"]);

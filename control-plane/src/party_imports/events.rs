@@ -23,7 +23,7 @@ use crate::store::Connection;
 /// Events in one body.
 const EVENTS_MAX: usize = 1000;
 /// Largest sequence number: what JSON numbers carry everywhere.
-pub(super) const SEQUENCE_MAX: i64 = (1 << 53) - 1;
+pub(crate) const SEQUENCE_MAX: i64 = (1 << 53) - 1;
 const STREAM_NAME_CHARS_MAX: usize = 32;
 
 /// Where events come from; each stream has its own numbers. `register` unless another is named.
@@ -65,7 +65,7 @@ impl TryFrom<String> for StreamName {
 #[schema(as = TakePartyEvents)]
 pub(super) struct Body {
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, nullable = false)]
     stream: StreamName,
     /// The last event before these that the sender knows of.
     after: Option<i64>,

@@ -22,7 +22,7 @@ use crate::state::AppState;
 #[schema(as = SetEventPosition)]
 pub(super) struct Body {
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, nullable = false)]
     stream: StreamName,
     position: i64,
 }

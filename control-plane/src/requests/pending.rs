@@ -7,7 +7,7 @@ use policies::id::OrganizationNumber;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::model::{Status, SystemUserRequest};
+use super::model::SystemUserRequest;
 use super::store;
 use crate::caller::{AccessManagementWrite, AccessManagementWriteInQuery, PartyAccess};
 use crate::openapi::{self, altinn};
@@ -37,9 +37,8 @@ pub(super) async fn handler(
     }
     let now = state.clock.now();
     let mut connection = state.store.read().await?;
-    let requests = store::undecided(&mut connection, organization, SystemUserKind::Standard).await?;
-    let waiting = requests.iter().filter(|request| request.status(now) == Status::New);
-    Ok(Json(waiting.map(|request| request.json(&state.settings.public_url, now)).collect()))
+    let waiting = store::undecided(&mut connection, organization, SystemUserKind::Standard, now).await?;
+    Ok(Json(waiting.iter().map(|request| request.json(&state.settings.public_url, now)).collect()))
 }
 
 /// All requests that wait for the party's decision, standard ones first, then escalated ones for agent system users.
@@ -57,11 +56,7 @@ pub(super) async fn of_all_kinds(
     let mut connection = state.store.read().await?;
     let mut waiting = Vec::new();
     for kind in [SystemUserKind::Standard, SystemUserKind::Agent] {
-        let requests = store::undecided(&mut connection, caller.organization(), kind).await?;
-        let is_waiting = |request: &SystemUserRequest| {
-            request.status(now) == Status::New && (kind == SystemUserKind::Standard || request.is_escalated)
-        };
-        waiting.extend(requests.into_iter().filter(is_waiting));
+        waiting.extend(store::undecided(&mut connection, caller.organization(), kind, now).await?);
     }
     let entry = |request: &SystemUserRequest| {
         let mut entry = request.json(&state.settings.public_url, now);
@@ -104,6 +99,28 @@ mod tests {
         assert_eq!(ids().await.len(), 1);
         test.clock.advance_seconds(1);
         assert_eq!(ids().await.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_oldest_thousand_are_shown() {
+        let test = TestState::with_request().await;
+        let requests = "WITH RECURSIVE counted (number) AS \
+                        (SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < 1000) \
+                        INSERT INTO system_user_request (id, kind, system, party, external_ref, integration_title, rights, \
+                        access_packages, status, created_at) \
+                        SELECT '00000000-0000-4000-9000-' || substr(CAST(1000000000000 + number AS TEXT), 2), 'standard', \
+                        '310247030_smartcloud', '310247049', 'ref ' || number, 'x', '[]', '[]', 'New', 1795348800000 + number \
+                        FROM counted";
+        let mut change = test.state.store.change().await.unwrap();
+        sqlx::query(requests).execute(change.connection()).await.unwrap();
+        change.commit_derived().await.unwrap();
+        let list = test.get(PATH, &test.administrator_of_hansen()).await.expect(200);
+        let references: Vec<_> =
+            list.as_array().unwrap().iter().map(|request| request["externalRef"].clone()).collect();
+        assert_eq!(
+            (references.len(), &references[0], &references[999]),
+            (1000, &json!("310247049"), &json!("ref 999"))
+        );
     }
 
     #[tokio::test]

@@ -6,13 +6,15 @@ use policies::Timestamp;
 use policies::id::{OrganizationNumber, SystemId};
 use uuid::Uuid;
 
-use super::model::{CustomerDecision, RequestId, SystemUserRequest};
+use super::model::{CustomerDecision, RequestId, SystemUserRequest, newest_timed_out};
 use crate::page::{self, Position};
 use crate::right::stored;
 use crate::store::{Connection, decoded, is_true};
 use crate::system_users::model::SystemUserKind;
 
 const TABLE: &str = "system_user_request";
+/// Requests of a kind that are shown as waiting; Altinn's list has no pages, and a vendor may ask as often as it likes.
+pub(super) const WAITING_SHOWN_MAX: i64 = 1000;
 
 #[derive(sqlx::FromRow)]
 struct RequestRow {
@@ -136,18 +138,21 @@ pub(super) async fn update_decision(
     Ok(())
 }
 
-/// What the party has not decided yet, oldest first; timed out or not.
+/// What waits for the party's decision, the oldest [`WAITING_SHOWN_MAX`]; of requests for agents those that were escalated.
 pub(super) async fn undecided(
     connection: &mut Connection,
     party: OrganizationNumber,
     kind: SystemUserKind,
+    now: Timestamp,
 ) -> Result<Vec<SystemUserRequest>, sqlx::Error> {
     let rows: Vec<RequestRow> = sqlx::query_as(
         "SELECT * FROM system_user_request WHERE party = $1 AND kind = $2 AND status = 'New' AND archived_at IS NULL \
-         ORDER BY created_at, id",
+         AND created_at > $3 AND (kind = 'standard' OR is_escalated = 1) ORDER BY created_at, id LIMIT $4",
     )
     .bind(party.to_string())
     .bind(kind.code())
+    .bind(newest_timed_out(now).unix_millis())
+    .bind(WAITING_SHOWN_MAX)
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(request).collect()

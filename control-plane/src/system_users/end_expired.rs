@@ -145,7 +145,11 @@ mod tests {
         let past = json!({ "validTo": in_seconds(&test, 0) });
         let hansen = test.administrator_of_hansen();
         test.put(&path(&id), &hansen, &past).await.expect_code(400, "field_invalid");
-        test.put(&path(&id), &hansen, &json!({ "validTo": "tomorrow" })).await.expect_code(400, "json_invalid");
+        let before = test.state.store.revision().await.unwrap();
+        for wrong in [json!({ "validTo": "tomorrow" }), json!({}), json!({ "rights": [] })] {
+            test.put(&path(&id), &hansen, &wrong).await.expect_code(400, "json_invalid");
+        }
+        assert_eq!(test.state.store.revision().await.unwrap(), before);
         let of_bakeri = path(&id).replace("50000001", "50000002");
         test.put(&of_bakeri, &test.administrator_of_bakeri(), &json!({ "validTo": null }))
             .await

@@ -72,7 +72,9 @@ mod tests {
         test.get(&path, &machine).await.expect_code(403, "caller_kind_refused");
         let hansen = test.administrator_of_hansen();
         test.get("/authentication/api/v1/systemuser/50000099", &hansen).await.expect_code(403, "AUTH-00066");
-        test.get("/authentication/api/v1/systemuser/x", &hansen).await.expect_code(400, "path_invalid");
+        let wrong = test.get("/authentication/api/v1/systemuser/x", &hansen).await;
+        assert_eq!(wrong.json["detail"], "`party`: `x` is not a whole number");
+        wrong.expect_code(400, "path_invalid");
         test.get("/authentication/api/v1/systemuser/0", &hansen).await.expect_code(400, "path_invalid");
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct InPath {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Validity {
     /// Null: it does not.
+    // Required: whoever leaves it out does not mean that there is no end.
+    #[serde(deserialize_with = "Option::deserialize")]
     #[schema(value_type = Option<String>, format = "date-time", required)]
     valid_to: Option<Timestamp>,
     /// Rights that end earlier than they would, at most 1,000; the others stay as they are.

@@ -30,6 +30,7 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(crate) async fn keep_going(state: AppState) {
     loop {
         let pause = match piece(&state).await {
+            Ok(true) if state.is_stopping() => return,
             Ok(true) => continue,
             Ok(false) => LOOK,
             Err(problem) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::run::{CLIENTS_OF_PIECE, piece};
+use super::run::{CLIENTS_OF_PIECE, keep_going, piece};
 use crate::test_state::{Answer, TestState, agents};
 
 fn jobs(agent: &str) -> String {
@@ -90,6 +90,16 @@ async fn a_job_goes_on_after_a_restart() {
     while piece(&test.state).await.unwrap() {}
     assert_eq!(job(&test, &answer).await["done"], 450);
     assert_eq!(test.clients_of("clients", &agent).await.len(), 450);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_piece_and_not_for_the_job() {
+    let (test, agent) = TestState::with_agent().await;
+    test.register_clients(0, 450, "regnskapsforer").await;
+    let answer = create(&test, &agent, &json!({ "action": "add", "clients": uuids(0..450) })).await;
+    test.stop();
+    keep_going(test.state.clone()).await;
+    assert_eq!(job(&test.restarted().await, &answer).await["done"], CLIENTS_OF_PIECE);
 }
 
 #[tokio::test]

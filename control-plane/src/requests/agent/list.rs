@@ -12,7 +12,6 @@ use crate::openapi::{self, altinn, clients};
 use crate::parameters::{PathOf, Query};
 use crate::problem::{Problem, codes};
 use crate::requests::by_system::page_of_kind;
-use crate::requests::model::Status;
 use crate::requests::store;
 use crate::state::AppState;
 use crate::system_users::model::SystemUserKind;
@@ -56,7 +55,6 @@ pub(super) async fn pending(
     }
     let now = state.clock.now();
     let mut connection = state.store.read().await?;
-    let requests = store::undecided(&mut connection, organization, SystemUserKind::Agent).await?;
-    let waiting = requests.iter().filter(|request| request.is_escalated && request.status(now) == Status::New);
-    Ok(Json(waiting.map(|request| request.json(&state.settings.public_url, now)).collect()))
+    let waiting = store::undecided(&mut connection, organization, SystemUserKind::Agent, now).await?;
+    Ok(Json(waiting.iter().map(|request| request.json(&state.settings.public_url, now)).collect()))
 }
