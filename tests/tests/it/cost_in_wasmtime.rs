@@ -13,26 +13,39 @@ use crate::filter_in_wasmtime::now;
 const KNOWN_INSTRUCTIONS_MAX: u64 = 39_500;
 const FIRST_SIGHT_INSTRUCTIONS_MAX: u64 = 162_000;
 const DENIAL_INSTRUCTIONS_MAX: u64 = 62_000;
+/// … where the host cannot verify: RS256 in Rust, 2048 bits, takes as many as PS256.
+const PS256_INSTRUCTIONS_MAX: u64 = 24_700_000;
+const EDDSA_INSTRUCTIONS_MAX: u64 = 3_900_000;
 
 /// A worker with a policy, whose configuration is what a provider begins with.
 fn start() -> Vm {
+    start_with("walk", true)
+}
+
+fn start_with(document: &str, verify_signature: bool) -> Vm {
     let mut configuration = wasm::filter_configuration().unwrap();
     configuration.as_object_mut().unwrap().remove("identityHeaders");
     let options = HostOptions {
         now_unix_nanos: now().unix_millis() as u64 * 1_000_000,
         log_level: gateway_tests::proxy_host::LogLevel::Info,
+        verify_signature,
         ..HostOptions::default()
     };
     let mut vm = ProxyHost::from_environment().unwrap().start(&configuration.to_string(), options).unwrap();
     vm.advance(Duration::from_millis(100)).unwrap();
-    let published = publish_all(&[serde_json::from_value(json!({})).unwrap()], now()).unwrap().remove(0);
+    let published =
+        publish_all(&[serde_json::from_value(json!({"document": document})).unwrap()], now()).unwrap().remove(0);
     let token = vm.pending_http_calls().first().expect("the filter polls").token;
     vm.answer_http_call(token, 200, &[], &published.body).unwrap();
     vm
 }
 
 fn call(path: &str) -> Vec<(String, String)> {
-    let case = json!({"proves": "-", "call": {"path": path, "token": {}},
+    call_with(path, json!({}))
+}
+
+fn call_with(path: &str, token: serde_json::Value) -> Vec<(String, String)> {
+    let case = json!({"proves": "-", "call": {"path": path, "token": token},
         "expect": {"deny": {"reason": "-", "status": 0}}});
     serde_json::from_value::<Case>(case).unwrap().headers(now()).unwrap()
 }
@@ -88,6 +101,20 @@ fn one_decision_in_a_tick_is_timed_and_costs_the_others_nothing() {
     vm.advance(Duration::from_secs(5)).unwrap();
     assert!(vm.histogram("portvakt.snapshot.worker_age_ms").len() <= 6);
     assert!(vm.histogram("portvakt.snapshot.worker_age_ms").len() >= 5);
+}
+
+/// README.md of the filter says what these cost.
+#[test]
+fn what_no_host_verifies_has_its_price() {
+    let first_sight = |key: &str| {
+        let mut vm = start_with("walk-algorithms", false);
+        // Whatever is done once for all keys.
+        let token = |key: &str| json!({"key": key, "claims": {"iss": "https://algorithms.example/"}});
+        cost(&mut vm, &call("/vat/310247049/returns"));
+        cost(&mut vm, &call_with("/vat/310247049/returns", token(key))).1
+    };
+    let (ps256, eddsa) = (first_sight("pss-listed"), first_sight("ed25519-listed"));
+    assert!(ps256 <= PS256_INSTRUCTIONS_MAX && eddsa <= EDDSA_INSTRUCTIONS_MAX, "PS256 {ps256}, EdDSA {eddsa}");
 }
 
 #[test]
