@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use policies::token::TokenError;
 use policies::{ApiCall, Basis, Decision, Denial, Permit, PolicyTrouble, Timestamp, authorize_cached};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
@@ -70,8 +71,13 @@ impl HttpContext for Call {
                 let began = worker.telemetry.begins();
                 let passed = worker.decide(&call, &client_headers, true);
                 worker.telemetry.ends(began);
-                self.asked = worker.asked.take().map(|asked| Box::new((asked, client_headers)));
-                passed
+                if std::mem::take(&mut worker.waits_for_key) {
+                    let held = worker.wait_for_key(self.context_id, call, client_headers, self.passage.clone());
+                    held.is_err_and(|client_headers| worker.refuse(&key_unknown(), &client_headers, None))
+                } else {
+                    self.asked = worker.asked.take().map(|asked| Box::new((asked, client_headers)));
+                    passed
+                }
             }
             Ok(call) => match worker.hold(self.context_id, call, client_headers, header_bytes, self.passage.clone()) {
                 Ok(()) => false,
@@ -128,7 +134,7 @@ impl Worker {
     }
 
     /// Decides a call in the current context; `true` lets it through. One that may wait for a remote decision point is left
-    /// in `asked`.
+    /// in `asked`; of one that may wait for an issuer's keys `waits_for_key` tells.
     pub(crate) fn decide(&mut self, call: &ApiCall, client_headers: &ClientHeaders, may_wait: bool) -> bool {
         let now = host::now();
         let decision = authorize_cached(self.enforced.feed.policy(now), call, now, &self.signatures, &mut self.tokens);
@@ -142,10 +148,11 @@ impl Worker {
             Decision::Permit(permit) => self.pass(&permit, client_headers),
             Decision::Denial(_) if self.tells_of_the_resource(call, now) => false,
             Decision::Denial(denial) => match self.ask_elsewhere(&denial, call, now, may_wait) {
-                None => {
-                    self.look_for_key(&denial, call);
-                    self.refuse(&denial, client_headers, Some(call))
+                None if self.look_for_key(&denial, call, now) && may_wait => {
+                    self.waits_for_key = true;
+                    false
                 }
+                None => self.refuse(&denial, client_headers, Some(call)),
                 Some(Turn::Asked(asked)) => {
                     self.telemetry.remote("portvakt.remote_pdp.asked");
                     self.asked = Some(asked);
@@ -248,6 +255,10 @@ impl Worker {
         self.telemetry.denied(denial, self.enforced.feed.version(), support_id);
         false
     }
+}
+
+fn key_unknown() -> Denial {
+    Denial::new(TokenError::KeyUnknown.into())
 }
 
 /// The first value of a header of the request.

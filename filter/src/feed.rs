@@ -94,6 +94,8 @@ pub(crate) struct Feed {
     is_leading: bool,
     /// Calls are decided here, or may be as soon as there is a policy; other VMs let those that serve go first.
     serves: bool,
+    /// Another worker wakes this one; it is not its own tick.
+    is_woken: bool,
     distrust_until: Option<Timestamp>,
     /// Deltas do not lead on from what is in force.
     is_base_needed: bool,
@@ -133,6 +135,7 @@ impl Feed {
             is_asking: false,
             is_leading: false,
             serves: true,
+            is_woken: false,
             distrust_until: None,
             is_base_needed: false,
             is_base_alone: false,
@@ -229,6 +232,11 @@ impl Feed {
     /// Says whether calls are decided here.
     pub(crate) fn set_serves(&mut self, serves: bool) {
         self.serves = serves;
+    }
+
+    /// Says whether another worker wakes this one, or its own tick does.
+    pub(crate) fn set_woken(&mut self, is_woken: bool) {
+        self.is_woken = is_woken;
     }
 
     /// Another slice of the work on the base that is on its way.
@@ -439,6 +447,8 @@ impl Feed {
         }
         // A base that somebody is still putting there is for those who wait for it.
         let newest = if self.is_leading || !self.serves { head.current } else { head.coming.or(head.current) };
+        // Who waits for nothing begins at its own tick: when it is woken, others are just about to finish.
+        let newest = newest.filter(|_| self.serves || !self.is_woken);
         let known = self.coming.as_ref().map(|coming| coming.version).or(base);
         let is_newer = |newest: &BoardBase| {
             known.is_none_or(|known| known.epoch != newest.version.epoch || known.version < newest.version.version)

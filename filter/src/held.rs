@@ -1,4 +1,4 @@
-//! Calls that arrived before the first snapshot and wait for it, in order of arrival, each for a bounded time.
+//! Calls that wait for the first snapshot, or for an issuer's keys, in order of arrival, each for a bounded time.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +47,11 @@ impl HeldCalls {
         let deadline = now.plus_millis(i64::from(self.limits.milliseconds_max));
         self.calls.insert(context_id, HeldCall { call, client_headers, passage, header_bytes, deadline });
         Ok(())
+    }
+
+    /// One more may wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.calls.len() < self.limits.calls_max
     }
 
     /// The client has left.

@@ -1,4 +1,5 @@
-//! Keys from the issuers themselves, beside those of the snapshot: fetched when a token names a key that is not known.
+//! Keys from the issuers themselves, beside those of the snapshot: fetched when a token names a key that is not known. The
+//! call with that token waits meanwhile, so that no call is refused because its issuer has a new key.
 //!
 //! All workers of a gateway together ask an issuer at most once in an interval, whatever tokens come: the instant of the
 //! last try is a lease in the host's shared data. What came is put there too, sealed, and every worker reads it itself.
@@ -13,6 +14,8 @@ use crate::feed::shared::{Seal, SharedData};
 
 /// How often a set that was fetched is fetched anew, in milliseconds: keys that an issuer no longer publishes go.
 const REFRESH_MILLIS: i64 = 3_600_000;
+/// How long it is worth to wait for what another worker asked for, in milliseconds.
+pub(crate) const ANSWER_MILLIS_MAX: i64 = 2_000;
 
 /// The keys of all issuers that are fetched.
 pub(crate) struct IssuerKeys {
@@ -24,8 +27,10 @@ struct Source {
     config: IssuerKeysSource,
     is_wanted: bool,
     under_way: Option<u32>,
-    /// Without shared data: when this worker last tried.
+    /// When this worker last tried, or saw that another had.
     tried: Option<Timestamp>,
+    /// When another did, while this one wanted to.
+    another_tried: Option<Timestamp>,
     /// When the set in use was fetched, in milliseconds since 1970.
     fetched_millis: i64,
     keys: Vec<VerificationKey>,
@@ -44,6 +49,7 @@ impl IssuerKeys {
             is_wanted: false,
             under_way: None,
             tried: None,
+            another_tried: None,
             fetched_millis: 0,
             keys: Vec::new(),
         };
@@ -54,12 +60,13 @@ impl IssuerKeys {
         self.sources.is_empty()
     }
 
-    /// A token named a key that its issuer is not known to have.
-    pub(crate) fn key_unknown(&mut self, token: &str) {
-        let Some(issuer) = named_issuer(token) else { return };
-        if let Some(source) = self.sources.iter_mut().find(|source| source.config.issuer == issuer) {
-            source.is_wanted = true;
-        }
+    /// A token named a key that its issuer is not known to have; `true` when it is worth to wait for that issuer's keys:
+    /// it is being asked, or may be for all that this worker knows.
+    pub(crate) fn key_unknown(&mut self, token: &str, now: Timestamp) -> bool {
+        let Some(issuer) = named_issuer(token) else { return false };
+        let Some(source) = self.sources.iter_mut().find(|source| source.config.issuer == issuer) else { return false };
+        source.is_wanted = true;
+        source.under_way.is_some() || source.is_time_over(now) || source.another_asks(now)
     }
 
     /// Issuers and the keys that were fetched for them.
@@ -116,9 +123,9 @@ impl IssuerKeys {
         Ok(is_changed)
     }
 
-    /// Takes what other workers have fetched since; `true` when the keys have changed.
+    /// Takes what other workers have fetched since; `true` when there was anything.
     pub(crate) fn look(&mut self, shared: &dyn SharedData, now: Timestamp) -> bool {
-        let mut is_changed = false;
+        let mut is_new = false;
         for source in &mut self.sources {
             let name = self.seal.name(&format!("keys.{}", source.config.issuer));
             let Some((record, _)) = shared.get(&name) else { continue };
@@ -132,19 +139,32 @@ impl IssuerKeys {
             if let Some(Ok(keys)) = opened.map(key_set) {
                 source.fetched_millis = millis;
                 source.is_wanted = false;
-                is_changed |= keys != source.keys;
+                is_new = true;
                 source.keys = keys;
             }
         }
-        is_changed
+        is_new
     }
 }
 
 impl Source {
+    /// As far as this worker knows, the interval since the last try is over.
+    fn is_time_over(&self, now: Timestamp) -> bool {
+        let interval = i64::from(self.config.interval_seconds) * 1000;
+        self.tried.is_none_or(|tried| is_over_at(tried.unix_millis(), now, interval))
+    }
+
+    /// Another worker has asked just now, and nothing has come of it yet.
+    fn another_asks(&self, now: Timestamp) -> bool {
+        self.another_tried.is_some_and(|tried| {
+            self.fetched_millis < tried.unix_millis() && (0..ANSWER_MILLIS_MAX).contains(&now.millis_since(tried))
+        })
+    }
+
     /// Takes the lease of the next try.
     fn may_try(&mut self, seal: &Seal, shared: &dyn SharedData, now: Timestamp) -> bool {
         let interval = i64::from(self.config.interval_seconds) * 1000;
-        if self.tried.is_some_and(|tried| !is_over_at(tried.unix_millis(), now, interval)) {
+        if !self.is_time_over(now) {
             return false;
         }
         let name = seal.name(&format!("tried.{}", self.config.issuer));
@@ -154,9 +174,11 @@ impl Source {
         }
         if let Some((record, state)) = shared.get(&name) {
             let tried = seal.opened(&name, &record).and_then(|record| record.first_chunk().copied());
-            let is_free = tried.is_none_or(|tried| is_over_at(i64::from_le_bytes(tried), now, interval));
+            let tried = tried.map(i64::from_le_bytes).filter(|tried| !is_over_at(*tried, now, interval));
             let lease = seal.sealed(&name, &now.unix_millis().to_le_bytes());
-            if !is_free || !shared.set(&name, &lease, Some(state)) {
+            if tried.is_some() || !shared.set(&name, &lease, Some(state)) {
+                self.tried = tried.map(Timestamp::from_unix_millis);
+                self.another_tried = self.tried;
                 return false;
             }
         }
@@ -221,6 +243,28 @@ mod tests {
             }
         }
         assert_eq!(asked, [(0, 0), (30, 0), (60, 0), (90, 0)]);
+    }
+
+    #[test]
+    fn to_wait_is_worth_it_once_in_an_interval() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let encoded = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        let claims = encoded(&format!(r#"{{"iss":"{ISSUER}"}}"#));
+        let token = format!("{}.{claims}.c2ln", encoded(r#"{"alg":"ES256","kid":"a"}"#));
+        let shared = MemoryShared::default();
+        let (mut one, mut other) = (IssuerKeys::new(&config()), IssuerKeys::new(&config()));
+        assert!(!one.key_unknown("no token", now(0)));
+        assert!(one.key_unknown(&token, now(0)) && other.key_unknown(&token, now(0)));
+        let source = one.due(&shared, now(0)).unwrap().source;
+        one.sent(source, Some(7));
+        assert!(one.key_unknown(&token, now(1)), "it is being asked");
+        assert!(other.due(&shared, now(1)).is_none());
+        assert!(other.key_unknown(&token, now(1)), "another asks");
+        assert!(!other.key_unknown(&token, now(2)), "nothing came of it");
+        assert!(one.fetched(source, Some(503), b"", &shared, now(2)).is_err());
+        assert!(!one.key_unknown(&token, now(29)));
+        assert!(one.key_unknown(&token, now(30)) && other.key_unknown(&token, now(30)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::call::{Call, Passage};
-use crate::config::Config;
+use crate::config::{Config, Hold};
 use crate::decision_log::DecisionLog;
 use crate::feed::shared::WorkerState;
 use crate::feed::{Feed, Outcome};
@@ -20,7 +20,7 @@ use crate::follower::Follower;
 use crate::held::{HeldCall, HeldCalls};
 use crate::host::{self, HostSharedData, HostSignatures};
 use crate::identity::ClientHeaders;
-use crate::issuer_keys::{ANSWER_BYTES_MAX, IssuerKeys};
+use crate::issuer_keys::{ANSWER_BYTES_MAX, ANSWER_MILLIS_MAX, IssuerKeys};
 use crate::remote_pdp::{Asked, RemotePdp};
 use crate::shadow::Shadow;
 use crate::telemetry::Telemetry;
@@ -32,6 +32,8 @@ const BUSY_TICK: Duration = Duration::from_millis(1);
 /// … in a VM that has a policy and has never served a call, such as the one in Envoy's main thread, and for a shadow
 /// snapshot: calls, and those that serve them, come first.
 const IDLE_BUSY_TICK: Duration = Duration::from_millis(8);
+/// Calls that may wait for an issuer's keys, and how long.
+const KEYS_WAIT: Hold = Hold { calls_max: 100, milliseconds_max: ANSWER_MILLIS_MAX as u32 };
 /// Longest that a report may take.
 const REPORT_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -54,6 +56,12 @@ pub(crate) struct Worker {
     pub(crate) telemetry: Telemetry,
     pub(crate) tokens: TokenCache<foldhash::fast::RandomState>,
     held: HeldCalls,
+    /// Calls whose issuer is asked for its keys.
+    waiting_for_keys: HeldCalls,
+    /// The call at hand is to wait so; its context takes it from here.
+    pub(crate) waits_for_key: bool,
+    /// What they wait for is there, or will not be.
+    are_keys_there: bool,
     report_token: Option<u32>,
     decisions_token: Option<u32>,
     issuer_keys: IssuerKeys,
@@ -65,12 +73,16 @@ pub(crate) struct Worker {
 }
 
 impl Root {
-    /// Decides the calls that waited for the first snapshot, once it is there.
+    /// Decides the calls that waited for the first snapshot or for an issuer's keys, once these are there.
     fn answer_held(&self) {
         let Some(worker) = &self.worker else { return };
         let calls = {
             let worker = &mut *worker.borrow_mut();
-            if worker.enforced.feed.is_ready() { worker.held.take_all() } else { Vec::new() }
+            let mut calls = if worker.enforced.feed.is_ready() { worker.held.take_all() } else { Vec::new() };
+            if std::mem::take(&mut worker.are_keys_there) {
+                calls.extend(worker.waiting_for_keys.take_all());
+            }
+            calls
         };
         if !calls.is_empty() {
             self.settle(worker, calls);
@@ -116,20 +128,17 @@ impl Context for Root {
             }
             if let Some(source) = worker.issuer_keys.source_of(token) {
                 worker.take_issuer_keys(source, headers, body_bytes);
+            } else if worker.take_comparison(token, headers, body_bytes)
+                || worker.take_shadow_reply(token, headers, body_bytes)
+            {
                 return;
+            } else {
+                let taken = worker.enforced.take_reply(token, headers, body_bytes, &worker.signatures);
+                let Some(outcome) = taken else { return };
+                worker.note(&outcome);
+                worker.poll();
+                worker.keep_pace();
             }
-            if worker.take_comparison(token, headers, body_bytes) {
-                return;
-            }
-            if worker.take_shadow_reply(token, headers, body_bytes) {
-                return;
-            }
-            let Some(outcome) = worker.enforced.take_reply(token, headers, body_bytes, &worker.signatures) else {
-                return;
-            };
-            worker.note(&outcome);
-            worker.poll();
-            worker.keep_pace();
         }
         self.answer_held();
     }
@@ -173,10 +182,13 @@ impl RootContext for Root {
             worker.send_decisions();
             worker.telemetry.count_decisions();
             worker.ask_to_compare();
-            worker.held.take_expired(host::now())
+            let now = host::now();
+            let mut expired = worker.held.take_expired(now);
+            expired.extend(worker.waiting_for_keys.take_expired(now));
+            expired
         };
         self.answer_held();
-        // Nothing has come for them, so each is refused for want of a policy.
+        // Nothing has come for them, so each is refused for want of a policy, or of a key.
         if let Some(worker) = self.worker.as_ref().filter(|_| !expired.is_empty()) {
             self.settle(worker, expired);
         }
@@ -192,7 +204,9 @@ impl RootContext for Root {
             if worker.enforced.feed.is_busy() {
                 return;
             }
+            worker.enforced.feed.set_woken(true);
             worker.look();
+            worker.enforced.feed.set_woken(false);
         }
         self.answer_held();
     }
@@ -229,6 +243,9 @@ impl Worker {
             decisions_token: None,
             tokens: TokenCache::of(config.token_cache.tokens_max, foldhash::fast::RandomState::default()),
             held: HeldCalls::new(config.hold),
+            waiting_for_keys: HeldCalls::new(KEYS_WAIT),
+            waits_for_key: false,
+            are_keys_there: false,
             report_token: None,
             has_queue: None,
             tick: TICK,
@@ -244,21 +261,35 @@ impl Worker {
         !routes.is_empty() && routes.get(route).is_some_and(|seconds| self.enforced.feed.is_older_than(*seconds, now))
     }
 
-    /// A token may have been refused only because its issuer has a new key.
-    pub(crate) fn look_for_key(&mut self, denial: &Denial, call: &ApiCall) {
+    /// A token may be refused only because its issuer has a new key; `true` when it is worth to wait for that.
+    pub(crate) fn look_for_key(&mut self, denial: &Denial, call: &ApiCall, now: Timestamp) -> bool {
         if self.issuer_keys.is_empty() || denial.reason != DenialReason::Token(TokenError::KeyUnknown) {
-            return;
+            return false;
         }
-        if let Some(token) = call.bearer_token() {
-            // Fetched with the next tick: the reply to what is sent from here would come to the call, which is gone by then.
-            self.issuer_keys.key_unknown(token);
-        }
+        // Fetched with the next tick: the reply to what is sent from here would come to the call.
+        let is_to_be_asked = |token| self.issuer_keys.key_unknown(token, now);
+        call.bearer_token().is_some_and(is_to_be_asked) && self.waiting_for_keys.has_room()
+    }
+
+    /// Keeps a call until its issuer's keys are there.
+    pub(crate) fn wait_for_key(
+        &mut self,
+        context_id: u32,
+        call: ApiCall,
+        client_headers: ClientHeaders,
+        passage: Passage,
+    ) -> Result<(), ClientHeaders> {
+        // The host bounds the headers of each, and there are few.
+        self.waiting_for_keys.hold(context_id, call, client_headers, 0, passage, host::now())?;
+        self.telemetry.waits_for_key();
+        Ok(())
     }
 
     fn look_at_issuer_keys(&mut self) {
         if !self.issuer_keys.is_empty() {
             if self.issuer_keys.look(&HostSharedData, host::now()) {
                 self.use_issuer_keys();
+                self.are_keys_there = true;
             }
             self.fetch_issuer_keys();
         }
@@ -292,6 +323,7 @@ impl Worker {
         let status = status.and_then(|status| status.parse().ok());
         let body = host::reply_body(body_bytes.min(ANSWER_BYTES_MAX));
         let fetched = self.issuer_keys.fetched(source, status, &body, &HostSharedData, host::now());
+        self.are_keys_there = true;
         self.telemetry.keys_fetched(fetched.is_ok());
         match fetched {
             Ok(true) => self.use_issuer_keys(),
@@ -378,6 +410,7 @@ impl Worker {
     /// The stream has ended.
     pub(crate) fn forget(&mut self, context_id: u32) {
         self.held.forget(context_id);
+        self.waiting_for_keys.forget(context_id);
     }
 
     /// Looks at what others have, asks if it is this worker's turn, and tells what is in force.

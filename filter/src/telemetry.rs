@@ -217,6 +217,11 @@ impl Telemetry {
         self.count(if is_good { "portvakt.issuer_keys.fetched" } else { "portvakt.issuer_keys.refused" });
     }
 
+    /// A call waits for an issuer's keys.
+    pub(crate) fn waits_for_key(&mut self) {
+        self.count("portvakt.issuer_keys.waited");
+    }
+
     /// Entries of the decision log that there was no room for.
     pub(crate) fn decisions_dropped(&mut self, entries: u64) {
         self.add("portvakt.decision_log.dropped", entries);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_tests::cases::{Case, keys, publish_all, wasm};
-use gateway_tests::proxy_host::{HostOptions, ProxyHost, Vm};
+use gateway_tests::proxy_host::{HostOptions, ProxyHost, Shared, StreamId, Vm};
 use serde_json::{Value, json};
 
 use crate::filter_in_wasmtime::{now, start_with};
@@ -32,13 +32,19 @@ fn serve(vm: &mut Vm, publication: Value) {
     vm.answer_http_call(poll, 200, &[], &body(publication)).unwrap();
 }
 
-/// Calls with a token that `key` signs; `permitted`, `waits`, or the code of the refusal.
-fn call(vm: &mut Vm, key: &str) -> String {
+/// Calls with a token that `key` signs.
+fn begin(vm: &mut Vm, key: &str) -> StreamId {
     let case = json!({"proves": "-", "call": {"path": "/vat/310247049/returns", "token": {"key": key}},
         "expect": {"deny": {"reason": "-", "status": 0}}});
     let case: Case = serde_json::from_value(case).unwrap();
     let stream = vm.open_stream().unwrap();
-    let outcome = vm.request_headers(stream, case.headers(now()).unwrap(), true).unwrap();
+    vm.request_headers(stream, case.headers(now()).unwrap(), true).unwrap();
+    stream
+}
+
+/// `permitted`, `waits`, or the code of the refusal.
+fn answer(vm: &Vm, stream: StreamId) -> String {
+    let outcome = vm.outcome(stream).unwrap();
     if outcome.is_paused() {
         return "waits".to_owned();
     }
@@ -51,11 +57,18 @@ fn call(vm: &mut Vm, key: &str) -> String {
     }
 }
 
+fn call(vm: &mut Vm, key: &str) -> String {
+    let stream = begin(vm, key);
+    answer(vm, stream)
+}
+
+fn ask_the_issuer(configuration: &mut Value) {
+    configuration["issuerKeys"] = json!([{"issuer": ISSUER, "cluster": "maskinporten",
+        "authority": "maskinporten.example", "path": "/jwk", "intervalSeconds": 10}]);
+}
+
 fn with_issuer_keys() -> Vm {
-    let mut vm = start_with(|configuration| {
-        configuration["issuerKeys"] = json!([{"issuer": ISSUER, "cluster": "maskinporten",
-            "authority": "maskinporten.example", "path": "/jwk", "intervalSeconds": 10}]);
-    });
+    let mut vm = start_with(ask_the_issuer);
     serve(&mut vm, json!({}));
     vm
 }
@@ -74,11 +87,18 @@ fn key_set(name: &str) -> Vec<u8> {
 fn an_unknown_key_is_fetched_from_its_issuer_and_then_known() {
     let mut vm = with_issuer_keys();
     assert_eq!(fetch(&mut vm), None, "nobody has asked for a key yet");
-    assert_eq!(call(&mut vm, "ec-next"), "key_unknown");
+    let waits = begin(&mut vm, "ec-next");
+    let other = begin(&mut vm, "ec-other");
+    assert_eq!((answer(&vm, waits).as_str(), answer(&vm, other).as_str()), ("waits", "waits"));
+    assert_eq!(call(&mut vm, "rsa-maskinporten"), "permitted", "nobody else waits");
     let token = fetch(&mut vm).unwrap();
+    assert_eq!(call(&mut vm, "ec-next"), "waits");
     vm.answer_http_call(token, 200, &[], &key_set("ec-next")).unwrap();
+    assert_eq!((answer(&vm, waits).as_str(), answer(&vm, other).as_str()), ("permitted", "key_unknown"));
+    assert_eq!(call(&mut vm, "ec-other"), "key_unknown", "it was asked just now");
     assert_eq!(call(&mut vm, "ec-next"), "permitted");
     assert_eq!(call(&mut vm, "rsa-maskinporten"), "permitted", "the snapshot's own");
+    assert_eq!(vm.metric("portvakt.issuer_keys.waited"), Some(3));
     // A new base knows nothing of it, and it still counts.
     serve(&mut vm, json!({"version": 2}));
     assert_eq!(call(&mut vm, "ec-next"), "permitted");
@@ -90,12 +110,13 @@ fn however_many_keys_are_unknown_an_issuer_is_asked_once_in_an_interval() {
     let mut vm = with_issuer_keys();
     let mut fetches = 0;
     for round in 0..30 {
-        for number in 0..10 {
-            assert_eq!(call(&mut vm, &format!("ec-{round}-{number}")), "key_unknown");
-        }
+        let calls: Vec<_> = (0..10).map(|number| begin(&mut vm, &format!("ec-{round}-{number}"))).collect();
         if let Some(token) = fetch(&mut vm) {
             fetches += 1;
             vm.answer_http_call(token, 503, &[], b"").unwrap();
+        }
+        for call in calls {
+            assert_eq!(answer(&vm, call), "key_unknown");
         }
         assert_eq!(call(&mut vm, "rsa-maskinporten"), "permitted");
         vm.advance(Duration::from_millis(900)).unwrap();
@@ -106,7 +127,7 @@ fn however_many_keys_are_unknown_an_issuer_is_asked_once_in_an_interval() {
 #[test]
 fn a_key_set_that_cannot_be_relied_on_changes_nothing() {
     let mut vm = with_issuer_keys();
-    assert_eq!(call(&mut vm, "ec-next"), "key_unknown");
+    assert_eq!(call(&mut vm, "ec-next"), "waits");
     let token = fetch(&mut vm).unwrap();
     vm.answer_http_call(token, 200, &[], &key_set("ec-next")).unwrap();
     let twice = format!("{{\"keys\":[{0},{0}]}}", keys::key("ec-other").unwrap().public_jwk("ec-other"));
@@ -120,13 +141,54 @@ fn a_key_set_that_cannot_be_relied_on_changes_nothing() {
     ];
     for (refused, (status, body)) in (1..).zip(wrong) {
         vm.advance(Duration::from_secs(11)).unwrap();
-        assert_eq!(call(&mut vm, "ec-other"), "key_unknown");
+        let waits = begin(&mut vm, "ec-other");
         let token = fetch(&mut vm).unwrap();
         vm.answer_http_call(token, status, &[], &body).unwrap();
+        assert_eq!(answer(&vm, waits), "key_unknown");
         assert_eq!(vm.metric("portvakt.issuer_keys.refused"), Some(refused));
         assert_eq!(call(&mut vm, "ec-other"), "key_unknown");
         assert_eq!(call(&mut vm, "ec-next"), "permitted", "the last good set");
     }
+}
+
+#[test]
+fn so_many_calls_wait_for_a_key_and_none_for_ever() {
+    let mut vm = with_issuer_keys();
+    let mut waiting: Vec<_> = (0..100).map(|number| begin(&mut vm, &format!("ec-{number}"))).collect();
+    assert!(waiting.iter().all(|stream| answer(&vm, *stream) == "waits"));
+    assert_eq!(call(&mut vm, "ec-next"), "key_unknown", "there is no room");
+    let leaves = waiting.pop().unwrap();
+    vm.close_stream(leaves).unwrap();
+    assert_eq!(call(&mut vm, "ec-next"), "waits", "there is");
+    fetch(&mut vm).unwrap();
+    vm.advance(Duration::from_millis(1800)).unwrap();
+    assert!(waiting.iter().all(|stream| answer(&vm, *stream) == "waits"));
+    vm.advance(Duration::from_millis(200)).unwrap();
+    assert!(waiting.iter().all(|stream| answer(&vm, *stream) == "key_unknown"));
+}
+
+#[test]
+fn what_another_worker_is_asking_for_is_waited_for() {
+    let shared = Shared::default();
+    let mut workers = [1, 2].map(|random_seed| {
+        let mut configuration = wasm::filter_configuration().unwrap();
+        ask_the_issuer(&mut configuration);
+        let now_unix_nanos = now().unix_millis() as u64 * 1_000_000;
+        let options = HostOptions { now_unix_nanos, random_seed, shared: shared.clone(), ..HostOptions::default() };
+        ProxyHost::from_environment().unwrap().start(&configuration.to_string(), options).unwrap()
+    });
+    let [asks, follows] = &mut workers;
+    asks.advance(Duration::from_millis(100)).unwrap();
+    serve(asks, json!({}));
+    follows.advance(Duration::from_millis(200)).unwrap();
+    assert_eq!(call(follows, "rsa-maskinporten"), "permitted");
+    let streams = (begin(asks, "ec-next"), begin(follows, "ec-next"));
+    let token = fetch(asks).unwrap();
+    assert_eq!(fetch(follows), None, "one asks");
+    assert_eq!((answer(asks, streams.0).as_str(), answer(follows, streams.1).as_str()), ("waits", "waits"));
+    asks.answer_http_call(token, 200, &[], &key_set("ec-next")).unwrap();
+    follows.advance(Duration::from_millis(100)).unwrap();
+    assert_eq!((answer(asks, streams.0).as_str(), answer(follows, streams.1).as_str()), ("permitted", "permitted"));
 }
 
 #[test]

@@ -30,6 +30,8 @@ mod in_envoy_faulty_control_plane;
 #[cfg(test)]
 mod in_envoy_first_snapshot;
 #[cfg(test)]
+mod in_envoy_issuer_keys;
+#[cfg(test)]
 mod in_envoy_key_rotation;
 #[cfg(test)]
 mod in_envoy_replies;

@@ -276,6 +276,24 @@ fn a_new_base_replaces_the_old_one_everywhere_and_its_memory_is_given_back() {
 }
 
 #[test]
+fn who_serves_nothing_begins_with_a_base_at_its_own_tick() {
+    let mut plane = ControlPlane::new(3, 150_000);
+    let mut gateway = Gateway::new(2);
+    gateway.settle(&mut plane);
+    let mut newer = ControlPlane::new(4, 150_000);
+    gateway.now = gateway.now.plus_seconds(1);
+    gateway.workers[1].set_serves(false);
+    gateway.workers[1].set_woken(true);
+    for _ in 0..100 {
+        gateway.tick(Some(&mut newer));
+        assert!(!gateway.workers[1].is_busy());
+    }
+    assert_eq!(gateway.versions(), [Some(newer.version()), Some(plane.version())]);
+    gateway.workers[1].set_woken(false);
+    gateway.settle(&mut newer);
+}
+
+#[test]
 fn whoever_leads_next_does_not_wait_for_the_rest_of_a_base() {
     let mut plane = ControlPlane::new(3, 150_000);
     let mut gateway = Gateway::new(2);
