@@ -16,6 +16,8 @@ pub(crate) const MASKINPORTEN_KEY: u8 = 10;
 pub(crate) const ALTINN_KEY: u8 = 20;
 pub(crate) const ID_PORTEN: &str = "https://idporten.test";
 pub(crate) const ID_PORTEN_KEY: u8 = 30;
+pub(crate) const STUDIO: &str = "https://studio.test";
+pub(crate) const STUDIO_KEY: u8 = 40;
 pub(crate) const PLATFORM_KEY: u8 = 50;
 
 pub(crate) fn platform_issuer(jwks_uri: &str) -> PlatformIssuerConfig {
@@ -30,12 +32,14 @@ pub(crate) fn config(jwks_uri: &str, key_file: &std::path::Path) -> TokensConfig
         audiences: ["https://api.test".to_owned()].into(),
         service_owners: [("digdir".to_owned(), "310247022".parse().unwrap())].into(),
         session_s: 28_800,
-        exchange_issuers: vec![ExchangeIssuerConfig {
-            provider: ExchangeProvider::IdPorten,
-            issuer: ID_PORTEN.to_owned(),
-            jwks_uri: jwks_uri.to_owned(),
-            user_id_claim: None,
-        }],
+        exchange_issuers: [(ExchangeProvider::IdPorten, ID_PORTEN), (ExchangeProvider::AltinnStudio, STUDIO)]
+            .map(|(provider, issuer)| ExchangeIssuerConfig {
+                provider,
+                issuer: issuer.to_owned(),
+                jwks_uri: jwks_uri.to_owned(),
+                user_id_claim: None,
+            })
+            .into(),
         login_providers: Vec::new(),
     }
 }
@@ -52,6 +56,7 @@ impl TestState {
         tokio::spawn(crate::snapshots::keep_published(test.state.clone()));
         let id_porten = [jwk("i", ID_PORTEN_KEY)];
         crate::issuers::trust_for_test(&test.state, ID_PORTEN, &id_porten).await;
+        crate::issuers::trust_for_test(&test.state, STUDIO, &[jwk("s", STUDIO_KEY)]).await;
         let platform = [jwk("p", PLATFORM_KEY)];
         crate::issuers::trust_for_test(&test.state, "platform", &platform).await;
         test.put_resources().await;

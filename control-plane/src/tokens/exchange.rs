@@ -64,7 +64,7 @@ pub(super) async fn handler(
         ExchangeProvider::Maskinporten => of_machine(tokens, &token, payload, is_test)?,
         ExchangeProvider::IdPorten => of_person(tokens, &state, &token, payload).await?,
         ExchangeProvider::AltinnStudio => {
-            let mut claims = exchanged::kept(payload);
+            let mut claims = of_no_organization(payload);
             claims.insert(urn::CLAIM_AUTHENTICATION_METHOD.to_owned(), json!("altinnstudio"));
             claims
         }
@@ -122,6 +122,16 @@ fn of_machine(
     Ok(exchanged::of_machine(payload, organization, code, token.authentication_level()))
 }
 
+/// What is kept of a token whose holder acts for no organisation: neither the one that a person's system belongs to, nor one
+/// that an issuer names which is not trusted with organisations.
+fn of_no_organization(payload: Map<String, Value>) -> Map<String, Value> {
+    let mut claims = exchanged::kept(payload);
+    for name in ["consumer", "pid", "authorization_details"] {
+        claims.remove(name);
+    }
+    claims
+}
+
 /// A person, through a system that the person has consented to.
 async fn of_person(
     tokens: &TokenIssuer,
@@ -135,11 +145,7 @@ async fn of_person(
     let mut connection = state.store.read().await?;
     let user = people::user_of(&mut connection, &payload, claim).await?.ok_or(codes::USER_UNKNOWN)?;
     let level = people::level_of(&payload);
-    let mut claims = exchanged::kept(payload);
-    // Whoever holds the token acts as the person; the organisation that the system belongs to is not the caller.
-    for name in ["consumer", "pid", "authorization_details"] {
-        claims.remove(name);
-    }
+    let mut claims = of_no_organization(payload);
     claims.extend(people::claims_of(&user, level, "idporten"));
     claims.insert("auth_time".to_owned(), json!(state.clock.now().unix_seconds()));
     Ok(claims)

@@ -223,6 +223,22 @@ async fn a_persons_token_is_renewed_while_the_session_lasts() {
     test.get(REFRESH, &test.administrator_of_hansen()).await.expect_code(403, "caller_kind_refused");
 }
 
+#[tokio::test]
+async fn who_comes_from_studio_acts_for_no_organisation() {
+    let test = TestState::with_tokens().await;
+    let studio = tokens::Maskinporten::new("310247006", "portvakt:operator").claim("iss", json!(tokens::STUDIO));
+    let studio = studio.key("s", tokens::STUDIO_KEY).token(&test);
+    let ours = text(test.get(&format!("{EXCHANGE}/altinnstudio"), &studio).await);
+    let claims = claims(&ours);
+    assert_eq!((claims["iss"].as_str(), claims.get("consumer")), (Some(OWN), None));
+    assert_eq!(claims["urn:altinn:authenticatemethod"], "altinnstudio");
+    test.put("/portvakt/v1/parties", &test.operator(), &json!({})).await.expect(200);
+    test.put("/portvakt/v1/parties", &ours, &json!({})).await.expect_code(403, "organization_not_allowed");
+    for other in ["id-porten", "maskinporten"] {
+        test.get(&format!("{EXCHANGE}/{other}"), &studio).await.expect_code(401, "token_invalid");
+    }
+}
+
 /// Logged in as Hansen's manager, as if by an OIDC provider.
 async fn logged_in(test: &TestState) -> String {
     let session = test.state.ids.uuid().unwrap();
