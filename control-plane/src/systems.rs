@@ -16,6 +16,7 @@ mod replace;
 mod replace_access_packages;
 mod replace_rights;
 pub(crate) mod store;
+mod update;
 #[cfg(test)]
 mod wrong_bodies;
 

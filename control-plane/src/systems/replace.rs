@@ -2,16 +2,14 @@
 //!
 //! What system users hold stays what their owners approved; other client ids reach the gateways with the next snapshot.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
 use policies::id::SystemId;
 use serde_json::json;
 
 use super::model::ChangeKind;
 use super::registration::{Body, SYSTEM_ID, Wrong};
-use super::{change_log, own, require_live, store};
+use super::update::{self, Answer, answer};
+use super::{own, require_live};
 use crate::caller::{RegisterWrite, Vendor};
 use crate::json::AltinnJson;
 use crate::openapi::{self, altinn};
@@ -36,7 +34,7 @@ pub(super) async fn handler(
     PathOf(id): PathOf<SystemId>,
     if_match: IfMatch,
     AltinnJson(body): AltinnJson<Body>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Answer, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
     let unknown = || Problem::new(codes::SYSTEM_UNKNOWN).plain_text(format!("System with ID '{id}' not found."));
@@ -54,12 +52,10 @@ pub(super) async fn handler(
     let content = body.check(change.connection(), Some(&id), &mut wrong).await?;
     wrong.require_nothing()?;
     let system = system.replace(content);
-    store::update(change.connection(), &system).await?;
-    let data = system.registration_json();
-    change_log::append(change.connection(), &id, &caller, ChangeKind::Update, data, now).await?;
-    let log = json!({ "system": id, "by": caller.organization() });
-    change.commit(now, "system_replaced", log).await?;
-    Ok(([(header::ETAG, entity_tag(&system.whole_json()))], Json(json!({ "succeeded": true }))))
+    let new = system.registration_json();
+    update::store(change.connection(), &caller, &system, (ChangeKind::Update, new), now).await?;
+    change.commit(now, "system_replaced", json!({ "system": id, "by": caller.organization() })).await?;
+    Ok(answer(&system))
 }
 
 #[cfg(test)]

@@ -2,22 +2,19 @@
 //!
 //! What system users hold stays what their owners approved.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
 use policies::id::SystemId;
 use serde_json::json;
 
 use super::model::{ChangeKind, System};
 use super::registration::{self, Wrong};
-use super::{change_log, own, require_live, store};
+use super::update::{self, Answer, answer, replaceable};
 use crate::caller::{RegisterWrite, Vendor};
 use crate::json::AltinnJsonList;
 use crate::openapi::{self, altinn};
 use crate::parameters::PathOf;
-use crate::preconditions::{IfMatch, entity_tag};
-use crate::problem::{Problem, codes};
+use crate::preconditions::IfMatch;
+use crate::problem::Problem;
 use crate::right::{AccessPackageBody, access_packages_json};
 use crate::state::AppState;
 
@@ -37,22 +34,18 @@ pub(super) async fn handler(
     PathOf(id): PathOf<SystemId>,
     if_match: IfMatch,
     AltinnJsonList(body): AltinnJsonList<AccessPackageBody>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Answer, Problem> {
     let now = state.clock.now();
     let mut change = state.store.change().await?;
-    let system = own(change.connection(), &caller, &id, || codes::SYSTEM_NOT_FOUND.into()).await?;
-    require_live(&system)?;
-    if_match.require(&entity_tag(&system.whole_json()))?;
-
+    let system = replaceable(change.connection(), &caller, &id, &if_match).await?;
     let mut wrong = Wrong::default();
     let access_packages = registration::access_packages(&body, system.is_visible, &mut wrong);
     let system = System { access_packages, ..system };
     wrong.require_nothing()?;
-    store::update(change.connection(), &system).await?;
-    let data = json!(access_packages_json(&system.access_packages));
-    change_log::append(change.connection(), &id, &caller, ChangeKind::AccessPackageUpdate, data, now).await?;
+    let new = json!(access_packages_json(&system.access_packages));
+    update::store(change.connection(), &caller, &system, (ChangeKind::AccessPackageUpdate, new), now).await?;
     change.commit(now, "system_access_packages_replaced", json!({ "system": id, "by": caller.organization() })).await?;
-    Ok(([(header::ETAG, entity_tag(&system.whole_json()))], Json(json!({ "succeeded": true }))))
+    Ok(answer(&system))
 }
 
 #[cfg(test)]
