@@ -180,14 +180,15 @@ impl<'document> SnapshotBuilder<'document> {
         drop(ids);
         let used: BTreeSet<u32> = user_systems.iter().copied().collect();
         let used: Vec<_> = systems.into_values().filter(|(position, _)| used.contains(position)).collect();
-        let mut new_positions = vec![0; compiler.document.systems.len()];
+        // What had no position would be refused when the image is opened: it is nobody's.
+        let mut new_positions = vec![u32::MAX; compiler.document.systems.len()];
         for ((old, _), new) in used.iter().zip(0..) {
             if let Some(position) = new_positions.get_mut(*old as usize) {
                 *position = new;
             }
         }
         let column: Vec<u32> =
-            user_systems.into_iter().map(|old| new_positions.get(old as usize).copied().unwrap_or(0)).collect();
+            user_systems.into_iter().map(|old| new_positions.get(old as usize).copied().unwrap_or(u32::MAX)).collect();
         compiler.writer.narrow(Section::SystemUserSystems, &column, used.len());
         compiler.systems(used.into_iter().map(|(_, system)| system));
         let mut by_holding: Vec<(&RightSet, Holding)> =
