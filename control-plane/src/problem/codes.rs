@@ -173,6 +173,7 @@ problem_codes! {
     TOO_MANY_POLLS = "too_many_polls", TOO_MANY_REQUESTS, "Too many polls are held for this gateway credential.";
     SNAPSHOT_UNPUBLISHED = "snapshot_unpublished", SERVICE_UNAVAILABLE, "No snapshot is published for this API provider yet.";
 
+    SYSTEMS_TOO_MANY = "systems_too_many", CONFLICT, "The vendor has as many systems as it may have.";
     WEBHOOK_UNKNOWN = "webhook_unknown", NOT_FOUND, "The vendor has no such webhook.";
     WEBHOOKS_TOO_MANY = "webhooks_too_many", CONFLICT, "The vendor has as many webhooks as it may have.";
 

@@ -16,13 +16,15 @@ use crate::problem::{Invalid, Problem, codes};
 use crate::state::AppState;
 
 const VENDOR: &str = "/registersystemrequest/vendor/id";
+/// Systems of a vendor that are not deleted: lists of systems have no pages.
+const SYSTEMS_MAX: i64 = 1000;
 
 /// A vendor registers a system. Everything wrong with the body is reported at once.
 #[utoipa::path(
     post, path = "/authentication/api/v1/systemregister/vendor", operation_id = "registerSystem", tag = openapi::SYSTEMS,
     security(("maskinporten" = ["altinn:authentication/systemregister.write"])),
     request_body = altinn::RegisterSystemRequest,
-    responses((status = 200, description = "The internal id", content_type = "application/json", body = String), (status = 409, description = "As plain text `system_exists`")),
+    responses((status = 200, description = "The internal id", content_type = "application/json", body = String), (status = 409, description = "As plain text `system_exists`, or `systems_too_many`")),
 )]
 pub(super) async fn handler(
     State(state): State<AppState>,
@@ -49,6 +51,9 @@ pub(super) async fn handler(
         Some(id) if wrong.is_empty() => id,
         _ => return Err(wrong.into()),
     };
+    if store::count_of_vendor(change.connection(), vendor).await? >= SYSTEMS_MAX {
+        return Err(codes::SYSTEMS_TOO_MANY.into());
+    }
     let system = System::new(id, internal_id, vendor, content, now);
     let exists = || Problem::new(codes::SYSTEM_EXISTS).plain_text(format!("The System already exist: {}", system.id));
     store::insert(change.connection(), &system).await.map_err(|error| match &error {
@@ -99,6 +104,30 @@ mod tests {
         expected["vendor"] = json!({ "ID": "0192:310247030" });
         expected["isDeleted"] = json!(false);
         assert_eq!(read, expected);
+    }
+
+    #[tokio::test]
+    async fn a_vendor_has_a_thousand_systems_at_most() {
+        let test = TestState::with_system().await;
+        let systems = "WITH RECURSIVE counted (number) AS \
+                       (SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < 998) \
+                       INSERT INTO system (id, internal_id, vendor, name_nb, name_nn, name_en, description_nb, description_nn, \
+                       description_en, rights, access_packages, redirect_urls, is_visible, created_at) \
+                       SELECT '310247030_' || number, '00000000-0000-4000-9000-' || substr(CAST(1000000000000 + number AS TEXT), 2), \
+                       '310247030', 'x', 'x', 'x', '', '', '', '[]', '[]', '[]', \
+                       0, 0 FROM counted";
+        let mut change = test.state.store.change().await.unwrap();
+        sqlx::query(systems).execute(change.connection()).await.unwrap();
+        change.commit_derived().await.unwrap();
+        let mut other = story::system();
+        (other["id"], other["clientId"]) = (json!("310247030_last"), json!(["last"]));
+        test.post(PATH, &test.vendor(), &other).await.expect(200);
+        (other["id"], other["clientId"]) = (json!("310247030_more"), json!(["more"]));
+        let before = test.state.store.revision().await.unwrap();
+        test.post(PATH, &test.vendor(), &other).await.expect_code(409, "systems_too_many");
+        assert_eq!(test.state.store.revision().await.unwrap(), before);
+        test.delete(&format!("{PATH}/310247030_1"), &test.vendor()).await.expect(200);
+        test.post(PATH, &test.vendor(), &other).await.expect(200);
     }
 
     #[tokio::test]

@@ -91,6 +91,17 @@ pub(super) async fn of_vendor(
     with_clients(connection, rows).await
 }
 
+/// How many those are.
+pub(super) async fn count_of_vendor(
+    connection: &mut Connection,
+    vendor: OrganizationNumber,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT count(*) FROM system WHERE vendor = $1 AND deleted_at IS NULL AND is_free = 0")
+        .bind(vendor.to_string())
+        .fetch_one(connection)
+        .await
+}
+
 /// Systems that may be found and are not deleted, by id.
 pub(super) async fn visible(connection: &mut Connection) -> Result<Vec<System>, sqlx::Error> {
     let rows: Vec<SystemRow> =
