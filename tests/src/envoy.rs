@@ -142,6 +142,13 @@ impl Envoy {
         self.process.log_tail()
     }
 
+    /// All metrics as Prometheus reads them. Histograms come with Envoy's next flush, every 5 s.
+    pub async fn prometheus(&self) -> Result<String> {
+        let url = format!("{}/stats/prometheus", self.admin_url);
+        let answer = self.http.get(url).send().await.context("Envoy's admin is gone")?;
+        answer.text().await.context("Envoy's metrics cannot be read")
+    }
+
     /// Counters and gauges whose name contains `part`.
     pub async fn stats(&self, part: &str) -> Result<BTreeMap<String, u64>> {
         #[derive(Deserialize)]

@@ -80,6 +80,11 @@ impl CaseEnvoy {
         self.envoy.access_log()
     }
 
+    /// All metrics as Prometheus reads them.
+    pub async fn prometheus(&self) -> Result<String> {
+        self.envoy.prometheus().await
+    }
+
     /// Makes a call.
     pub async fn answer(&self, spec: &CallSpec) -> Result<Answer> {
         call(self.address, &spec.headers_at(now())?).await.with_context(|| self.envoy.log_tail())

@@ -101,6 +101,16 @@ async fn replies_suit_who_asks() {
     let told = "resource_metadata=\"https://api.example.no/.well-known/oauth-protected-resource/vat\"";
     assert!(challenged.headers["www-authenticate"].contains(told), "{}", challenged.headers["www-authenticate"]);
 
+    // What was counted and timed meanwhile has the names that alerts are about.
+    wait::until("histograms", Duration::from_secs(20), async || {
+        answer(&envoy, json!({})).await;
+        let metrics = envoy.prometheus().await?;
+        let told = ["portvakt_decision_time_us_bucket{", "portvakt_snapshot_worker_age_ms_bucket{", "portvakt_denied{"];
+        Ok(told.iter().all(|name| metrics.contains(&format!("\n{name}"))).then_some(()))
+    })
+    .await
+    .unwrap();
+
     // HTTP/1.0 is Envoy's to refuse, before the filter sees it.
     let mut stream = tokio::net::TcpStream::connect(envoy.address()).await.unwrap();
     stream.write_all(b"GET /vat/310247049/returns HTTP/1.0\r\nhost: a\r\n\r\n").await.unwrap();
