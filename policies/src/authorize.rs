@@ -68,9 +68,9 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
         let Some(app) = platform_credential(route, call)? else {
             return cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing);
         };
-        let verify = || token::verify_platform(app, issuers, now, signatures);
+        let verify = |signatures: &dyn VerifySignature| token::verify_platform(app, issuers, now, signatures);
         let is_platform = |kind| kind == IssuerKind::Platform;
-        remember(cache, app.as_bytes(), issuers, now, is_platform, verify).map_err(platform_refusal)?;
+        remember(cache, app.as_bytes(), issuers, now, is_platform, signatures, verify).map_err(platform_refusal)?;
         // A place is good until the cache is changed.
         let place = cache.find(presented.bytes()).ok_or(DenialReason::TokenMissing)?;
         cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing)
@@ -113,8 +113,12 @@ pub(crate) fn remember_presented<S: BuildHasher + Clone>(
     signatures: &dyn VerifySignature,
 ) -> Result<Place, DenialReason> {
     let is_bearer = |kind| kind != IssuerKind::Platform;
-    let verify = || -> Result<_, DenialReason> { Ok(token::verify(presented.text()?, issuers, now, signatures)?) };
-    remember(cache, presented.bytes(), issuers, now, is_bearer, verify)
+    // One that is accepted is text; of another it is asked first whether it is.
+    let verify = |signatures: &dyn VerifySignature| {
+        let verified = token::verify_bytes(presented.bytes(), issuers, now, signatures);
+        verified.map_err(|error| presented.text().map_or_else(|reason| reason, |_| error.into()))
+    };
+    remember(cache, presented.bytes(), issuers, now, is_bearer, signatures, verify)
 }
 
 /// Sees to it that the cache has the token, verified, and still standing.
@@ -124,17 +128,18 @@ fn remember<S: BuildHasher + Clone, E>(
     issuers: &[TrustedIssuer],
     now: Timestamp,
     wanted: impl Fn(IssuerKind) -> bool,
-    verify: impl FnOnce() -> Result<VerifiedToken, E>,
+    signatures: &dyn VerifySignature,
+    verify: impl FnOnce(&dyn VerifySignature) -> Result<VerifiedToken, E>,
 ) -> Result<Place, E> {
     let stands = |token: &VerifiedToken| wanted(token.kind()) && token.check_again(issuers, now).is_ok();
-    match cache.find(token).filter(|place| cache.at(*place).is_some_and(stands)) {
-        Some(place) => Ok(place),
-        None => {
-            // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
-            cache.remove(token);
-            Ok(cache.insert(token.into(), verify()?))
-        }
+    match cache.find(token) {
+        Some(place) if cache.at(place).is_some_and(stands) => return Ok(place),
+        // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
+        Some(_) => cache.remove(token),
+        None => {}
     }
+    let verified = verify(&cache.not_refused(signatures))?;
+    Ok(cache.insert(token.into(), verified))
 }
 
 fn decide_with<'token>(

@@ -12,6 +12,7 @@ mod fuzz;
 mod jose;
 mod jwks;
 mod key;
+mod refused;
 mod signature;
 
 use std::sync::OnceLock;
@@ -23,6 +24,8 @@ pub(crate) use cache::Place;
 use cache::is_same;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache, verify_remembered};
 pub use claims::{Caller, SystemUserClaim};
+#[cfg(test)]
+pub(crate) use fuzz::Numbers;
 pub use jwks::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KeySetError, key_set};
 pub use key::{KeyError, VerificationKey};
 pub use signature::{PureRust, SignatureError, VerifySignature, es256_der};
@@ -292,7 +295,7 @@ impl VerifiedToken {
 /// The issuer that a token names, before anything about it has been verified: for asking that issuer for its keys, and
 /// for nothing else.
 pub fn named_issuer(token: &str) -> Option<String> {
-    let jwt = jose::parse(token).ok()?;
+    let jwt = jose::parse(token.as_bytes()).ok()?;
     Claims::parse(&jwt.payload).ok()?.issuer().ok().map(str::to_owned)
 }
 
@@ -302,6 +305,16 @@ pub fn named_issuer(token: &str) -> Option<String> {
 /// issuer, key, claims, times, and the signature last.
 pub fn verify(
     token: &str,
+    issuers: &[TrustedIssuer],
+    now: Timestamp,
+    signatures: &dyn VerifySignature,
+) -> Result<VerifiedToken, TokenError> {
+    verify_bytes(token.as_bytes(), issuers, now, signatures)
+}
+
+/// Verifies a bearer token like [`verify`]. One that is accepted is text, without a comma.
+pub(crate) fn verify_bytes(
+    token: &[u8],
     issuers: &[TrustedIssuer],
     now: Timestamp,
     signatures: &dyn VerifySignature,
@@ -316,11 +329,11 @@ pub fn verify_platform(
     now: Timestamp,
     signatures: &dyn VerifySignature,
 ) -> Result<VerifiedToken, TokenError> {
-    verify_of(token, issuers, |kind| kind == IssuerKind::Platform, now, signatures)
+    verify_of(token.as_bytes(), issuers, |kind| kind == IssuerKind::Platform, now, signatures)
 }
 
 fn verify_of(
-    token: &str,
+    token: &[u8],
     issuers: &[TrustedIssuer],
     wanted: impl Fn(IssuerKind) -> bool,
     now: Timestamp,
@@ -368,7 +381,7 @@ fn verify_of(
         key: key.clone(),
         revocation_digests: OnceLock::new(),
     };
-    signatures.verify(key, jwt.signing_input.as_bytes(), &jwt.signature).map_err(|error| match error {
+    signatures.verify(key, jwt.signing_input, &jwt.signature).map_err(|error| match error {
         SignatureError::Invalid => TokenError::SignatureInvalid,
         SignatureError::Unavailable => TokenError::SignatureUnchecked,
     })?;

@@ -1,14 +1,16 @@
 //! Tokens that were verified before, so that a caller who comes again costs no cryptography.
 //!
 //! Only tokens that were accepted are in it, under all of their bytes: whoever cannot sign tokens can neither fill it nor
-//! make its look-ups slow. Times, issuer and key are checked again with every use
+//! make its look-ups slow. Beside it, in a small table of its own, is which signatures were wrong (`refused`). Times, issuer and key are checked again with every use
 //! ([`VerifiedToken::check_again`]), so that nothing has to be dropped when keys or the policy change.
 
+use std::cell::RefCell;
 #[expect(clippy::disallowed_types, reason = "never walked through, and the hasher is an argument")]
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::{Mutex, PoisonError};
 
+use super::refused::{NotRefused, RefusedSignatures};
 use super::{IssuerKind, TokenError, TrustedIssuer, VerifiedToken, VerifySignature, verify};
 use crate::Timestamp;
 
@@ -44,6 +46,7 @@ pub struct TokenCache<S> {
     generation_max: usize,
     young: Generation<S>,
     old: Generation<S>,
+    refused: RefCell<RefusedSignatures>,
 }
 
 /// Of a token that was found; good until the cache is changed.
@@ -59,7 +62,7 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
     /// An empty cache of so many tokens.
     pub fn of(tokens_max: usize, hasher: S) -> Self {
         let (young, old) = (Generation::new(hasher.clone()), Generation::new(hasher));
-        Self { generation_max: tokens_max / 2, young, old }
+        Self { generation_max: tokens_max / 2, young, old, refused: RefCell::default() }
     }
 
     /// How many tokens are in it.
@@ -93,6 +96,11 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
         let stands =
             |token: &&VerifiedToken| token.kind() != IssuerKind::Platform && token.check_again(issuers, now).is_ok();
         self.at(place).filter(stands)
+    }
+
+    /// Verifies signatures, but not again those that were found to be wrong.
+    pub(crate) fn not_refused<'a>(&'a self, signatures: &'a dyn VerifySignature) -> impl VerifySignature + 'a {
+        NotRefused { signatures, refused: &self.refused, hasher: self.young.places.hasher() }
     }
 
     /// Remembers a token.

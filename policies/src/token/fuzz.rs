@@ -16,7 +16,7 @@ impl VerifySignature for Believing {
 }
 
 /// Numbers that look random (xorshift).
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
     fn below(&mut self, bound: usize) -> usize {
@@ -27,7 +27,7 @@ impl Numbers {
     }
 
     /// The text with a few bytes changed, cut out, doubled or taken from a list of troublesome ones.
-    fn damaged(&mut self, text: &[u8]) -> Vec<u8> {
+    pub(crate) fn damaged(&mut self, text: &[u8]) -> Vec<u8> {
         const TROUBLE: [&[u8]; 9] = [b"\"", b"{", b"[", b"]}", b"\\ud800", b"1e999", b"-", b"null", b"\xff"];
         let mut damaged = text.to_vec();
         for _ in 0..=self.below(4) {
@@ -49,14 +49,19 @@ impl Numbers {
 
 const NOW: i64 = 1_795_348_800;
 
-fn issuers() -> Vec<TrustedIssuer> {
-    let point = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap().verifying_key().to_encoded_point(false);
+/// A public key for each number.
+pub(super) fn key(number: u8) -> VerificationKey {
+    let point = p256::ecdsa::SigningKey::from_slice(&[number; 32]).unwrap().verifying_key().to_encoded_point(false);
     let (x, y) = (URL_SAFE_NO_PAD.encode(point.x().unwrap()), URL_SAFE_NO_PAD.encode(point.y().unwrap()));
     let key = serde_json::json!({"kty": "EC", "crv": "P-256", "kid": "k", "x": x, "y": y});
+    VerificationKey::from_jwk(&key).unwrap()
+}
+
+fn issuers() -> Vec<TrustedIssuer> {
     let issuer = |issuer: &str, kind| TrustedIssuer {
         issuer: issuer.to_owned(),
         kind,
-        keys: vec![VerificationKey::from_jwk(&key).unwrap()],
+        keys: vec![key(7)],
         authentication_level: 3,
         rules: super::IssuerRules::default(),
     };

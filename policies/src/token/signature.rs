@@ -39,7 +39,38 @@ pub fn es256_der(signature: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use p256::ecdsa::signature::Signer;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use p256::ecdsa::signature::{SignatureEncoding, Signer};
+    use rsa::rand_core::{CryptoRng, Error, RngCore};
+    use sha2::Sha256;
+
+    /// Numbers that look random (xorshift), the same in every run.
+    struct Steps(u64);
+
+    impl RngCore for Steps {
+        fn next_u32(&mut self) -> u32 {
+            self.next_u64() as u32
+        }
+
+        fn next_u64(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+
+        fn fill_bytes(&mut self, bytes: &mut [u8]) {
+            bytes.iter_mut().for_each(|byte| *byte = self.next_u64() as u8);
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+            self.fill_bytes(bytes);
+            Ok(())
+        }
+    }
+
+    impl CryptoRng for Steps {}
 
     fn key_pair() -> (p256::ecdsa::SigningKey, VerificationKey) {
         use p256::pkcs8::EncodePublicKey;
@@ -62,6 +93,38 @@ mod tests {
         let mut flipped = signature.to_vec();
         flipped[0] ^= 1;
         assert_eq!(PureRust.verify(&key, b"message", &flipped), Err(SignatureError::Invalid));
+    }
+
+    /// Another front end to such mathematics.
+    fn jsonwebtoken(key: jsonwebtoken::DecodingKey, algorithm: jsonwebtoken::Algorithm, signature: &[u8]) -> bool {
+        let encoded = URL_SAFE_NO_PAD.encode(signature);
+        jsonwebtoken::crypto::verify(&encoded, b"message", &key, algorithm).unwrap_or(false)
+    }
+
+    #[test]
+    fn rs256_verifies_its_own_and_nothing_else() {
+        use rsa::pkcs8::EncodePublicKey;
+        use rsa::traits::PublicKeyParts;
+        let private = rsa::RsaPrivateKey::new(&mut Steps(1), 2048).unwrap();
+        let public = private.to_public_key();
+        let key = VerificationKey::from_spki_der("k", public.to_public_key_der().unwrap().as_bytes()).unwrap();
+        let theirs =
+            jsonwebtoken::DecodingKey::from_rsa_raw_components(&public.n().to_bytes_be(), &public.e().to_bytes_be());
+        let check = |signature: &[u8], expected: bool| {
+            assert_eq!(PureRust.verify(&key, b"message", signature).is_ok(), expected);
+            assert_eq!(jsonwebtoken(theirs.clone(), jsonwebtoken::Algorithm::RS256, signature), expected);
+        };
+        let signature = rsa::pkcs1v15::SigningKey::<Sha256>::new(private.clone()).sign(b"message").to_vec();
+        check(&signature, true);
+        check(&rsa::pkcs1v15::SigningKey::<Sha256>::new(private.clone()).sign(b"massage").to_vec(), false);
+        // Without the name of the hash function.
+        check(&rsa::pkcs1v15::SigningKey::<Sha256>::new_unprefixed(private).sign(b"message").to_vec(), false);
+        let plus_modulus = (rsa::BigUint::from_bytes_be(&signature) + public.n()).to_bytes_be();
+        for wrong in
+            [&[][..], &[0; 256], &[0xff; 256], &signature[1..], &[&[0][..], &signature].concat(), &plus_modulus]
+        {
+            check(wrong, false);
+        }
     }
 
     #[test]
