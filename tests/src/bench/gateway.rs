@@ -162,6 +162,8 @@ fn product_variants(stage: &Stage) -> Result<(Vec<Variant>, Vec<Enforcing>)> {
             all.push(portvakt("portvakt_1m_shadow", &shadow, false, good.clone()));
         }
         all.push(portvakt(name, &snapshot, false, good));
+        let in_turn = callers.requests_in_turn(TOKENS, 200)?;
+        all.push(portvakt(&format!("{name}_in_turn"), &snapshot, false, in_turn));
         enforcing.push(Enforcing { callers, listener: name.to_owned() });
     }
     Ok((all, enforcing))
@@ -177,7 +179,7 @@ async fn check(envoy: &Running, variants: &[Variant], of: &Enforcing) -> Result<
     for variant in variants {
         let name = variant.name.as_str();
         let is_portvakt = name.starts_with("portvakt");
-        if is_portvakt && name != of.listener && !(of.listener == "portvakt_1m" && name.starts_with("portvakt_1m_")) {
+        if is_portvakt && name != of.listener && !name.starts_with(&format!("{}_", of.listener)) {
             continue;
         }
         let address = envoy.address(name)?;
@@ -274,7 +276,9 @@ fn compare(variants: &[Variant], all: &BTreeMap<String, Turns>, report: &mut Rep
         ("no_identity_vs_jwt_authn_cached_rbac", "portvakt_1m_no_identity", "jwt_authn_cached_rbac"),
         ("denial_vs_permit", "portvakt_1m_denial", "portvakt_1m"),
         ("shadow_vs_enforce", "portvakt_1m_shadow", "portvakt_1m"),
-        ("rows_10m_vs_1k", "portvakt_10m", "portvakt_1k"),
+        ("in_turn_vs_jwt_authn_cached_rbac", "portvakt_1m_in_turn", "jwt_authn_cached_rbac"),
+        // Decided anew each time: what is remembered of a token would need no row.
+        ("rows_10m_vs_1k", "portvakt_10m_in_turn", "portvakt_1k_in_turn"),
     ] {
         if let (Some(own), Some(other)) = (added(all, own, BARE), added(all, other, BARE)) {
             add(report, format!("gateway.cpu.{name}"), paired(&own, &other, |own, other| own / other), "ratio");

@@ -73,6 +73,29 @@ impl Callers {
         Ok(Requests { requests: Arc::new(requests), status })
     }
 
+    /// Two requests of each of the first so many, one after the other once all have made one: what a token was permitted for
+    /// last is not what it asks for next. Those with one right only cannot ask for anything else, and ask again.
+    pub fn requests_in_turn(&self, count: usize, status: u16) -> Result<Requests> {
+        const TRIES: usize = 16;
+        let mut random = Random::new(80);
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for (user, token) in self.callers.iter().take(count) {
+            let mut request = || self.request(*user, token, Kind::Good, 0, &mut random);
+            let one = request()?;
+            let mut other = request()?;
+            for _ in 0..TRIES {
+                if other != one {
+                    break;
+                }
+                other = request()?;
+            }
+            first.push(one);
+            second.push(other);
+        }
+        first.append(&mut second);
+        Ok(Requests { requests: Arc::new(first), status })
+    }
+
     /// Requests that the first so many routes take, of those callers that hold a right there.
     pub fn requests_on(&self, routes: usize) -> Result<Requests> {
         let mut random = Random::new(79);

@@ -106,7 +106,7 @@ fn points(stage: &Stage) -> Result<Vec<Point>> {
     ];
     for (name, rows) in rows {
         let (callers, snapshot) = stage.snapshot(name, Snapshot::of_rows(rows))?;
-        add("rows", rows as usize, portvakt(name, &snapshot, false, callers.requests(Kind::Good, TOKENS, 0, 200)?));
+        add("rows", rows as usize, portvakt(name, &snapshot, false, callers.requests_in_turn(TOKENS, 200)?));
     }
     let routes = [
         ("growth_routes_1", 1),
