@@ -11,12 +11,12 @@ use proxy_wasm::types;
 
 use crate::config::RouteMetadata;
 use crate::host;
-use crate::identity::{self, ClientHeaders};
+use crate::identity;
 use crate::remote_pdp::{Asked, RemotePdp, Turn};
 use crate::reply::{self, Asker};
 use crate::root::Worker;
 
-/// Whether a request may go on: only once it was permitted, at once or after it waited.
+/// Whether a request that waits may go on: only once it was permitted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Passage(Rc<Cell<bool>>);
 
@@ -24,33 +24,36 @@ impl Passage {
     pub(crate) fn open(&self) {
         self.0.set(true);
     }
-
-    /// What the host is told about a part of the request.
-    fn action(&self) -> types::Action {
-        if self.0.get() { types::Action::Continue } else { types::Action::Pause }
-    }
 }
 
 pub(crate) struct Call {
     context_id: u32,
     worker: Rc<RefCell<Worker>>,
-    passage: Passage,
-    /// It waits for a remote decision point.
-    asked: Option<Box<(Asked, ClientHeaders)>>,
+    is_permitted: bool,
+    /// Others decide it, later.
+    passage: Option<Passage>,
+    /// It waits for a remote decision point, to go on without these headers.
+    asked: Option<Box<(Asked, Vec<String>)>>,
 }
 
 impl Call {
     pub(crate) fn new(context_id: u32, worker: Rc<RefCell<Worker>>) -> Self {
-        Self { context_id, worker, passage: Passage::default(), asked: None }
+        Self { context_id, worker, is_permitted: false, passage: None, asked: None }
+    }
+
+    /// What the host is told about a part of the request.
+    fn action(&self) -> types::Action {
+        let is_open = self.is_permitted || self.passage.as_ref().is_some_and(|passage| passage.0.get());
+        if is_open { types::Action::Continue } else { types::Action::Pause }
     }
 }
 
 impl Context for Call {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _: usize) {
         let Some(waiting) = self.asked.take_if(|waiting| waiting.0.token == token) else { return };
-        let (asked, client_headers) = *waiting;
-        if self.worker.borrow_mut().conclude(asked, headers, body_bytes, &client_headers) {
-            self.passage.open();
+        let (asked, forged) = *waiting;
+        if self.worker.borrow_mut().conclude(asked, headers, body_bytes, &forged) {
+            self.is_permitted = true;
             if !host::resume_request() {
                 log::error!("the host did not resume a call that was permitted");
             }
@@ -61,47 +64,48 @@ impl Context for Call {
 impl HttpContext for Call {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> types::Action {
         let headers = host::request_headers();
-        let client_headers = ClientHeaders::read(&headers);
-        let header_bytes = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let call = ApiCall::of(headers);
         let worker = &mut *self.worker.borrow_mut();
-        let passed = match call.map(|call| worker.with_named_route(call)) {
-            Err(error) => worker.refuse(&Denial::new(error.into()), &client_headers, None),
-            Ok(call) if worker.enforced.feed.is_ready() => {
+        let is_ready = worker.enforced.feed.is_ready();
+        let header_bytes =
+            if is_ready { 0 } else { headers.iter().map(|(name, value)| name.len() + value.len()).sum() };
+        let passed = match ApiCall::of(headers).map(|call| worker.with_named_route(call)) {
+            Err(error) => worker.refuse(&Denial::new(error.into()), None),
+            Ok(call) if is_ready => {
                 let began = worker.telemetry.begins();
-                let passed = worker.decide(&call, &client_headers, true);
+                let passed = worker.decide(&call, true);
                 worker.telemetry.ends(began);
                 if std::mem::take(&mut worker.waits_for_key) {
-                    let held = worker.wait_for_key(self.context_id, call, client_headers, self.passage.clone());
-                    held.is_err_and(|client_headers| worker.refuse(&key_unknown(), &client_headers, None))
+                    let held =
+                        worker.wait_for_key(self.context_id, call, self.passage.insert(Passage::default()).clone());
+                    held.is_err_and(|call| worker.refuse(&key_unknown(), Some(&call)))
                 } else {
-                    self.asked = worker.asked.take().map(|asked| Box::new((asked, client_headers)));
+                    let forged = || identity::forged(call.header_names());
+                    self.asked = worker.asked.take().map(|asked| Box::new((asked, forged())));
                     passed
                 }
             }
-            Ok(call) => match worker.hold(self.context_id, call, client_headers, header_bytes, self.passage.clone()) {
-                Ok(()) => false,
-                Err(client_headers) => {
-                    worker.refuse(&Denial::new(PolicyTrouble::Missing.into()), &client_headers, None)
-                }
-            },
+            Ok(call) => {
+                let passage = self.passage.insert(Passage::default()).clone();
+                let held = worker.hold(self.context_id, call, header_bytes, passage);
+                let missing = || Denial::new(PolicyTrouble::Missing.into());
+                held.is_err_and(|call| worker.refuse(&missing(), Some(&call)))
+            }
         };
-        if passed {
-            self.passage.open();
-        }
-        self.passage.action()
+        self.is_permitted = passed;
+        self.action()
     }
 
     // A host that hands on the rest of a stopped request must not thereby hand on the request.
     fn on_http_request_body(&mut self, _: usize, _: bool) -> types::Action {
-        self.passage.action()
+        self.action()
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> types::Action {
-        for name in identity::forged(&host::request_trailers()) {
+        let trailers = host::request_trailers();
+        for name in identity::forged(trailers.iter().map(|(name, _)| name.as_str())) {
             host::remove_request_trailer(&name);
         }
-        self.passage.action()
+        self.action()
     }
 }
 
@@ -135,56 +139,58 @@ impl Worker {
 
     /// Decides a call in the current context; `true` lets it through. One that may wait for a remote decision point is left
     /// in `asked`; of one that may wait for an issuer's keys `waits_for_key` tells.
-    pub(crate) fn decide(&mut self, call: &ApiCall, client_headers: &ClientHeaders, may_wait: bool) -> bool {
+    pub(crate) fn decide(&mut self, call: &ApiCall, may_wait: bool) -> bool {
         let now = host::now();
         let decision = authorize_cached(self.enforced.feed.policy(now), call, now, &self.signatures, &mut self.tokens);
         if self.shadow.is_some() || self.remote_pdp.is_some() {
-            self.compare(call, &decision, client_headers.support_id.as_deref(), now);
+            self.compare(call, &decision, now);
         }
         match decision {
             Decision::Permit(permit) if self.is_too_old_for(permit.route(), now) => {
-                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers, Some(call))
+                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), Some(call))
             }
-            Decision::Permit(permit) => self.pass(&permit, client_headers),
+            Decision::Permit(permit) => self.pass(&permit, &identity::forged(call.header_names()), Some(call)),
             Decision::Denial(_) if self.tells_of_the_resource(call, now) => false,
             Decision::Denial(denial) => match self.ask_elsewhere(&denial, call, now, may_wait) {
                 None if self.look_for_key(&denial, call, now) && may_wait => {
                     self.waits_for_key = true;
                     false
                 }
-                None => self.refuse(&denial, client_headers, Some(call)),
+                None => self.refuse(&denial, Some(call)),
                 Some(Turn::Asked(asked)) => {
                     self.telemetry.remote("portvakt.remote_pdp.asked");
                     self.asked = Some(asked);
                     false
                 }
-                Some(Turn::Decided(decision)) => self.settle_remotely(decision, client_headers, Some(call), now),
+                Some(Turn::Decided(decision)) => {
+                    self.settle_remotely(decision, &identity::forged(call.header_names()), Some(call), now)
+                }
             },
         }
     }
 
     /// Decides a call by the reply at hand, of a remote decision point; `true` lets it through.
-    fn conclude(&mut self, asked: Asked, headers: usize, body_bytes: usize, client_headers: &ClientHeaders) -> bool {
+    fn conclude(&mut self, asked: Asked, headers: usize, body_bytes: usize, forged: &[String]) -> bool {
         let now = host::now();
         let Some(remote_pdp) = &mut self.remote_pdp else { return false };
         self.telemetry.remote_answered(now.millis_since(asked.asked_at).max(0));
         let decision = remote_pdp.conclude(asked, headers, body_bytes, now);
-        self.settle_remotely(decision, client_headers, None, now)
+        self.settle_remotely(decision, forged, None, now)
     }
 
     fn settle_remotely(
         &mut self,
         decision: Decision,
-        client_headers: &ClientHeaders,
+        forged: &[String],
         call: Option<&ApiCall>,
         now: Timestamp,
     ) -> bool {
         match decision {
             Decision::Permit(permit) if self.is_too_old_for(permit.route(), now) => {
-                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), client_headers, call)
+                self.refuse(&Denial::new(PolicyTrouble::Stale.into()), call)
             }
-            Decision::Permit(permit) => self.pass(&permit, client_headers),
-            Decision::Denial(denial) => self.refuse(&denial, client_headers, call),
+            Decision::Permit(permit) => self.pass(&permit, forged, call),
+            Decision::Denial(denial) => self.refuse(&denial, call),
         }
     }
 
@@ -196,7 +202,9 @@ impl Worker {
     }
 
     /// Says what the shadow snapshot would have done otherwise, and keeps what a remote decision point is asked about.
-    fn compare(&mut self, call: &ApiCall, decision: &Decision, support_id: Option<&str>, now: Timestamp) {
+    fn compare(&mut self, call: &ApiCall, decision: &Decision, now: Timestamp) {
+        let support_id = support_id(Some(call));
+        let support_id = support_id.as_deref();
         if let Some(shadow) = &mut self.shadow
             && let Some(compared) = shadow.compare(call, decision, now, &self.signatures)
         {
@@ -218,10 +226,11 @@ impl Worker {
         host::send_reply(200, reply::METADATA_HEADERS.to_vec(), &reply::metadata(resource, &known))
     }
 
-    /// Prepares the call for the API behind. A call whose headers cannot be cleaned does not go through.
-    fn pass(&mut self, permit: &Permit, client_headers: &ClientHeaders) -> bool {
-        self.telemetry.permitted(permit, self.enforced.feed.version(), client_headers.support_id.as_deref());
-        let mut clean = client_headers.forged.iter().all(|name| host::remove_request_header(name));
+    /// Prepares the call for the API behind, which is not to see these of the client's headers. A call whose headers cannot be
+    /// cleaned does not go through.
+    fn pass(&mut self, permit: &Permit, forged: &[String], call: Option<&ApiCall>) -> bool {
+        self.telemetry.permitted(permit, self.enforced.feed.version(), || support_id(call));
+        let mut clean = forged.iter().all(|name| host::remove_request_header(name));
         if let Basis::Right(held) = permit.basis() {
             // What the client sent under these names is gone: there is nothing to replace.
             clean &= identity::tell(held, &self.config.identity_headers, host::add_request_header);
@@ -238,8 +247,9 @@ impl Worker {
 
     /// Answers in place of the API; always `false`. Where the call is not at hand, its headers are looked at through the
     /// host.
-    fn refuse(&mut self, denial: &Denial, client_headers: &ClientHeaders, call: Option<&ApiCall>) -> bool {
-        let support_id = client_headers.support_id.as_deref();
+    fn refuse(&mut self, denial: &Denial, call: Option<&ApiCall>) -> bool {
+        let support_id = support_id(call);
+        let support_id = support_id.as_deref();
         let (language, kind) = (header(call, "accept-language"), header(call, "content-type"));
         let asker = Asker::read(language.as_deref(), kind.as_deref());
         let reply = reply::refuse(denial, &self.config, support_id, asker);
@@ -259,6 +269,11 @@ impl Worker {
 
 fn key_unknown() -> Denial {
     Denial::new(TokenError::KeyUnknown.into())
+}
+
+/// What names the call in logs on both sides.
+fn support_id(call: Option<&ApiCall>) -> Option<String> {
+    identity::support_id(&header(call, "x-request-id")?)
 }
 
 /// The first value of a header of the request.

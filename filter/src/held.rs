@@ -6,7 +6,6 @@ use policies::{ApiCall, Timestamp};
 
 use crate::call::Passage;
 use crate::config::Hold;
-use crate::identity::ClientHeaders;
 
 /// Most bytes of headers that wait in one worker.
 const HELD_BYTES_MAX: usize = 16 << 20;
@@ -14,7 +13,6 @@ const HELD_BYTES_MAX: usize = 16 << 20;
 /// A call, and what is needed to answer it later.
 pub(crate) struct HeldCall {
     pub(crate) call: ApiCall,
-    pub(crate) client_headers: ClientHeaders,
     pub(crate) passage: Passage,
     header_bytes: usize,
     deadline: Timestamp,
@@ -35,17 +33,16 @@ impl HeldCalls {
         &mut self,
         context_id: u32,
         call: ApiCall,
-        client_headers: ClientHeaders,
         header_bytes: usize,
         passage: Passage,
         now: Timestamp,
-    ) -> Result<(), ClientHeaders> {
+    ) -> Result<(), Box<ApiCall>> {
         let bytes: usize = self.calls.values().map(|held| held.header_bytes).sum();
         if self.calls.len() >= self.limits.calls_max || bytes + header_bytes > HELD_BYTES_MAX {
-            return Err(client_headers);
+            return Err(Box::new(call));
         }
         let deadline = now.plus_millis(i64::from(self.limits.milliseconds_max));
-        self.calls.insert(context_id, HeldCall { call, client_headers, passage, header_bytes, deadline });
+        self.calls.insert(context_id, HeldCall { call, passage, header_bytes, deadline });
         Ok(())
     }
 
@@ -84,9 +81,7 @@ mod tests {
         };
         let now = Timestamp::from_unix_seconds(1);
         let mut held = HeldCalls::new(Hold { calls_max: 2, milliseconds_max: 100 });
-        let hold = |held: &mut HeldCalls, id, bytes, now| {
-            held.hold(id, call(), ClientHeaders::default(), bytes, Passage::default(), now).is_ok()
-        };
+        let hold = |held: &mut HeldCalls, id, bytes, now| held.hold(id, call(), bytes, Passage::default(), now).is_ok();
         assert!(hold(&mut held, 1, HELD_BYTES_MAX - 10, now));
         assert!(!hold(&mut held, 2, 11, now));
         assert!(hold(&mut held, 2, 10, now.plus_millis(50)));

@@ -27,7 +27,9 @@ pub(crate) fn log_as_the_host_does() {
 /// The host's clock. One that cannot be read stands in 1970, where every token is not valid yet.
 pub(crate) fn now() -> Timestamp {
     let since_1970 = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let millis = since_1970.and_then(|duration| i64::try_from(duration.as_millis()).ok());
+    let millis = since_1970.and_then(|since| {
+        i64::try_from(since.as_secs()).ok()?.checked_mul(1000)?.checked_add(i64::from(since.subsec_millis()))
+    });
     Timestamp::from_unix_millis(millis.unwrap_or(0))
 }
 
@@ -146,12 +148,6 @@ pub(crate) fn send_grpc_reply(status: GrpcStatusCode, headers: Vec<(&str, &str)>
 /// What the next calls are about; `false` when that stream is gone.
 pub(crate) fn enter_context(context_id: u32) -> bool {
     hostcalls::set_effective_context(context_id).is_ok()
-}
-
-/// A property that access logs can show as `%FILTER_STATE(wasm.portvakt.reason:PLAIN)%`.
-pub(crate) fn set_reason(code: &str) {
-    // Best effort: the reply has the code too.
-    let _ = hostcalls::set_property(vec!["portvakt.reason"], Some(code.as_bytes()));
 }
 
 pub(crate) fn define_counter(name: &str) -> Option<u32> {

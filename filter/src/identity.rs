@@ -5,7 +5,7 @@
 //! for.
 
 use policies::id::OrganizationNumber;
-use policies::{RemoteGrant, RightHeld};
+use policies::{RemoteGrant, RightHeld, RightUsed};
 use serde::Deserialize;
 
 /// The header that tells all, and what the headers begin with that tell one thing each, once `-` is added.
@@ -16,39 +16,27 @@ const DICTIONARY_BYTES: usize = 256;
 /// Longest support id, in bytes.
 const SUPPORT_ID_BYTES_MAX: usize = 64;
 
-/// What is remembered of the client's own headers.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct ClientHeaders {
-    /// Names that only this filter may send.
-    pub(crate) forged: Vec<String>,
-    /// Names the call in logs on both sides (`x-request-id`).
-    pub(crate) support_id: Option<String>,
-}
-
-impl ClientHeaders {
-    pub(crate) fn read(headers: &[(String, Vec<u8>)]) -> Self {
-        let id = headers.iter().find(|(name, _)| name == "x-request-id");
-        Self { forged: forged(headers), support_id: id.and_then(|(_, value)| support_id(value)) }
-    }
-}
-
-/// A call's own id, when it is plain enough to be written into logs and answers.
-fn support_id(value: &[u8]) -> Option<String> {
+/// A call's own id (`x-request-id`), when it is plain enough to be written into logs and answers.
+pub(crate) fn support_id(value: &[u8]) -> Option<String> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
     let fits = !value.is_empty() && value.len() <= SUPPORT_ID_BYTES_MAX && value.iter().all(plain);
     fits.then(|| String::from_utf8_lossy(value).into_owned())
 }
 
 /// The names that only this filter may send.
-pub(crate) fn forged(headers: &[(String, Vec<u8>)]) -> Vec<String> {
-    headers.iter().map(|(name, _)| name).filter(|name| is_ours(name)).cloned().collect()
+pub(crate) fn forged<'name>(names: impl Iterator<Item = &'name str>) -> Vec<String> {
+    // Names that begin otherwise, as most do, are none of ours.
+    let may_be = |name: &&str| matches!(name.as_bytes().first(), Some(b'x' | b'X'));
+    names.filter(may_be).filter(|name| is_ours(name)).map(str::to_owned).collect()
 }
 
 /// Some servers turn everything but letters and digits in a name into one character (CGI, RFC 3875 section 4.1.18).
 fn is_ours(name: &str) -> bool {
     let plain = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     let mut sent = name.bytes().map(plain);
-    NAME.bytes().all(|ours| sent.next() == Some(ours)) && matches!(sent.next(), None | Some(b'-'))
+    name.len() >= NAME.len()
+        && NAME.bytes().all(|ours| sent.next() == Some(ours))
+        && matches!(sent.next(), None | Some(b'-'))
 }
 
 /// A way to tell the API behind of the caller: all that is known in one header, or one thing in a header of its own.
@@ -63,16 +51,6 @@ pub(crate) enum IdentityHeader {
     Vendor,
     Client,
 }
-
-/// What there is to be told, in the order in which the one header tells it.
-const PARTS: [IdentityHeader; 6] = [
-    IdentityHeader::Id,
-    IdentityHeader::Owner,
-    IdentityHeader::Party,
-    IdentityHeader::System,
-    IdentityHeader::Vendor,
-    IdentityHeader::Client,
-];
 
 impl IdentityHeader {
     /// Unless the configuration says otherwise. One header is one call of the host.
@@ -89,26 +67,13 @@ impl IdentityHeader {
             Self::Client => "x-systemuser-client",
         }
     }
-
-    /// The part's name in the dictionary.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Combined => "",
-            Self::Id => "id",
-            Self::Owner => "owner",
-            Self::Party => "party",
-            Self::System => "system",
-            Self::Vendor => "vendor",
-            Self::Client => "client",
-        }
-    }
 }
 
 /// Tells these of a permitted call's system user, one after the other, until one cannot be told.
-pub(crate) fn tell(held: &RightHeld, headers: &[IdentityHeader], tell: impl Fn(&str, &[u8]) -> bool) -> bool {
+pub(crate) fn tell(right: &RightUsed, headers: &[IdentityHeader], tell: impl Fn(&str, &[u8]) -> bool) -> bool {
     headers.iter().all(|header| match header {
-        IdentityHeader::Combined => tell(header.name(), &dictionary(held)),
-        part => tell(part.name(), value(held, *part, &mut [0; 36])),
+        IdentityHeader::Combined => tell(header.name(), right.told(|held| dictionary(held).into())),
+        part => tell(part.name(), value(right, *part, &mut [0; 36])),
     })
 }
 
@@ -119,13 +84,8 @@ pub(crate) fn tell_remote(grant: &RemoteGrant, headers: &[IdentityHeader], tell:
     headers.iter().all(|header| {
         let value = match header {
             IdentityHeader::Combined => {
-                let mut dictionary = Vec::with_capacity(DICTIONARY_BYTES);
-                for (part, value) in
-                    [(IdentityHeader::Id, &id), (IdentityHeader::Owner, &owner), (IdentityHeader::Party, &party)]
-                {
-                    push_member(&mut dictionary, part, value.as_bytes());
-                }
-                return tell(header.name(), &dictionary);
+                let dictionary = format!("id=\"{id}\", owner=\"{owner}\", party=\"{party}\"");
+                return tell(header.name(), dictionary.as_bytes());
             }
             IdentityHeader::Id => &id,
             IdentityHeader::Owner => &owner,
@@ -136,36 +96,58 @@ pub(crate) fn tell_remote(grant: &RemoteGrant, headers: &[IdentityHeader], tell:
     })
 }
 
+/// How the dictionary begins, with room for what has one length; and where that is.
+const HEAD: [u8; 88] =
+    *b"id=\"00000000-0000-0000-0000-000000000000\", owner=\"000000000\", party=\"000000000\", system=";
+const ID_AT: usize = 4;
+const OWNER_AT: usize = 50;
+const PARTY_AT: usize = 69;
+
 /// All parts as a dictionary of strings (RFC 9651 section 3.2).
 fn dictionary(held: &RightHeld) -> Vec<u8> {
-    let mut dictionary = Vec::with_capacity(DICTIONARY_BYTES);
-    for part in PARTS {
-        push_member(&mut dictionary, part, value(held, part, &mut [0; 36]));
+    let mut head = HEAD;
+    if let Some(text) = head.get_mut(ID_AT..) {
+        held.system_user.as_uuid().hyphenated().encode_lower(text);
     }
+    for (at, number) in [(OWNER_AT, held.owner), (PARTY_AT, held.party)] {
+        if let Some(text) = head.get_mut(at..at + 9) {
+            write_digits(number, text);
+        }
+    }
+    let mut dictionary = Vec::with_capacity(DICTIONARY_BYTES);
+    dictionary.extend_from_slice(&head);
+    push_string(&mut dictionary, held.system.as_str().as_bytes());
+    let mut vendor = *b", vendor=\"000000000\", client=";
+    if let Some(text) = vendor.get_mut(10..19) {
+        write_digits(held.vendor, text);
+    }
+    dictionary.extend_from_slice(&vendor);
+    push_string(&mut dictionary, held.client.as_str().as_bytes());
     dictionary
 }
 
-fn push_member(dictionary: &mut Vec<u8>, part: IdentityHeader, value: &[u8]) {
-    if !dictionary.is_empty() {
-        dictionary.extend_from_slice(b", ");
+/// A string (RFC 9651 section 3.3.3), or for what has more than ASCII a display string (3.3.8).
+fn push_string(dictionary: &mut Vec<u8>, value: &[u8]) {
+    let is_odd = |byte: u8| !(b' '..=b'~').contains(&byte) || byte == b'"' || byte == b'\\';
+    // Looked at to the end: many at a time.
+    let is_plain = !value.iter().fold(false, |odd, byte| odd | is_odd(*byte));
+    if is_plain {
+        dictionary.push(b'"');
+        dictionary.extend_from_slice(value);
+        dictionary.push(b'"');
+    } else {
+        push_odd_string(dictionary, value);
     }
-    dictionary.extend_from_slice(part.key().as_bytes());
-    push_string(dictionary, value);
 }
 
-/// A member's `=` and value: a string (RFC 9651 section 3.3.3), or for what has more than ASCII a display string (3.3.8).
-fn push_string(dictionary: &mut Vec<u8>, value: &[u8]) {
+fn push_odd_string(dictionary: &mut Vec<u8>, value: &[u8]) {
     let is_ascii = value.iter().all(|byte| matches!(byte, b' '..=b'~'));
-    dictionary.extend_from_slice(if is_ascii { b"=\"" } else { b"=%\"" });
-    if is_ascii && !value.iter().any(|byte| matches!(byte, b'"' | b'\\')) {
-        dictionary.extend_from_slice(value);
-    } else {
-        for byte in value {
-            match (is_ascii, byte) {
-                (true, b'"' | b'\\') => dictionary.extend([b'\\', *byte]),
-                (true, _) | (false, b' '..=b'~') if is_ascii || !matches!(byte, b'%' | b'"') => dictionary.push(*byte),
-                _ => dictionary.extend([b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
-            }
+    dictionary.extend_from_slice(if is_ascii { b"\"" } else { b"%\"" });
+    for byte in value {
+        match (is_ascii, byte) {
+            (true, b'"' | b'\\') => dictionary.extend([b'\\', *byte]),
+            (true, _) | (false, b' '..=b'~') if is_ascii || !matches!(byte, b'%' | b'"') => dictionary.push(*byte),
+            _ => dictionary.extend([b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
         }
     }
     dictionary.push(b'"');
@@ -187,14 +169,19 @@ fn value<'held>(held: &'held RightHeld, part: IdentityHeader, text: &'held mut [
     }
 }
 
-/// The nine digits, without what formatting costs.
 fn digits(organization: OrganizationNumber, text: &mut [u8; 36]) -> &[u8] {
+    let text = text.get_mut(..9).unwrap_or_default();
+    write_digits(organization, text);
+    text
+}
+
+/// The nine digits, without what formatting costs.
+fn write_digits(organization: OrganizationNumber, text: &mut [u8]) {
     let mut rest = organization.as_u32();
-    for place in text.iter_mut().take(9).rev() {
+    for place in text.iter_mut().rev() {
         *place = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    text.get(..9).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -202,8 +189,7 @@ mod tests {
     use super::*;
 
     fn ours(names: &[&str]) -> Vec<String> {
-        let headers: Vec<_> = names.iter().map(|name| ((*name).to_owned(), b"x".to_vec())).collect();
-        forged(&headers)
+        forged(names.iter().copied())
     }
 
     #[test]

@@ -19,7 +19,6 @@ use crate::feed::{Feed, Outcome};
 use crate::follower::Follower;
 use crate::held::{HeldCall, HeldCalls};
 use crate::host::{self, HostSharedData, HostSignatures};
-use crate::identity::ClientHeaders;
 use crate::issuer_keys::{ANSWER_BYTES_MAX, ANSWER_MILLIS_MAX, IssuerKeys};
 use crate::remote_pdp::{Asked, RemotePdp};
 use crate::shadow::Shadow;
@@ -101,7 +100,7 @@ impl Root {
             if !host::enter_context(context_id) {
                 continue;
             }
-            let passed = worker.borrow_mut().decide(&held.call, &held.client_headers, false);
+            let passed = worker.borrow_mut().decide(&held.call, false);
             if passed {
                 held.passage.open();
             }
@@ -276,11 +275,10 @@ impl Worker {
         &mut self,
         context_id: u32,
         call: ApiCall,
-        client_headers: ClientHeaders,
         passage: Passage,
-    ) -> Result<(), ClientHeaders> {
+    ) -> Result<(), Box<ApiCall>> {
         // The host bounds the headers of each, and there are few.
-        self.waiting_for_keys.hold(context_id, call, client_headers, 0, passage, host::now())?;
+        self.waiting_for_keys.hold(context_id, call, 0, passage, host::now())?;
         self.telemetry.waits_for_key();
         Ok(())
     }
@@ -393,16 +391,15 @@ impl Worker {
         host::send(&control_plane.cluster, headers, Some(body.as_bytes()), REPORT_TIME_MAX)
     }
 
-    /// Keeps a call until the first snapshot; gives its headers back when there is no room.
+    /// Keeps a call until the first snapshot; gives it back when there is no room.
     pub(crate) fn hold(
         &mut self,
         context_id: u32,
         call: ApiCall,
-        client_headers: ClientHeaders,
         header_bytes: usize,
         passage: Passage,
-    ) -> Result<(), ClientHeaders> {
-        self.held.hold(context_id, call, client_headers, header_bytes, passage, host::now())?;
+    ) -> Result<(), Box<ApiCall>> {
+        self.held.hold(context_id, call, header_bytes, passage, host::now())?;
         self.telemetry.held();
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(crate) enum Compared {
     /// It would refuse what was permitted.
     Denies(Box<Denial>),
     /// It would permit what was refused.
-    Permits(Box<Permit>),
+    Permits(Permit),
 }
 
 impl Shadow {

@@ -73,15 +73,20 @@ impl Telemetry {
         }
     }
 
-    pub(crate) fn permitted(&mut self, permit: &Permit, version: Option<SnapshotVersion>, support_id: Option<&str>) {
+    pub(crate) fn permitted(
+        &mut self,
+        permit: &Permit,
+        version: Option<SnapshotVersion>,
+        support_id: impl Fn() -> Option<String>,
+    ) {
         self.permitted += 1;
         if let Some(decisions) = &mut self.decisions {
-            decisions.permitted(permit, version, support_id, host::now());
+            decisions.permitted(permit, version, support_id().as_deref(), host::now());
         }
         match permit.basis() {
             Basis::Shadow(denial) => {
                 self.shadow_denied += 1;
-                log_denial("would be denied (shadow)", denial, version, support_id);
+                log_denial("would be denied (shadow)", denial, version, support_id().as_deref());
             }
             basis => {
                 log::debug!("permitted route={} basis={basis:?} snapshot={}", permit.route(), version_text(version))
@@ -95,7 +100,6 @@ impl Telemetry {
             decisions.denied(denial, version, support_id, host::now());
         }
         log_denial("denied", denial, version, support_id);
-        host::set_reason(denial.reason.code());
     }
 
     /// What a shadow snapshot said of a call; its own version beside it.

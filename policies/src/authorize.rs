@@ -5,12 +5,20 @@
 //! token learns nothing about rights. Each step has its own reasons to deny, and none can be skipped: a step's result is
 //! the next step's argument.
 
+mod presented;
+
 use std::borrow::Cow;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use crate::Timestamp;
-use crate::call::{ApiCall, BearerToken, CallError, Credentials, NoToken};
-use crate::decision::{Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, RemoteGrant, RightHeld};
+use crate::call::{ApiCall, CallError};
+pub(crate) use presented::{Presented, credential};
+use presented::{is_in_cookie, platform_credential, platform_refusal};
+
+use crate::decision::{
+    Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, RemoteGrant, RightHeld, RightUsed,
+};
 use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId, SystemUserId};
 use crate::policy_set::PolicySet;
 use crate::remote::{NoAnswer, RemoteAnswer, RemoteQuestion, Verdict};
@@ -19,7 +27,7 @@ use crate::route::{ApiRoute, Mode, PartySource, PlatformToken};
 use crate::snapshot::revocations;
 use crate::snapshot::{ActiveUser, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
 use crate::token::{
-    self, Caller, IssuerKind, Place, SystemUserClaim, TokenCache, TokenError, TrustedIssuer, VerifiedToken,
+    self, Caller, IssuerKind, Permitted, Place, SystemUserClaim, TokenCache, TokenError, TrustedIssuer, VerifiedToken,
     VerifySignature,
 };
 use crate::urn;
@@ -33,11 +41,12 @@ use crate::xacml::{self, CompiledPolicy, Environment, GatewayAttributes};
 pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures: &dyn VerifySignature) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
         let issuers = enforced.issuers();
-        let token = token::verify(credential(route, call)?.text()?, issuers, now, signatures)?;
-        if let Some(app) = platform_credential(route, call)? {
-            token::verify_platform(app, issuers, now, signatures).map_err(platform_refusal)?;
+        let presented = credential(route, call).and_then(Presented::text).map_err(refusal)?;
+        let token = token::verify(presented, issuers, now, signatures).map_err(refusal)?;
+        if let Some(app) = platform_credential(route, call).map_err(refusal)? {
+            token::verify_platform(app, issuers, now, signatures).map_err(platform_refusal).map_err(refusal)?;
         }
-        Ok(Cow::Owned(token))
+        decide(enforced, route, call, &token, now)
     })
 }
 
@@ -46,14 +55,15 @@ pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures:
 pub fn authorize_verified(policy: &PolicySet, call: &ApiCall, token: &VerifiedToken, now: Timestamp) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
         if route.platform_token == PlatformToken::Required {
-            return Err(DenialReason::PlatformTokenMissing);
+            return Err(refusal(DenialReason::PlatformTokenMissing));
         }
-        token.check_again(enforced.issuers(), now)?;
-        Ok(Cow::Borrowed(token))
+        token.check_again(enforced.issuers(), now).map_err(refusal)?;
+        decide(enforced, route, call, token, now)
     })
 }
 
-/// Decides one call like [`authorize`], without verifying a signature that was verified before.
+/// Decides one call like [`authorize`], without verifying a signature that was verified before, nor looking again for a
+/// right that the same token used before for the same party, while nothing has changed.
 pub fn authorize_cached<S: BuildHasher + Clone>(
     policy: &PolicySet,
     call: &ApiCall,
@@ -62,19 +72,47 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
     cache: &mut TokenCache<S>,
 ) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
-        let issuers = enforced.issuers();
-        let presented = credential(route, call)?;
-        let place = remember_presented(cache, presented, issuers, now, signatures)?;
-        let Some(app) = platform_credential(route, call)? else {
-            return cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing);
-        };
-        let verify = |signatures: &dyn VerifySignature| token::verify_platform(app, issuers, now, signatures);
-        let is_platform = |kind| kind == IssuerKind::Platform;
-        remember(cache, app.as_bytes(), issuers, now, is_platform, signatures, verify).map_err(platform_refusal)?;
-        // A place is good until the cache is changed.
-        let place = cache.find(presented.bytes()).ok_or(DenialReason::TokenMissing)?;
-        cache.at(place).map(Cow::Borrowed).ok_or(DenialReason::TokenMissing)
+        if let Some(right) = permitted_before(cache, enforced, route, call, now) {
+            return Ok(Basis::Right(right));
+        }
+        let place = remember_all(cache, enforced, route, call, now, signatures).map_err(refusal)?;
+        let token = cache.at(place).ok_or(DenialReason::TokenMissing).map_err(refusal)?;
+        let basis = decide(enforced, route, call, token, now)?;
+        if let Basis::Right(right) = &basis
+            && is_decided_by_names_alone(enforced, route)
+        {
+            let (edition, route) = (enforced.edition().clone(), Arc::clone(&route.name));
+            cache.remember_permitted(place, Permitted { edition, route, right: Arc::clone(right) });
+        }
+        Ok(basis)
     })
+}
+
+/// What the call's token was permitted for last, where that is what it asks for again and nothing has changed since but the
+/// time.
+fn permitted_before<S: BuildHasher + Clone>(
+    cache: &mut TokenCache<S>,
+    enforced: &Enforced,
+    route: &ApiRoute,
+    call: &ApiCall,
+    now: Timestamp,
+) -> Option<Arc<RightUsed>> {
+    let place = cache.find(credential(route, call).ok()?.bytes())?;
+    let (token, permitted) = (cache.at(place)?, cache.permitted(place)?);
+    let is_same = permitted.edition.is(enforced.edition())
+        && Arc::ptr_eq(&permitted.route, &route.name)
+        // An app's token is another one.
+        && route.platform_token == PlatformToken::Ignored
+        && party(route, call, Some(permitted.right.owner)) == Ok(permitted.right.party);
+    let stands =
+        || token.check_time_again(now).and_then(|()| check_accepted(enforced, route, call, token, now)).is_ok();
+    (is_same && stands()).then(|| Arc::clone(&permitted.right))
+}
+
+/// The same token has the route's right for the same party whenever it asks: nothing else about the call or the instant
+/// counts, as it may in a program.
+fn is_decided_by_names_alone(enforced: &Enforced, route: &ApiRoute) -> bool {
+    enforced.image().program(route.right).is_none()
 }
 
 /// Decides a call that the snapshot could not decide by what a remote decision point answered to its question. Without an
@@ -87,7 +125,7 @@ pub fn authorize_by_answer(question: &RemoteQuestion, answer: Result<RemoteAnswe
                 party: question.party(),
                 right: question.right().clone(),
             }));
-            return Decision::Permit(Box::new(Permit { route: question.route().to_owned(), basis }));
+            return Decision::Permit(Permit { route: question.route().into(), basis });
         }
         Ok(Verdict::Permit { level }) => (DenialReason::AuthenticationLevelTooLow, u8::try_from(level).ok()),
         Ok(Verdict::ObligationUnknown) => (DenialReason::ObligationUnknown, None),
@@ -102,6 +140,27 @@ pub fn authorize_by_answer(question: &RemoteQuestion, answer: Result<RemoteAnswe
         level_required,
         ..Denial::new(reason)
     }))
+}
+
+/// Sees to it that the cache has all tokens that the route looks at, verified, and still standing; gives the place of the
+/// caller's.
+fn remember_all<S: BuildHasher + Clone>(
+    cache: &mut TokenCache<S>,
+    enforced: &Enforced,
+    route: &ApiRoute,
+    call: &ApiCall,
+    now: Timestamp,
+    signatures: &dyn VerifySignature,
+) -> Result<Place, DenialReason> {
+    let issuers = enforced.issuers();
+    let presented = credential(route, call)?;
+    let place = remember_presented(cache, presented, issuers, now, signatures)?;
+    let Some(app) = platform_credential(route, call)? else { return Ok(place) };
+    let verify = |signatures: &dyn VerifySignature| token::verify_platform(app, issuers, now, signatures);
+    let is_platform = |kind| kind == IssuerKind::Platform;
+    remember(cache, app.as_bytes(), issuers, now, is_platform, signatures, verify).map_err(platform_refusal)?;
+    // A place is good until the cache is changed.
+    cache.find(presented.bytes()).ok_or(DenialReason::TokenMissing)
 }
 
 /// Sees to it that the cache has the token that a call presents, verified, and still standing.
@@ -142,11 +201,11 @@ fn remember<S: BuildHasher + Clone, E>(
     Ok(cache.insert(token.into(), verified))
 }
 
-fn decide_with<'token>(
+fn decide_with(
     policy: &PolicySet,
     call: &ApiCall,
     now: Timestamp,
-    token: impl FnOnce(&Enforced, &ApiRoute) -> Result<Cow<'token, VerifiedToken>, DenialReason>,
+    basis: impl FnOnce(&Enforced, &ApiRoute) -> Result<Basis, Box<Denial>>,
 ) -> Decision {
     let enforced = match policy.enforced(now) {
         Ok(enforced) => enforced,
@@ -156,27 +215,23 @@ fn decide_with<'token>(
         Ok(route) => route,
         Err(reason) => {
             return match preflight(enforced, call) {
-                Some(route) => {
-                    Decision::Permit(Box::new(Permit { route: route.name.clone(), basis: Basis::Preflight }))
-                }
+                Some(route) => permit(route, Basis::Preflight),
                 None => deny(reason),
             };
         }
     };
-    let decided = |mode_off: bool| {
-        if mode_off {
-            return Ok(Basis::RouteOff);
-        }
-        let token = token(enforced, route).map_err(|reason| Box::new(Denial::new(reason)))?;
-        check_accepted(enforced, route, call, &token, now).map_err(|error| Box::new(Denial::new(error.into())))?;
-        decide(enforced, route, call, &token, now)
-    };
-    let basis = match (route.mode, decided(route.mode == Mode::Off)) {
-        (_, Ok(basis)) => basis,
-        (Mode::Shadow, Err(denial)) => Basis::Shadow(named(denial, route)),
-        (_, Err(denial)) => return Decision::Denial(named(denial, route)),
-    };
-    Decision::Permit(Box::new(Permit { route: route.name.clone(), basis }))
+    if route.mode == Mode::Off {
+        return permit(route, Basis::RouteOff);
+    }
+    match (route.mode, basis(enforced, route)) {
+        (_, Ok(basis)) => permit(route, basis),
+        (Mode::Shadow, Err(denial)) => permit(route, Basis::Shadow(named(denial, route))),
+        (_, Err(denial)) => Decision::Denial(named(denial, route)),
+    }
+}
+
+fn permit(route: &ApiRoute, basis: Basis) -> Decision {
+    Decision::Permit(Permit { route: Arc::clone(&route.name), basis })
 }
 
 /// The most specific route that takes the call. Where a still more specific one would take it on a server that ignores
@@ -203,11 +258,15 @@ fn preflight<'a>(enforced: &'a Enforced, call: &ApiCall) -> Option<&'a ApiRoute>
 }
 
 fn deny(reason: impl Into<DenialReason>) -> Decision {
-    Decision::Denial(Box::new(Denial::new(reason.into())))
+    Decision::Denial(refusal(reason))
+}
+
+fn refusal(reason: impl Into<DenialReason>) -> Box<Denial> {
+    Box::new(Denial::new(reason.into()))
 }
 
 fn named(mut denial: Box<Denial>, route: &ApiRoute) -> Box<Denial> {
-    denial.route = Some(route.name.clone());
+    denial.route = Some(route.name.to_string());
     denial
 }
 
@@ -218,6 +277,7 @@ fn decide(
     token: &VerifiedToken,
     now: Timestamp,
 ) -> Result<Basis, Box<Denial>> {
+    check_accepted(enforced, route, call, token, now).map_err(refusal)?;
     check_audience(route, token)?;
     if !route.callers.contains(token.caller()) {
         return Err(Box::new(Denial::new(DenialReason::CallerNotAllowed)));
@@ -248,7 +308,7 @@ fn decide(
         denial.level_required = level;
         denial
     })?;
-    Ok(Basis::Right(Box::new(RightHeld {
+    Ok(Basis::Right(Arc::new(RightUsed::new(RightHeld {
         system_user: claim.id,
         owner: claim.owner,
         party,
@@ -258,7 +318,7 @@ fn decide(
         client: subject.client,
         right: right.clone(),
         through,
-    })))
+    }))))
 }
 
 /// What a system user asked for, to be told when it is refused.
@@ -271,60 +331,6 @@ impl Asked<'_> {
     fn denial(&self, reason: DenialReason, party: Option<OrganizationNumber>) -> Box<Denial> {
         let right = self.right.cloned();
         Box::new(Denial { system_user: Some(self.claim.id), party, right, ..Denial::new(reason) })
-    }
-}
-
-/// The token that a call presents.
-#[derive(Clone, Copy)]
-pub(crate) enum Presented<'call> {
-    Bearer(&'call BearerToken),
-    Cookie(&'call [u8]),
-}
-
-impl<'call> Presented<'call> {
-    /// By which a token that was verified before is known.
-    pub(crate) fn bytes(self) -> &'call [u8] {
-        match self {
-            Self::Bearer(token) => token.bytes(),
-            Self::Cookie(token) => token,
-        }
-    }
-
-    pub(crate) fn text(self) -> Result<&'call str, DenialReason> {
-        match self {
-            Self::Cookie(token) => std::str::from_utf8(token).map_err(|_| TokenError::Malformed.into()),
-            Self::Bearer(token) => token.text().map_err(|problem| match problem {
-                NoToken::Repeated => DenialReason::CredentialsRepeated,
-                NoToken::NotText => DenialReason::TokenMissing,
-            }),
-        }
-    }
-}
-
-/// The call's one bearer token.
-fn bearer(call: &ApiCall) -> Result<Presented<'_>, DenialReason> {
-    match call.credentials() {
-        Credentials::None | Credentials::Other => Err(DenialReason::TokenMissing),
-        Credentials::Repeated => Err(DenialReason::CredentialsRepeated),
-        Credentials::Bearer(token) => Ok(Presented::Bearer(token)),
-    }
-}
-
-/// The cookie that Altinn's pages carry their token in.
-const SESSION_COOKIE: &str = "AltinnStudioRuntime";
-/// Altinn's header for the token of an app.
-const PLATFORM_ACCESS_TOKEN: &str = "platformaccesstoken";
-
-/// The call's one token: the bearer token, or where the route takes it the session cookie; never both.
-pub(crate) fn credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<Presented<'call>, DenialReason> {
-    let Some(origins) = &route.session_cookie else { return bearer(call) };
-    match (call.credentials(), call.cookie(SESSION_COOKIE)) {
-        (_, Ok(None)) => bearer(call),
-        (Credentials::None, Ok(Some(_))) if !call.method().is_safe() && !call.is_from(origins) => {
-            Err(DenialReason::OriginNotAllowed)
-        }
-        (Credentials::None, Ok(Some(token))) => Ok(Presented::Cookie(token)),
-        _ => Err(DenialReason::CredentialsRepeated),
     }
 }
 
@@ -344,31 +350,6 @@ pub(crate) fn check_accepted(
         return Err(TokenError::IssuerUnknown);
     }
     Ok(())
-}
-
-/// The token came in the session cookie.
-fn is_in_cookie(route: &ApiRoute, call: &ApiCall) -> bool {
-    route.session_cookie.is_some() && matches!(call.credentials(), Credentials::None)
-}
-
-/// The token of the app that calls, where the route looks at it.
-fn platform_credential<'call>(route: &ApiRoute, call: &'call ApiCall) -> Result<Option<&'call str>, DenialReason> {
-    if route.platform_token == PlatformToken::Ignored {
-        return Ok(None);
-    }
-    match (call.header(PLATFORM_ACCESS_TOKEN), route.platform_token) {
-        (Err(_), _) => Err(DenialReason::PlatformTokenInvalid),
-        (Ok(None), PlatformToken::Required) => Err(DenialReason::PlatformTokenMissing),
-        (Ok(Some(token)), _) => std::str::from_utf8(token).map(Some).map_err(|_| DenialReason::PlatformTokenInvalid),
-        (Ok(None), _) => Ok(None),
-    }
-}
-
-fn platform_refusal(error: TokenError) -> DenialReason {
-    match error {
-        TokenError::SignatureUnchecked => error.into(),
-        _ => DenialReason::PlatformTokenInvalid,
-    }
 }
 
 /// What a route demands of a token, whoever calls.
@@ -441,12 +422,12 @@ pub(crate) fn party(
 ) -> Result<OrganizationNumber, DenialReason> {
     let named = match &route.party {
         PartySource::Owner => return own.ok_or(DenialReason::PartyMissing),
-        PartySource::Path(position) => call.segments().get(*position).cloned(),
+        PartySource::Path(position) => call.segments().get(*position).map(Cow::Borrowed),
         PartySource::Header(name) => {
             let value = call.header(name).map_err(|_| DenialReason::PartyInvalid)?;
-            value.map(|value| String::from_utf8_lossy(value).trim_matches(' ').to_owned())
+            value.map(|value| Cow::Owned(String::from_utf8_lossy(value).trim_matches(' ').to_owned()))
         }
-        PartySource::Query(name) => call.query_parameter(name).map_err(|_| DenialReason::PartyInvalid)?,
+        PartySource::Query(name) => call.query_parameter(name).map_err(|_| DenialReason::PartyInvalid)?.map(Cow::Owned),
     };
     let named = named.ok_or(DenialReason::PartyMissing)?;
     let organization_urn = named.strip_prefix(urn::ORGANIZATION_NUMBER).and_then(|rest| rest.strip_prefix(':'));
@@ -494,9 +475,9 @@ impl UseOfRight<'_> {
         match through {
             HeldThrough::Direct => Ok(GrantedThrough::Delegation),
             // A loaded image has checked the name.
-            HeldThrough::AccessPackage(name) => AccessPackage::from_name(name.as_str())
-                .map(GrantedThrough::AccessPackage)
-                .map_err(|_| (DenialReason::RightMissing, None)),
+            HeldThrough::AccessPackage(name) => {
+                Ok(GrantedThrough::AccessPackage(AccessPackage::of_image(name.as_str())))
+            }
         }
     }
 

@@ -4,9 +4,12 @@
 //! while the API serves another decides nothing. No setting of the proxy is relied on.
 
 mod credentials;
+mod path;
 
 use crate::route::Methods;
 pub(crate) use credentials::{BearerToken, Credentials, NoToken};
+pub(crate) use path::Segments;
+use path::{Target, percent_decode};
 
 /// Longest path with query that is read, in bytes.
 pub const PATH_BYTES_MAX: usize = 8192;
@@ -46,10 +49,8 @@ impl CallError {
 pub struct ApiCall {
     method: Methods,
     host: String,
-    // Invariant: decoded, and none is `.` or `..`; only the last may be empty.
-    segments: Vec<String>,
-    query: String,
-    // Invariant: names are in lower case; those that have been read into what is above have none any more.
+    target: Target,
+    // Invariant: those that have been read into what is above have no name any more.
     headers: Vec<(String, Vec<u8>)>,
     credentials: Credentials,
     /// The only route that may take it, by name, where its gateway says so.
@@ -67,24 +68,32 @@ impl ApiCall {
         if headers.len() > HEADERS_MAX {
             return Err(CallError::Malformed);
         }
-        let (mut method, mut host, mut path) = (None, None, None);
+        let (mut method, mut authority, mut target) = (None, None, None);
         let mut credentials = Credentials::None;
-        for (name, value) in &mut headers {
-            let place = match name.as_str() {
-                ":method" => &mut method,
-                ":authority" => &mut host,
-                ":path" => &mut path,
-                _ => {
-                    name.make_ascii_lowercase();
-                    if name.starts_with('x') && OVERRIDING_HEADERS.iter().any(|known| is_plain_name(name, known)) {
-                        return Err(CallError::Overridden);
-                    }
-                    if name == "authorization" {
-                        credentials = credentials.and(std::mem::take(value));
-                        name.clear();
-                    }
+        let mut host = None;
+        for (at, (name, value)) in headers.iter_mut().enumerate() {
+            // What most headers begin with tells already that they are not looked at.
+            let place = match name.as_bytes().first() {
+                Some(b':') => match name.as_str() {
+                    ":method" => &mut method,
+                    ":authority" => &mut authority,
+                    ":path" => &mut target,
+                    _ => continue,
+                },
+                Some(b'a' | b'A') if is_named(name, "authorization") => {
+                    credentials = credentials.and(std::mem::take(value));
+                    name.clear();
                     continue;
                 }
+                Some(b'h' | b'H') if is_named(name, "host") => {
+                    // Envoy has none beside the authority; more than one is read below.
+                    host = host.or(Some(at));
+                    continue;
+                }
+                Some(b'x' | b'X') if OVERRIDING_HEADERS.iter().any(|known| is_plain_name(name, known)) => {
+                    return Err(CallError::Overridden);
+                }
+                _ => continue,
             };
             name.clear();
             let value = String::from_utf8(std::mem::take(value)).map_err(|_| CallError::Malformed)?;
@@ -92,18 +101,16 @@ impl ApiCall {
                 return Err(CallError::Malformed);
             }
         }
+        let authority = authority.ok_or(CallError::Malformed)?;
         // Some servers look at `host` even where `:authority` decides (RFC 9113 section 8.3.1).
-        let authority = host.as_deref().map(str::as_bytes);
-        if headers.iter().any(|(name, value)| name == "host" && Some(value.as_slice()) != authority) {
+        let mut hosts = headers.iter().skip(host.unwrap_or(headers.len())).filter(|(name, _)| is_named(name, "host"));
+        if hosts.any(|(_, value)| value != authority.as_bytes()) {
             return Err(CallError::Malformed);
         }
-        let path = path.filter(|path| path.len() <= PATH_BYTES_MAX).ok_or(CallError::Malformed)?;
-        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         Ok(Self {
             method: Methods::of(&method.ok_or(CallError::Malformed)?),
-            host: host_name(host.ok_or(CallError::Malformed)?)?,
-            segments: canonical_segments(path)?,
-            query: query.to_owned(),
+            host: host_name(authority)?,
+            target: Target::read(target.ok_or(CallError::Malformed)?)?,
             headers,
             credentials,
             route: None,
@@ -114,7 +121,7 @@ impl ApiCall {
     pub fn asks_for(&self, path: &str) -> bool {
         let reads = Methods::of("GET").with(Methods::of("HEAD")).intersects(self.method);
         let wanted = path.strip_prefix('/').unwrap_or(path).split('/');
-        reads && self.query.is_empty() && self.segments.iter().map(String::as_str).eq(wanted)
+        reads && self.target.query().is_empty() && self.segments().iter().eq(wanted)
     }
 
     /// No other route may take the call: its gateway has routed it to what this one is for. That never lets in what would
@@ -136,8 +143,8 @@ impl ApiCall {
         &self.host
     }
 
-    pub(crate) fn segments(&self) -> &[String] {
-        &self.segments
+    pub(crate) fn segments(&self) -> Segments<'_> {
+        self.target.segments()
     }
 
     /// The call's one bearer token, not verified.
@@ -152,15 +159,20 @@ impl ApiCall {
         &self.credentials
     }
 
-    /// The first value of a header, by its name in lower case.
+    /// The names of all headers, as they came; empty where a header is part of what was read.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The first value of a header.
     pub fn first_header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_slice())
+        self.headers.iter().find(|(header, _)| is_named(header, name)).map(|(_, value)| value.as_slice())
     }
 
     /// The one value of a header; `Err` when it came more than once, or under a name that some servers take for it.
     pub(crate) fn header(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
         match one(self.headers.iter().filter(|(header, _)| is_plain_name(header, name)))? {
-            Some((header, value)) if header == name => Ok(Some(value)),
+            Some((header, value)) if is_named(header, name) => Ok(Some(value)),
             Some(_) => Err(Repeated),
             None => Ok(None),
         }
@@ -169,7 +181,7 @@ impl ApiCall {
     /// The one value of a cookie (RFC 6265 section 4.2.1); `Err` when it came more than once. HTTP/2 may bring a header for
     /// each cookie.
     pub(crate) fn cookie(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
-        let headers = self.headers.iter().filter(|(header, _)| header == "cookie");
+        let headers = self.headers.iter().filter(|(header, _)| is_named(header, "cookie"));
         let cookies = headers.flat_map(|(_, value)| value.split(|byte| *byte == b';'));
         one(cookies.filter_map(|cookie| {
             let mut parts = cookie.splitn(2, |byte| *byte == b'=');
@@ -181,9 +193,9 @@ impl ApiCall {
     /// The method that a browser asks for in a CORS preflight: OPTIONS with `Origin` and `Access-Control-Request-Method`,
     /// without credentials and without a body (Fetch standard, CORS-preflight fetch). `None` for any other call.
     pub(crate) fn preflight(&self) -> Option<Methods> {
-        let has = |name: &str| self.headers.iter().any(|(header, _)| header == name);
+        let has = |name: &str| self.headers.iter().any(|(header, _)| is_named(header, name));
         let is_empty = !has("transfer-encoding")
-            && self.headers.iter().all(|(name, value)| name != "content-length" || value == b"0");
+            && self.headers.iter().all(|(name, value)| !is_named(name, "content-length") || value == b"0");
         let is_one = self.method == Methods::OPTIONS && matches!(self.credentials, Credentials::None) && is_empty;
         if !is_one || has("cookie") {
             return None;
@@ -216,11 +228,12 @@ impl ApiCall {
     /// The one value of a query parameter, decoded; `Err` when it came more than once, or the query can be read in more
     /// than one way: servers differ on `;`, on letter case, and on `name[]`.
     pub(crate) fn query_parameter(&self, name: &str) -> Result<Option<String>, Repeated> {
-        if self.query.contains(';') {
+        let query = self.target.query();
+        if query.contains(';') {
             return Err(Repeated);
         }
         let mut found = None;
-        for pair in self.query.split('&') {
+        for pair in query.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decoded = |text: &str| percent_decode(&text.replace('+', " ")).ok_or(Repeated);
             let key = decoded(key)?;
@@ -246,6 +259,11 @@ fn origin_of(url: &str) -> &str {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let path = url.bytes().skip(after_scheme).position(|byte| matches!(byte, b'/' | b'?' | b'#'));
     path.and_then(|at| url.get(..after_scheme + at)).unwrap_or(url)
+}
+
+/// The name of a header, in any letter case.
+fn is_named(header: &str, name: &str) -> bool {
+    header.len() == name.len() && header.eq_ignore_ascii_case(name)
 }
 
 /// Two names of headers that are one to servers that turn everything but letters and digits into one character (CGI,
@@ -274,6 +292,26 @@ fn one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Repeated> {
     if values.next().is_some() { Err(Repeated) } else { Ok(first) }
 }
 
+const NOT_IN_A_HOST: u8 = 1;
+const CAPITAL: u8 = 2;
+
+/// What a host may be written with.
+const HOST_CHARACTERS: [u8; 256] = {
+    let mut classes = [NOT_IN_A_HOST; 256];
+    let allowed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]";
+    let mut at = 0;
+    #[expect(clippy::indexing_slicing, reason = "while compiling")]
+    while at < allowed.len() {
+        classes[allowed[at] as usize] = if allowed[at].is_ascii_uppercase() { CAPITAL } else { 0 };
+        at += 1;
+    }
+    classes
+};
+
+fn class(byte: u8) -> u8 {
+    HOST_CHARACTERS.get(usize::from(byte)).copied().unwrap_or(NOT_IN_A_HOST)
+}
+
 /// The authority's host in lower case, without port.
 fn host_name(mut authority: String) -> Result<String, CallError> {
     if let Some(colon) = authority.bytes().rposition(|byte| byte == b':')
@@ -281,82 +319,14 @@ fn host_name(mut authority: String) -> Result<String, CallError> {
     {
         authority.truncate(colon);
     }
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
-    if authority.is_empty() || authority.len() > 255 || !authority.bytes().all(allowed) {
+    let seen = authority.bytes().fold(0, |seen, byte| seen | class(byte));
+    if authority.is_empty() || authority.len() > 255 || seen & NOT_IN_A_HOST != 0 {
         return Err(CallError::Malformed);
     }
-    authority.make_ascii_lowercase();
+    if seen & CAPITAL != 0 {
+        authority.make_ascii_lowercase();
+    }
     Ok(authority)
-}
-
-fn canonical_segments(path: &str) -> Result<Vec<String>, CallError> {
-    let relative = path.strip_prefix('/').ok_or(CallError::Malformed)?;
-    let slashes = relative.bytes().filter(|byte| *byte == b'/').count();
-    if slashes >= SEGMENTS_MAX {
-        return Err(CallError::Malformed);
-    }
-    let mut segments = Vec::with_capacity(slashes + 1);
-    for part in relative.as_bytes().split(|byte| *byte == b'/') {
-        if part.is_empty() && segments.len() != slashes {
-            return Err(CallError::PathAmbiguous);
-        }
-        segments.push(canonical_segment(part)?);
-    }
-    Ok(segments)
-}
-
-const NOT_IN_A_PATH: u8 = 1;
-const TO_BE_DECODED: u8 = 2;
-
-/// RFC 3986 section 3.3 without `;`, whose parameters some servers strip.
-const PATH_CHARACTERS: [u8; 256] = {
-    let mut classes = [NOT_IN_A_PATH; 256];
-    let allowed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@%";
-    let mut at = 0;
-    #[expect(clippy::indexing_slicing, reason = "while compiling")]
-    while at < allowed.len() {
-        classes[allowed[at] as usize] = if allowed[at] == b'%' { TO_BE_DECODED } else { 0 };
-        at += 1;
-    }
-    classes
-};
-
-fn canonical_segment(part: &[u8]) -> Result<String, CallError> {
-    let class = |byte: &u8| PATH_CHARACTERS.get(usize::from(*byte)).copied().unwrap_or(NOT_IN_A_PATH);
-    let seen = part.iter().fold(0, |seen, byte| seen | class(byte));
-    // What is allowed is ASCII.
-    let part = std::str::from_utf8(part).map_err(|_| CallError::PathAmbiguous)?;
-    // Most segments have nothing to decode; what is left of the checks is the dots.
-    if seen & NOT_IN_A_PATH != 0 || part == "." || part == ".." {
-        return Err(CallError::PathAmbiguous);
-    }
-    if seen & TO_BE_DECODED == 0 {
-        return Ok(part.to_owned());
-    }
-    let decoded = percent_decode(part).ok_or(CallError::PathAmbiguous)?;
-    // An encoded separator or dot changes the path's shape when decoded; an encoded `%` may be decoded twice.
-    let encoded = part.to_ascii_lowercase();
-    let reshaping = ["%2f", "%5c", "%2e", "%25", "%3b", "%3f", "%23"].iter().any(|code| encoded.contains(code));
-    if reshaping || decoded.chars().any(char::is_control) || decoded == "." || decoded == ".." {
-        return Err(CallError::PathAmbiguous);
-    }
-    Ok(decoded)
-}
-
-/// Decodes `%xx`; `None` when one is cut short or the bytes are not UTF-8.
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-            let value = digit(rest.next())? * 16 + digit(rest.next())?;
-            bytes.push(u8::try_from(value).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -369,7 +339,7 @@ mod tests {
     }
 
     fn segments(path: &str) -> Result<Vec<String>, CallError> {
-        call(path, &[]).map(|call| call.segments().to_vec())
+        call(path, &[]).map(|call| call.segments().iter().map(str::to_owned).collect())
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 mod words;
 
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
 use crate::call::CallError;
 use crate::explain::Language;
 use crate::id::{AccessPackage, MaskinportenClientId, OrganizationNumber, SystemId, SystemUserId};
@@ -12,7 +15,7 @@ use crate::token::TokenError;
 #[derive(Debug, Clone)]
 pub enum Decision {
     /// The call may go through.
-    Permit(Box<Permit>),
+    Permit(Permit),
     /// The call may not.
     Denial(Box<Denial>),
 }
@@ -21,7 +24,7 @@ pub enum Decision {
 #[derive(Debug, Clone)]
 pub struct Permit {
     // Invariant: private, and built in `authorize.rs` alone.
-    pub(crate) route: String,
+    pub(crate) route: Arc<str>,
     pub(crate) basis: Basis,
 }
 
@@ -41,7 +44,7 @@ impl Permit {
 #[derive(Debug, Clone)]
 pub enum Basis {
     /// A system user holds the right for the party.
-    Right(Box<RightHeld>),
+    Right(Arc<RightUsed>),
     /// The route lets callers of this kind in, without asking for a right.
     CallerKind {
         /// The calling organisation, where the token names one.
@@ -76,6 +79,32 @@ pub struct RightHeld {
     pub right: Right,
     /// What gives it.
     pub through: GrantedThrough,
+}
+
+/// A right that a system user used, once or again and again.
+#[derive(Debug)]
+pub struct RightUsed {
+    held: RightHeld,
+    told: OnceLock<Box<[u8]>>,
+}
+
+impl RightUsed {
+    pub(crate) fn new(held: RightHeld) -> Self {
+        Self { held, told: OnceLock::new() }
+    }
+
+    /// What a host tells of it, as `make` says the first time. One host tells it in one way.
+    pub fn told(&self, make: impl FnOnce(&RightHeld) -> Box<[u8]>) -> &[u8] {
+        self.told.get_or_init(|| make(&self.held))
+    }
+}
+
+impl Deref for RightUsed {
+    type Target = RightHeld;
+
+    fn deref(&self) -> &RightHeld {
+        &self.held
+    }
 }
 
 /// A right that a remote decision point granted.

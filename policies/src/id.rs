@@ -113,31 +113,35 @@ impl OrganizationNumber {
         if text.is_empty() {
             return Err(IdError::Empty { kind: Self::KIND });
         }
-        if text.len() != 9 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits: &[u8; 9] =
+            text.as_bytes().try_into().map_err(|_| IdError::form(Self::KIND, text, "nine digits"))?;
+        if !digits.iter().all(u8::is_ascii_digit) {
             return Err(IdError::form(Self::KIND, text, "nine digits"));
         }
-        let number = text.bytes().fold(0_u32, |number, byte| number * 10 + u32::from(byte - b'0'));
-        Self::from_u32(number).ok_or_else(|| IdError::CheckDigit { text: text.to_owned() })
+        Self::from_digits(digits.map(|byte| u32::from(byte - b'0')))
+            .ok_or_else(|| IdError::CheckDigit { text: text.to_owned() })
     }
 
     /// The number from its value, `None` when its check digit is wrong or it has more than nine digits.
     pub fn from_u32(number: u32) -> Option<Self> {
-        const WEIGHTS: [u32; 8] = [2, 3, 4, 5, 6, 7, 2, 3];
-        if number == 0 || number >= 1_000_000_000 {
+        if number >= 1_000_000_000 {
             return None;
         }
-        let mut rest = number / 10;
-        let mut sum = 0;
-        for weight in WEIGHTS {
-            sum += rest % 10 * weight;
+        let mut rest = number;
+        let mut digits = [0; 9];
+        for digit in digits.iter_mut().rev() {
+            *digit = rest % 10;
             rest /= 10;
         }
-        let check = match sum % 11 {
-            0 => 0,
-            1 => return None,
-            remainder => 11 - remainder,
-        };
-        (number % 10 == check).then_some(Self(number))
+        Self::from_digits(digits)
+    }
+
+    fn from_digits(digits: [u32; 9]) -> Option<Self> {
+        // The last one's makes the sum of a right number a multiple of 11.
+        const WEIGHTS: [u32; 9] = [3, 2, 7, 6, 5, 4, 3, 2, 1];
+        let sum: u32 = digits.iter().zip(WEIGHTS).map(|(digit, weight)| digit * weight).sum();
+        let number = digits.iter().fold(0, |number, digit| number * 10 + digit);
+        (sum.is_multiple_of(11) && number != 0).then_some(Self(number))
     }
 
     /// Reads the ISO 6523 form, `0192:` and nine digits.
@@ -369,6 +373,11 @@ impl AccessPackage {
         let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
         check_text(Self::KIND, name, 128, allowed, "letters, digits, `-` and `_` after the prefix")?;
         Ok(Self(name.to_owned()))
+    }
+
+    /// A package of a loaded image, which has checked the name.
+    pub(crate) fn of_image(name: &str) -> Self {
+        Self(name.to_owned())
     }
 
     /// The URN's last part.

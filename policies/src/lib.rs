@@ -47,7 +47,7 @@ pub mod xacml;
 pub use authorize::{authorize, authorize_by_answer, authorize_cached, authorize_verified};
 pub use call::{ApiCall, CallError, HEADERS_MAX, PATH_BYTES_MAX, SEGMENTS_MAX};
 pub use decision::{
-    Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, PolicyTrouble, RemoteGrant, RightHeld,
+    Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, PolicyTrouble, RemoteGrant, RightHeld, RightUsed,
 };
 pub use policy_set::{PolicySet, ProtectedResource};
 pub use timestamp::{Timestamp, TimestampError};

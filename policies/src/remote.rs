@@ -139,7 +139,7 @@ fn question<S: BuildHasher + Clone>(
         Caller::EnterpriseUser | Caller::Unknown => return None,
     };
     Some(RemoteQuestion {
-        route: route.name.clone(),
+        route: route.name.to_string(),
         subject,
         party: party(route, call, own).ok()?,
         right: enforced.image().right(route.right)?.clone(),

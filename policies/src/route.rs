@@ -2,12 +2,11 @@
 //! templates are compared at all is found in a tree of segments, so that a call costs the same with ten routes and with
 //! thousands.
 
-#[expect(clippy::disallowed_types, reason = "never walked through, and asked for what only snapshots put into it")]
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use smallvec::SmallVec;
 
-use crate::call::ApiCall;
+use crate::call::{ApiCall, Segments};
 use crate::snapshot::CallerKind;
 use crate::snapshot::RightIndex;
 use crate::token::Caller;
@@ -15,7 +14,7 @@ use crate::token::Caller;
 /// One route, ready to match.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ApiRoute {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// `None` for any host.
     pub(crate) host: Option<String>,
     pub(crate) methods: Methods,
@@ -53,23 +52,20 @@ impl ApiRoute {
     /// A lenient server would take the call for this route's: one that ignores letter case and a trailing slash.
     pub(crate) fn nearly_matches(&self, call: &ApiCall) -> bool {
         let path = call.segments();
-        let path = match path.split_last() {
-            Some((last, rest)) if last.is_empty() && !rest.is_empty() => rest,
-            _ => path,
-        };
+        let path = path.without_trailing_slash().unwrap_or(path);
         self.methods.intersects(call.method())
             && self.host.as_deref().is_none_or(|host| host == call.host())
             && self.matches_path(path, |literal, part| literal.eq_ignore_ascii_case(part))
     }
 
-    fn matches_path(&self, path: &[String], same: impl Fn(&str, &str) -> bool) -> bool {
+    fn matches_path(&self, path: Segments<'_>, same: impl Fn(&str, &str) -> bool) -> bool {
         let (fixed, rest) = match self.segments.split_last() {
             Some((Segment::Rest, fixed)) => (fixed, true),
             _ => (self.segments.as_slice(), false),
         };
         let long_enough = if rest { path.len() >= fixed.len() } else { path.len() == fixed.len() };
         long_enough
-            && fixed.iter().zip(path).all(|(segment, part)| match segment {
+            && fixed.iter().zip(path.iter()).all(|(segment, part)| match segment {
                 Segment::Literal(literal) => same(literal, part),
                 Segment::Parameter(_) => !part.is_empty(),
                 Segment::Rest => false,
@@ -85,16 +81,39 @@ pub(crate) struct RouteTable {
     nodes: Vec<Node>,
 }
 
+/// Positions of routes, mostly of one.
+type Found = SmallVec<[usize; 4]>;
+
 /// Where the paths of some routes meet.
 #[derive(Debug, Default)]
 struct Node {
-    /// By literal in lower case.
-    #[expect(clippy::disallowed_types, reason = "as above")]
-    literals: HashMap<Box<str>, usize, FixedState>,
+    /// Literals in lower case, ascending.
+    literals: Vec<(Box<str>, usize)>,
     parameter: Option<usize>,
     /// Routes that end here, and those that take any rest from here on.
     ends: Vec<usize>,
     rests: Vec<usize>,
+}
+
+impl Node {
+    fn find(&self, literal: &str) -> Result<usize, usize> {
+        self.literals.binary_search_by(|(known, _)| known.as_ref().cmp(literal))
+    }
+
+    fn follow(&self, literal: &str) -> Option<usize> {
+        self.literals.get(self.find(literal).ok()?).map(|(_, node)| *node)
+    }
+
+    /// The node that the literal leads to, which is this one from now on if there was none.
+    fn follow_or_add(&mut self, literal: &str, node: usize) -> usize {
+        match self.find(literal) {
+            Ok(position) => self.literals.get(position).map_or(node, |(_, known)| *known),
+            Err(position) => {
+                self.literals.insert(position, (literal.into(), node));
+                node
+            }
+        }
+    }
 }
 
 impl RouteTable {
@@ -107,9 +126,7 @@ impl RouteTable {
                 let next = nodes.len();
                 let Some(node) = nodes.get_mut(at) else { break };
                 at = match segment {
-                    Segment::Literal(literal) => {
-                        *node.literals.entry(literal.to_ascii_lowercase().into()).or_insert(next)
-                    }
+                    Segment::Literal(literal) => node.follow_or_add(&literal.to_ascii_lowercase(), next),
                     Segment::Parameter(_) => *node.parameter.get_or_insert(next),
                     Segment::Rest => {
                         takes_rest = true;
@@ -136,12 +153,9 @@ impl RouteTable {
     /// In order, all routes that match the call or nearly do, and perhaps others.
     pub(crate) fn candidates(&self, call: &ApiCall) -> impl Iterator<Item = &ApiRoute> {
         let path = call.segments();
-        let mut found = Vec::new();
+        let mut found = Found::new();
         self.walk(path, &mut found);
-        if let Some((last, rest)) = path.split_last()
-            && last.is_empty()
-            && !rest.is_empty()
-        {
+        if let Some(rest) = path.without_trailing_slash() {
             self.walk(rest, &mut found);
         }
         if found.len() > 1 {
@@ -152,25 +166,24 @@ impl RouteTable {
     }
 
     /// Follows a path along every branch that takes it; each node is reached by one way only.
-    fn walk(&self, path: &[String], found: &mut Vec<usize>) {
+    fn walk(&self, path: Segments<'_>, found: &mut Found) {
         let mut next = Some((0_usize, 0_usize));
         // Most paths branch nowhere.
         let mut waiting = Vec::new();
         while let Some((at, depth)) = next.take().or_else(|| waiting.pop()) {
             let Some(node) = self.nodes.get(at) else { continue };
-            found.extend(&node.rests);
+            node.rests.iter().for_each(|route| found.push(*route));
             let Some(segment) = path.get(depth) else {
-                found.extend(&node.ends);
+                node.ends.iter().for_each(|route| found.push(*route));
                 continue;
             };
-            let literal = if segment.bytes().any(|byte| byte.is_ascii_uppercase()) {
-                node.literals.get(segment.to_ascii_lowercase().as_str())
-            } else {
-                node.literals.get(segment.as_str())
-            };
-            next = literal.map(|literal| (*literal, depth + 1));
-            if let Some(parameter) = node.parameter {
-                waiting.extend(next.replace((parameter, depth + 1)));
+            let literal =
+                if path.has_capitals() { node.follow(&segment.to_ascii_lowercase()) } else { node.follow(segment) };
+            next = literal.map(|literal| (literal, depth + 1));
+            if let Some(parameter) = node.parameter
+                && let Some(other) = next.replace((parameter, depth + 1))
+            {
+                waiting.push(other);
             }
         }
     }
@@ -275,20 +288,28 @@ pub(crate) enum PlatformToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Methods(u32);
 
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-
 impl Methods {
+    const ALL_BITS: u32 = 0b111_1111;
     /// GET, HEAD and OPTIONS.
     const SAFE_BITS: u32 = 0b100_0011;
     pub(crate) const OPTIONS: Self = Self(0b100_0000);
 
     /// The set of one method, empty when it is not one that routes can name. Letter case counts.
     pub(crate) fn of(method: &str) -> Self {
-        Self(METHODS.iter().zip(0..).filter(|(name, _)| **name == method).map(|(_, bit)| 1 << bit).sum())
+        Self(match method {
+            "GET" => 1,
+            "HEAD" => 1 << 1,
+            "POST" => 1 << 2,
+            "PUT" => 1 << 3,
+            "PATCH" => 1 << 4,
+            "DELETE" => 1 << 5,
+            "OPTIONS" => 1 << 6,
+            _ => 0,
+        })
     }
 
     pub(crate) fn from_bits(bits: u32) -> Option<Self> {
-        (bits != 0 && bits < 1 << METHODS.len()).then_some(Self(bits))
+        (bits != 0 && bits <= Self::ALL_BITS).then_some(Self(bits))
     }
 
     pub(crate) fn bits(self) -> u32 {

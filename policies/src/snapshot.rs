@@ -30,7 +30,7 @@ pub use document::{
     RevokedDocument, RouteDocument, RuleDocument, SemanticsDocument, SystemDocument, SystemUserDocument,
     SystemUserKind,
 };
-pub(crate) use enforced::{ActiveUser, Enforced, Held, Known};
+pub(crate) use enforced::{ActiveUser, Edition, Enforced, Held, Known};
 pub use image::ImageError;
 pub(crate) use image::{HeldThrough, ObligationView, RightIndex};
 pub use manifest::{CHUNK_BYTES, IMAGE_BYTES_MAX, Manifest, SnapshotError, SnapshotKey, SnapshotVersion, seal};

@@ -20,9 +20,9 @@ use std::sync::OnceLock;
 use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber};
 pub use algorithm::{Algorithm, Algorithms};
-pub(crate) use cache::Place;
 use cache::is_same;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache, verify_remembered};
+pub(crate) use cache::{Permitted, Place};
 pub use claims::{Caller, SystemUserClaim};
 #[cfg(test)]
 pub(crate) use fuzz::Numbers;
@@ -276,6 +276,11 @@ impl VerifiedToken {
     /// Under what the token may be revoked, as `make` says the first time.
     pub(crate) fn revocation_digests(&self, make: impl FnOnce(&Self) -> Vec<[u8; 32]>) -> &[[u8; 32]] {
         self.revocation_digests.get_or_init(|| make(self))
+    }
+
+    /// Its times still stand.
+    pub(crate) fn check_time_again(&self, now: Timestamp) -> Result<(), TokenError> {
+        self.times.check(now)
     }
 
     /// What was verified before still stands: its times do, and its issuer still has the key.

@@ -37,6 +37,22 @@ pub(crate) struct Enforced {
     /// Systems of the base that are replaced, by position there.
     replaced_systems: BTreeMap<usize, Arc<System>>,
     entries: usize,
+    // Invariant: another one after every change.
+    edition: Edition,
+}
+
+/// One state of what is in force: equal to no other one, of whatever policy, as long as somebody remembers it.
+#[derive(Debug, Clone)]
+pub(crate) struct Edition(Arc<()>);
+
+impl Edition {
+    fn new() -> Self {
+        Self(Arc::new(()))
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// A registered system, changed or new.
@@ -143,6 +159,7 @@ impl Enforced {
             systems: BTreeMap::new(),
             replaced_systems: BTreeMap::new(),
             entries: 0,
+            edition: Edition::new(),
         }
     }
 
@@ -158,6 +175,11 @@ impl Enforced {
 
     pub(crate) fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// What was decided by this very state may be decided so again.
+    pub(crate) fn edition(&self) -> &Edition {
+        &self.edition
     }
 
     /// System users and rows that deltas have changed.
@@ -183,6 +205,7 @@ impl Enforced {
     }
 
     fn join_issuer_keys(&mut self) {
+        self.edition = Edition::new();
         if self.issuer_keys.is_empty() {
             self.issuers_with_keys = None;
             return;
@@ -292,6 +315,7 @@ impl Enforced {
 
     /// Takes a delta over.
     pub(crate) fn apply(&mut self, delta: Delta, manifest: Manifest) {
+        self.edition = Edition::new();
         if delta.issuers.is_some() {
             self.issuers = delta.issuers;
             self.join_issuer_keys();

@@ -8,11 +8,13 @@ use std::cell::RefCell;
 #[expect(clippy::disallowed_types, reason = "never walked through, and the hasher is an argument")]
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::refused::{NotRefused, RefusedSignatures};
 use super::{IssuerKind, TokenError, TrustedIssuer, VerifiedToken, VerifySignature, verify};
 use crate::Timestamp;
+use crate::decision::RightUsed;
+use crate::snapshot::Edition;
 
 /// How many tokens are remembered unless it is said otherwise.
 pub const CACHED_TOKENS: usize = 16_384;
@@ -37,6 +39,15 @@ struct Generation<S> {
 struct Known {
     token: Box<[u8]>,
     verified: VerifiedToken,
+    permitted: Option<Permitted>,
+}
+
+/// What a token's last permitted call was permitted for, and by what: a system user mostly calls again for the same party.
+#[derive(Debug)]
+pub(crate) struct Permitted {
+    pub(crate) edition: Edition,
+    pub(crate) route: Arc<str>,
+    pub(crate) right: Arc<RightUsed>,
 }
 
 /// Bounded; what has not been used since half as many new ones as there is room for goes first.
@@ -103,10 +114,22 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
         NotRefused { signatures, refused: &self.refused, hasher: self.young.places.hasher() }
     }
 
+    /// What the token's last call was permitted for.
+    pub(crate) fn permitted(&self, place: Place) -> Option<&Permitted> {
+        self.young.tokens.get(place.0)?.as_deref()?.permitted.as_ref()
+    }
+
+    /// Remembers that, in the place of what was before.
+    pub(crate) fn remember_permitted(&mut self, place: Place, permitted: Permitted) {
+        if let Some(Some(known)) = self.young.tokens.get_mut(place.0) {
+            known.permitted = Some(permitted);
+        }
+    }
+
     /// Remembers a token.
     pub(crate) fn insert(&mut self, token: Box<[u8]>, verified: VerifiedToken) -> Place {
         let hash = self.hash(&token);
-        self.insert_known(hash, Box::new(Known { token, verified }))
+        self.insert_known(hash, Box::new(Known { token, verified, permitted: None }))
     }
 
     /// Forgets a token.
@@ -192,17 +215,10 @@ pub fn verify_remembered<S: BuildHasher + Clone>(
     verified
 }
 
-/// Every byte is the same. Looked at to the end, several at a time: what the C library does in WebAssembly, byte by byte, is
-/// a third of a look-up.
+/// Every byte is the same. Looked at to the end, which a compiler turns into comparing sixteen at a time; what the C library
+/// does in WebAssembly, byte by byte until one differs, is a third of a look-up.
 pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    let (ones, one_rest) = one.as_chunks::<8>();
-    let (others, other_rest) = other.as_chunks::<8>();
-    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
-    let words = ones.iter().zip(others).fold(0, |differs, (one, other)| differs | (word(one) ^ word(other)));
-    words == 0 && one_rest == other_rest
+    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }
 
 #[cfg(test)]

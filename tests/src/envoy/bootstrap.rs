@@ -50,7 +50,7 @@ fn connection_manager(settings: &EnvoySettings, access_log: &Path) -> Value {
                 "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
                 "path": access_log,
                 "log_format": { "text_format_source": { "inline_string":
-                    "%START_TIME% %REQ(:METHOD)% %PATH(NQ)% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% %FILTER_STATE(wasm.portvakt.reason:PLAIN)%\n" } },
+                    "%START_TIME% %REQ(:METHOD)% %PATH(NQ)% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS%\n" } },
             },
         }],
         "route_config": {

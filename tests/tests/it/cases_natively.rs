@@ -1,10 +1,11 @@
 //! Every case, put to `policies` directly; and what the cases must cover.
 
 use std::collections::BTreeSet;
+use std::hash::RandomState;
 
-use gateway_tests::cases::{self, Expectation, HostKind, Report, native};
-use policies::DenialReason;
-use policies::token::{PureRust, SignatureError, VerificationKey, VerifySignature};
+use gateway_tests::cases::{self, CASE_NOW, Expectation, HostKind, Report, native};
+use policies::token::{PureRust, SignatureError, TokenCache, VerificationKey, VerifySignature};
+use policies::{ApiCall, DenialReason, Timestamp, authorize, authorize_cached};
 
 #[test]
 fn every_case() {
@@ -13,6 +14,33 @@ fn every_case() {
         report.note(&case, native::run(&case));
     }
     report.finish().unwrap();
+}
+
+/// Most cases have the same token and the same call, and many nearly the same policy: what was remembered of one must not
+/// decide another.
+#[test]
+fn what_is_known_from_other_calls_and_policies_changes_no_decision() {
+    let now = Timestamp::parse_rfc3339(CASE_NOW).unwrap();
+    let decided: Vec<_> = cases::for_host(HostKind::Native)
+        .unwrap()
+        .into_iter()
+        .filter_map(|case| {
+            let policy = native::policy(&case, now).unwrap();
+            let headers = case.headers(now).unwrap();
+            let call = ApiCall::parse(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))).ok()?;
+            let decision = format!("{:?}", authorize(&policy, &call, now, &PureRust));
+            Some((case.name, policy, call, decision))
+        })
+        .collect();
+    assert!(decided.len() > 100, "{}", decided.len());
+    let mut cache = TokenCache::new(RandomState::new());
+    let (forth, back) = (decided.iter(), decided.iter().rev());
+    for (name, policy, call, decision) in forth.chain(back).chain(&decided) {
+        for _ in 0..2 {
+            let cached = authorize_cached(policy, call, now, &PureRust, &mut cache);
+            assert_eq!(format!("{cached:?}"), *decision, "{name}");
+        }
+    }
 }
 
 #[test]

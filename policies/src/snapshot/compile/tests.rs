@@ -122,7 +122,7 @@ fn routes_match_by_how_specific_they_are_whatever_their_parameters_are_called() 
     let route = |path: &str| {
         let headers = [(":method", "GET"), (":authority", "a"), (":path", path)];
         let call = crate::ApiCall::parse(headers.iter().map(|(name, value)| (*name, value.as_bytes()))).unwrap();
-        image.routes().candidates(&call).find(|route| route.matches(&call)).map(|route| route.name.clone()).unwrap()
+        image.routes().candidates(&call).find(|route| route.matches(&call)).map(|route| route.name.to_string()).unwrap()
     };
     assert_eq!(route("/x/b"), "second");
     assert_eq!(route("/x/c"), "any");

@@ -134,12 +134,12 @@ pub(super) fn read_routes(
                 return Err(wrong("options that are not known"));
             }
             let origins = texts(sections, record.origins)?;
-            let name = sections.text(record.name)?.to_owned();
+            let name = sections.text(record.name)?;
             if name.is_empty() {
                 return Err(wrong("one without a name"));
             }
             Ok(ApiRoute {
-                name,
+                name: name.into(),
                 host: (!host.is_empty()).then(|| host.to_owned()),
                 methods: Methods::from_bits(record.methods.get()).ok_or(wrong("methods that are not known"))?,
                 party: read_party(sections, record, &segments)?,
