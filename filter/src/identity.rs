@@ -72,7 +72,7 @@ impl IdentityHeader {
 /// Tells these of a permitted call's system user, one after the other, until one cannot be told.
 pub(crate) fn tell(right: &RightUsed, headers: &[IdentityHeader], tell: impl Fn(&str, &[u8]) -> bool) -> bool {
     headers.iter().all(|header| match header {
-        IdentityHeader::Combined => tell(header.name(), right.told(|held| dictionary(held).into())),
+        IdentityHeader::Combined => tell(header.name(), right.told(dictionary)),
         part => tell(part.name(), value(right, *part, &mut [0; 36])),
     })
 }

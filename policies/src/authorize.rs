@@ -72,10 +72,21 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
     cache: &mut TokenCache<S>,
 ) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
-        if let Some(right) = permitted_before(cache, enforced, route, call, now) {
+        let presented = credential(route, call).map_err(refusal)?;
+        let found = cache.find(presented.bytes());
+        if let Some(right) = found.and_then(|place| permitted_before(cache, place, enforced, route, call, now)) {
             return Ok(Basis::Right(right));
         }
-        let place = remember_all(cache, enforced, route, call, now, signatures).map_err(refusal)?;
+        let place =
+            remember_presented(cache, found, presented, enforced.issuers(), now, signatures).map_err(refusal)?;
+        let place = match platform_credential(route, call).map_err(refusal)? {
+            None => place,
+            Some(app) => {
+                remember_platform(cache, app, enforced.issuers(), now, signatures).map_err(refusal)?;
+                // A place is good until the cache is changed.
+                cache.find(presented.bytes()).ok_or(DenialReason::TokenMissing).map_err(refusal)?
+            }
+        };
         let token = cache.at(place).ok_or(DenialReason::TokenMissing).map_err(refusal)?;
         let basis = decide(enforced, route, call, token, now)?;
         if let Basis::Right(right) = &basis
@@ -91,13 +102,13 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
 /// What the call's token was permitted for last, where that is what it asks for again and nothing has changed since but the
 /// time.
 fn permitted_before<S: BuildHasher + Clone>(
-    cache: &mut TokenCache<S>,
+    cache: &TokenCache<S>,
+    place: Place,
     enforced: &Enforced,
     route: &ApiRoute,
     call: &ApiCall,
     now: Timestamp,
 ) -> Option<Arc<RightUsed>> {
-    let place = cache.find(credential(route, call).ok()?.bytes())?;
     let (token, permitted) = (cache.at(place)?, cache.permitted(place)?);
     let is_same = permitted.edition.is(enforced.edition())
         && Arc::ptr_eq(&permitted.route, &route.name)
@@ -142,30 +153,24 @@ pub fn authorize_by_answer(question: &RemoteQuestion, answer: Result<RemoteAnswe
     }))
 }
 
-/// Sees to it that the cache has all tokens that the route looks at, verified, and still standing; gives the place of the
-/// caller's.
-fn remember_all<S: BuildHasher + Clone>(
+/// Sees to it that the cache has the token of the app that calls, verified, and still standing.
+fn remember_platform<S: BuildHasher + Clone>(
     cache: &mut TokenCache<S>,
-    enforced: &Enforced,
-    route: &ApiRoute,
-    call: &ApiCall,
+    app: &str,
+    issuers: &[TrustedIssuer],
     now: Timestamp,
     signatures: &dyn VerifySignature,
 ) -> Result<Place, DenialReason> {
-    let issuers = enforced.issuers();
-    let presented = credential(route, call)?;
-    let place = remember_presented(cache, presented, issuers, now, signatures)?;
-    let Some(app) = platform_credential(route, call)? else { return Ok(place) };
     let verify = |signatures: &dyn VerifySignature| token::verify_platform(app, issuers, now, signatures);
     let is_platform = |kind| kind == IssuerKind::Platform;
-    remember(cache, app.as_bytes(), issuers, now, is_platform, signatures, verify).map_err(platform_refusal)?;
-    // A place is good until the cache is changed.
-    cache.find(presented.bytes()).ok_or(DenialReason::TokenMissing)
+    let found = cache.find(app.as_bytes());
+    remember(cache, (app.as_bytes(), found), issuers, now, is_platform, signatures, verify).map_err(platform_refusal)
 }
 
-/// Sees to it that the cache has the token that a call presents, verified, and still standing.
+/// Sees to it that the cache has the token that a call presents, which was found there or not, verified, and still standing.
 pub(crate) fn remember_presented<S: BuildHasher + Clone>(
     cache: &mut TokenCache<S>,
+    found: Option<Place>,
     presented: Presented<'_>,
     issuers: &[TrustedIssuer],
     now: Timestamp,
@@ -177,13 +182,13 @@ pub(crate) fn remember_presented<S: BuildHasher + Clone>(
         let verified = token::verify_bytes(presented.bytes(), issuers, now, signatures);
         verified.map_err(|error| presented.text().map_or_else(|reason| reason, |_| error.into()))
     };
-    remember(cache, presented.bytes(), issuers, now, is_bearer, signatures, verify)
+    remember(cache, (presented.bytes(), found), issuers, now, is_bearer, signatures, verify)
 }
 
-/// Sees to it that the cache has the token, verified, and still standing.
+/// Sees to it that the cache has the token, which was found there or not, verified, and still standing.
 fn remember<S: BuildHasher + Clone, E>(
     cache: &mut TokenCache<S>,
-    token: &[u8],
+    (token, found): (&[u8], Option<Place>),
     issuers: &[TrustedIssuer],
     now: Timestamp,
     wanted: impl Fn(IssuerKind) -> bool,
@@ -191,7 +196,7 @@ fn remember<S: BuildHasher + Clone, E>(
     verify: impl FnOnce(&dyn VerifySignature) -> Result<VerifiedToken, E>,
 ) -> Result<Place, E> {
     let stands = |token: &VerifiedToken| wanted(token.kind()) && token.check_again(issuers, now).is_ok();
-    match cache.find(token) {
+    match found {
         Some(place) if cache.at(place).is_some_and(stands) => return Ok(place),
         // Verified anew also when something about it has changed, so that the reason is the same as without a cache.
         Some(_) => cache.remove(token),

@@ -85,7 +85,7 @@ pub struct RightHeld {
 #[derive(Debug)]
 pub struct RightUsed {
     held: RightHeld,
-    told: OnceLock<Box<[u8]>>,
+    told: OnceLock<Vec<u8>>,
 }
 
 impl RightUsed {
@@ -94,7 +94,7 @@ impl RightUsed {
     }
 
     /// What a host tells of it, as `make` says the first time. One host tells it in one way.
-    pub fn told(&self, make: impl FnOnce(&RightHeld) -> Box<[u8]>) -> &[u8] {
+    pub fn told(&self, make: impl FnOnce(&RightHeld) -> Vec<u8>) -> &[u8] {
         self.told.get_or_init(|| make(&self.held))
     }
 }

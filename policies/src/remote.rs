@@ -126,7 +126,8 @@ fn question<S: BuildHasher + Clone>(
         return None;
     }
     let presented = credential(route, call).ok()?;
-    let place = remember_presented(cache, presented, enforced.issuers(), now, signatures).ok()?;
+    let found = cache.find(presented.bytes());
+    let place = remember_presented(cache, found, presented, enforced.issuers(), now, signatures).ok()?;
     let token = cache.at(place)?;
     check_accepted(enforced, route, call, token, now).ok()?;
     check_audience_and_scopes(route, token).ok()?;
