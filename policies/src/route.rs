@@ -2,6 +2,7 @@
 //! templates are compared at all is found in a tree of segments, so that a call costs the same with ten routes and with
 //! thousands.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -87,33 +88,12 @@ type Found = SmallVec<[usize; 4]>;
 /// Where the paths of some routes meet.
 #[derive(Debug, Default)]
 struct Node {
-    /// Literals in lower case, ascending.
-    literals: Vec<(Box<str>, usize)>,
+    /// By literal in lower case.
+    literals: BTreeMap<Box<str>, usize>,
     parameter: Option<usize>,
     /// Routes that end here, and those that take any rest from here on.
     ends: Vec<usize>,
     rests: Vec<usize>,
-}
-
-impl Node {
-    fn find(&self, literal: &str) -> Result<usize, usize> {
-        self.literals.binary_search_by(|(known, _)| known.as_ref().cmp(literal))
-    }
-
-    fn follow(&self, literal: &str) -> Option<usize> {
-        self.literals.get(self.find(literal).ok()?).map(|(_, node)| *node)
-    }
-
-    /// The node that the literal leads to, which is this one from now on if there was none.
-    fn follow_or_add(&mut self, literal: &str, node: usize) -> usize {
-        match self.find(literal) {
-            Ok(position) => self.literals.get(position).map_or(node, |(_, known)| *known),
-            Err(position) => {
-                self.literals.insert(position, (literal.into(), node));
-                node
-            }
-        }
-    }
 }
 
 impl RouteTable {
@@ -126,7 +106,9 @@ impl RouteTable {
                 let next = nodes.len();
                 let Some(node) = nodes.get_mut(at) else { break };
                 at = match segment {
-                    Segment::Literal(literal) => node.follow_or_add(&literal.to_ascii_lowercase(), next),
+                    Segment::Literal(literal) => {
+                        *node.literals.entry(literal.to_ascii_lowercase().into()).or_insert(next)
+                    }
                     Segment::Parameter(_) => *node.parameter.get_or_insert(next),
                     Segment::Rest => {
                         takes_rest = true;
@@ -177,9 +159,12 @@ impl RouteTable {
                 node.ends.iter().for_each(|route| found.push(*route));
                 continue;
             };
-            let literal =
-                if path.has_capitals() { node.follow(&segment.to_ascii_lowercase()) } else { node.follow(segment) };
-            next = literal.map(|literal| (literal, depth + 1));
+            let literal = if path.has_capitals() {
+                node.literals.get(segment.to_ascii_lowercase().as_str())
+            } else {
+                node.literals.get(segment)
+            };
+            next = literal.map(|literal| (*literal, depth + 1));
             if let Some(parameter) = node.parameter
                 && let Some(other) = next.replace((parameter, depth + 1))
             {

@@ -1,8 +1,10 @@
 //! Tokens that were verified before, so that a caller who comes again costs no cryptography.
 //!
 //! Only tokens that were accepted are in it, under all of their bytes: whoever cannot sign tokens can neither fill it nor
-//! make its look-ups slow. Beside it, in a small table of its own, is which signatures were wrong (`refused`). Times, issuer and key are checked again with every use
-//! ([`VerifiedToken::check_again`]), so that nothing has to be dropped when keys or the policy change.
+//! make its look-ups slow. Beside it, in a small table of its own, is which signatures were wrong (`refused`). Times, issuer
+//! and key are checked again with every use ([`VerifiedToken::check_again`]), so that nothing has to be dropped when keys or
+//! the policy change. The right that a token's last call was permitted by counts only for the edition of the policy that
+//! permitted it.
 
 use std::cell::RefCell;
 #[expect(clippy::disallowed_types, reason = "never walked through, and the hasher is an argument")]
