@@ -13,9 +13,6 @@ use std::sync::Arc;
 
 use crate::Timestamp;
 use crate::call::{ApiCall, CallError};
-pub(crate) use presented::{Presented, credential};
-use presented::{is_in_cookie, platform_credential, platform_refusal};
-
 use crate::decision::{
     Basis, Decision, Denial, DenialReason, GrantedThrough, Permit, RemoteGrant, RightHeld, RightUsed,
 };
@@ -33,6 +30,8 @@ use crate::token::{
 use crate::urn;
 use crate::xacml::response::Notice;
 use crate::xacml::{self, CompiledPolicy, Environment, GatewayAttributes};
+pub(crate) use presented::{Presented, credential};
+use presented::{is_in_cookie, platform_credential, platform_refusal};
 
 /// Decides one call.
 ///
@@ -41,10 +40,10 @@ use crate::xacml::{self, CompiledPolicy, Environment, GatewayAttributes};
 pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures: &dyn VerifySignature) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
         let issuers = enforced.issuers();
-        let presented = credential(route, call).and_then(Presented::text).map_err(refusal)?;
-        let token = token::verify(presented, issuers, now, signatures).map_err(refusal)?;
-        if let Some(app) = platform_credential(route, call).map_err(refusal)? {
-            token::verify_platform(app, issuers, now, signatures).map_err(platform_refusal).map_err(refusal)?;
+        let presented = credential(route, call).and_then(Presented::text)?;
+        let token = token::verify(presented, issuers, now, signatures)?;
+        if let Some(app) = platform_credential(route, call)? {
+            token::verify_platform(app, issuers, now, signatures).map_err(platform_refusal)?;
         }
         decide(enforced, route, call, &token, now)
     })
@@ -55,9 +54,9 @@ pub fn authorize(policy: &PolicySet, call: &ApiCall, now: Timestamp, signatures:
 pub fn authorize_verified(policy: &PolicySet, call: &ApiCall, token: &VerifiedToken, now: Timestamp) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
         if route.platform_token == PlatformToken::Required {
-            return Err(refusal(DenialReason::PlatformTokenMissing));
+            return Err(DenialReason::PlatformTokenMissing.into());
         }
-        token.check_again(enforced.issuers(), now).map_err(refusal)?;
+        token.check_again(enforced.issuers(), now)?;
         decide(enforced, route, call, token, now)
     })
 }
@@ -72,22 +71,21 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
     cache: &mut TokenCache<S>,
 ) -> Decision {
     decide_with(policy, call, now, |enforced, route| {
-        let presented = credential(route, call).map_err(refusal)?;
+        let presented = credential(route, call)?;
         let found = cache.find(presented.bytes());
         if let Some(right) = found.and_then(|place| permitted_before(cache, place, enforced, route, call, now)) {
             return Ok(Basis::Right(right));
         }
-        let place =
-            remember_presented(cache, found, presented, enforced.issuers(), now, signatures).map_err(refusal)?;
-        let place = match platform_credential(route, call).map_err(refusal)? {
+        let place = remember_presented(cache, found, presented, enforced.issuers(), now, signatures)?;
+        let place = match platform_credential(route, call)? {
             None => place,
             Some(app) => {
-                remember_platform(cache, app, enforced.issuers(), now, signatures).map_err(refusal)?;
+                remember_platform(cache, app, enforced.issuers(), now, signatures)?;
                 // A place is good until the cache is changed.
-                cache.find(presented.bytes()).ok_or(DenialReason::TokenMissing).map_err(refusal)?
+                cache.find(presented.bytes()).ok_or(DenialReason::TokenMissing)?
             }
         };
-        let token = cache.at(place).ok_or(DenialReason::TokenMissing).map_err(refusal)?;
+        let token = cache.at(place).ok_or(DenialReason::TokenMissing)?;
         let basis = decide(enforced, route, call, token, now)?;
         if let Basis::Right(right) = &basis
             && is_decided_by_names_alone(enforced, route)
@@ -263,11 +261,7 @@ fn preflight<'a>(enforced: &'a Enforced, call: &ApiCall) -> Option<&'a ApiRoute>
 }
 
 fn deny(reason: impl Into<DenialReason>) -> Decision {
-    Decision::Denial(refusal(reason))
-}
-
-fn refusal(reason: impl Into<DenialReason>) -> Box<Denial> {
-    Box::new(Denial::new(reason.into()))
+    Decision::Denial(reason.into().into())
 }
 
 fn named(mut denial: Box<Denial>, route: &ApiRoute) -> Box<Denial> {
@@ -282,7 +276,7 @@ fn decide(
     token: &VerifiedToken,
     now: Timestamp,
 ) -> Result<Basis, Box<Denial>> {
-    check_accepted(enforced, route, call, token, now).map_err(refusal)?;
+    check_accepted(enforced, route, call, token, now)?;
     check_audience(route, token)?;
     if !route.callers.contains(token.caller()) {
         return Err(Box::new(Denial::new(DenialReason::CallerNotAllowed)));

@@ -3,10 +3,12 @@
 //! A path that two servers could read in two ways is refused, never guessed: a gateway that decides about one reading
 //! while the API serves another decides nothing. No setting of the proxy is relied on.
 
+mod characters;
 mod credentials;
 mod path;
 
 use crate::route::Methods;
+use characters::{CAPITAL_LETTERS, Classes, DIGITS_AND_SMALL_LETTERS, NOT_ALLOWED, PLAIN};
 pub(crate) use credentials::{BearerToken, Credentials, NoToken};
 pub(crate) use path::Segments;
 use path::{Target, percent_decode};
@@ -263,7 +265,7 @@ fn origin_of(url: &str) -> &str {
 
 /// The name of a header, in any letter case.
 fn is_named(header: &str, name: &str) -> bool {
-    header.len() == name.len() && header.eq_ignore_ascii_case(name)
+    header.eq_ignore_ascii_case(name)
 }
 
 /// Two names of headers that are one to servers that turn everything but letters and digits into one character (CGI,
@@ -292,25 +294,10 @@ fn one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Repeated> {
     if values.next().is_some() { Err(Repeated) } else { Ok(first) }
 }
 
-const NOT_IN_A_HOST: u8 = 1;
-const CAPITAL: u8 = 2;
-
 /// What a host may be written with.
-const HOST_CHARACTERS: [u8; 256] = {
-    let mut classes = [NOT_IN_A_HOST; 256];
-    let allowed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]";
-    let mut at = 0;
-    #[expect(clippy::indexing_slicing, reason = "while compiling")]
-    while at < allowed.len() {
-        classes[allowed[at] as usize] = if allowed[at].is_ascii_uppercase() { CAPITAL } else { 0 };
-        at += 1;
-    }
-    classes
-};
-
-fn class(byte: u8) -> u8 {
-    HOST_CHARACTERS.get(usize::from(byte)).copied().unwrap_or(NOT_IN_A_HOST)
-}
+const HOST_CHARACTERS: Classes =
+    Classes::of(&[(DIGITS_AND_SMALL_LETTERS, PLAIN), (b"-._:[]", PLAIN), (CAPITAL_LETTERS, CAPITAL)]);
+const CAPITAL: u8 = 2;
 
 /// The authority's host in lower case, without port.
 fn host_name(mut authority: String) -> Result<String, CallError> {
@@ -319,8 +306,8 @@ fn host_name(mut authority: String) -> Result<String, CallError> {
     {
         authority.truncate(colon);
     }
-    let seen = authority.bytes().fold(0, |seen, byte| seen | class(byte));
-    if authority.is_empty() || authority.len() > 255 || seen & NOT_IN_A_HOST != 0 {
+    let seen = authority.bytes().fold(PLAIN, |seen, byte| seen | HOST_CHARACTERS.class(byte));
+    if authority.is_empty() || authority.len() > 255 || seen & NOT_ALLOWED != 0 {
         return Err(CallError::Malformed);
     }
     if seen & CAPITAL != 0 {

@@ -203,6 +203,18 @@ impl Denial {
     }
 }
 
+impl From<DenialReason> for Box<Denial> {
+    fn from(reason: DenialReason) -> Self {
+        Self::new(Denial::new(reason))
+    }
+}
+
+impl From<TokenError> for Box<Denial> {
+    fn from(error: TokenError) -> Self {
+        DenialReason::from(error).into()
+    }
+}
+
 /// Every reason to refuse, each with a stable code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum DenialReason {

@@ -5,6 +5,7 @@
 
 use smallvec::SmallVec;
 
+use super::characters::{CAPITAL_LETTERS, Classes, DIGITS_AND_SMALL_LETTERS, NOT_ALLOWED, PLAIN};
 use super::{CallError, PATH_BYTES_MAX, SEGMENTS_MAX};
 
 /// A path and a query (RFC 9112 section 3.2.1), the path decoded.
@@ -39,10 +40,10 @@ impl Target {
                 path_bytes = at;
                 break;
             }
-            let class = class(byte);
+            let class = PATH_CHARACTERS.class(byte);
             if class == SEPARATOR {
                 ends.push(at as u16);
-                seen |= if before == SEPARATOR { NOT_IN_A_PATH } else { 0 };
+                seen |= if before == SEPARATOR { NOT_ALLOWED } else { 0 };
             }
             seen |= class;
             before = class;
@@ -51,7 +52,7 @@ impl Target {
         if ends.len() > SEGMENTS_MAX {
             return Err(CallError::Malformed);
         }
-        if seen & NOT_IN_A_PATH != 0 {
+        if seen & NOT_ALLOWED != 0 {
             return Err(CallError::PathAmbiguous);
         }
         let query = (path_bytes + 1).min(target.len());
@@ -130,34 +131,20 @@ impl<'target> Segments<'target> {
 /// Segments for which a call needs no memory of its own.
 const USUAL_SEGMENTS: usize = 8;
 
-const NOT_IN_A_PATH: u8 = 1;
 const TO_BE_DECODED: u8 = 2;
 const SEPARATOR: u8 = 4;
 const DOT: u8 = 8;
 const CAPITAL: u8 = 16;
 
 /// RFC 3986 section 3.3 without `;`, whose parameters some servers strip.
-const PATH_CHARACTERS: [u8; 256] = {
-    let mut classes = [NOT_IN_A_PATH; 256];
-    let allowed = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@%/";
-    let mut at = 0;
-    #[expect(clippy::indexing_slicing, reason = "while compiling")]
-    while at < allowed.len() {
-        classes[allowed[at] as usize] = match allowed[at] {
-            b'%' => TO_BE_DECODED,
-            b'/' => SEPARATOR,
-            b'.' => DOT,
-            b'A'..=b'Z' => CAPITAL,
-            _ => 0,
-        };
-        at += 1;
-    }
-    classes
-};
-
-fn class(byte: u8) -> u8 {
-    PATH_CHARACTERS.get(usize::from(byte)).copied().unwrap_or(NOT_IN_A_PATH)
-}
+const PATH_CHARACTERS: Classes = Classes::of(&[
+    (DIGITS_AND_SMALL_LETTERS, PLAIN),
+    (b"-_~!$&'()*+,=:@", PLAIN),
+    (CAPITAL_LETTERS, CAPITAL),
+    (b"%", TO_BE_DECODED),
+    (b"/", SEPARATOR),
+    (b".", DOT),
+]);
 
 fn decoded_segment(part: &str) -> Result<String, CallError> {
     let decoded = percent_decode(part).ok_or(CallError::PathAmbiguous)?;
