@@ -7,13 +7,15 @@ use std::time::Duration;
 use axum::Json;
 use axum::routing::get;
 use gateway_tests::cases::{TokenSpec, keys, mint, wasm};
-use gateway_tests::envoy::{Envoy, EnvoySettings};
+use gateway_tests::envoy::Envoy;
 use gateway_tests::faults::{FaultyControlPlane, now};
 use gateway_tests::http::loopback_client;
 use gateway_tests::sample_api::SampleApi;
 use gateway_tests::wait;
 use serde_json::json;
 use tokio::net::TcpListener;
+
+use crate::in_envoy_stage::envoy_settings;
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -43,17 +45,7 @@ async fn a_new_key_costs_no_call_on_any_worker() {
     let mut filter_configuration = wasm::filter_configuration().unwrap();
     filter_configuration["issuerKeys"] = json!([{ "issuer": "https://maskinporten.example/", "cluster": "issuer",
         "authority": "maskinporten.example", "path": "/jwk" }]);
-    let program = |name| std::env::var_os(name).expect("run this through `cargo xtask test`");
-    let settings = EnvoySettings {
-        program: program("ENVOY_BIN").into(),
-        filter_wasm: program("FILTER_WASM_PATH").into(),
-        filter_configuration,
-        port: 0,
-        workers: 2,
-        control_plane: control_plane.address(),
-        sample_api: sample_api.address(),
-        directory: folder.path().to_owned(),
-    };
+    let settings = envoy_settings(&folder, filter_configuration, 2, &control_plane, &sample_api);
     let told = Envoy::with_cluster(Envoy::bootstrap(&settings), "issuer", issuer).unwrap();
     let envoy = Envoy::start_with(&settings, &told).await.unwrap();
     // Each on a connection of its own, which Envoy spreads over its workers.

@@ -1,7 +1,11 @@
 //! What the tests in Envoy start from: the whole stack in a folder of its own, gone when the test ends.
 
+use gateway_tests::envoy::EnvoySettings;
+use gateway_tests::faults::FaultyControlPlane;
+use gateway_tests::sample_api::SampleApi;
 use gateway_tests::stack::{Gateway, GatewayOptions, Platform, PlatformOptions, Programs, Storage};
 use gateway_tests::story::moves;
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) struct Stage {
@@ -34,5 +38,26 @@ impl Stage {
 
     pub(crate) async fn gateway_with(&self, options: GatewayOptions) -> Gateway {
         Gateway::start(&self.platform, &options).await.unwrap()
+    }
+}
+
+/// An Envoy of so many workers whose filter is configured so, from the programs that `cargo xtask test` names.
+pub(crate) fn envoy_settings(
+    folder: &TempDir,
+    filter_configuration: Value,
+    workers: u32,
+    control_plane: &FaultyControlPlane,
+    sample_api: &SampleApi,
+) -> EnvoySettings {
+    let program = |name| std::env::var_os(name).expect("run this through `cargo xtask test`");
+    EnvoySettings {
+        program: program("ENVOY_BIN").into(),
+        filter_wasm: program("FILTER_WASM_PATH").into(),
+        filter_configuration,
+        port: 0,
+        workers,
+        control_plane: control_plane.address(),
+        sample_api: sample_api.address(),
+        directory: folder.path().to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_tests::cases::{Case, TokenSpec, mint, publish_all, wasm};
-use gateway_tests::envoy::{Envoy, EnvoySettings};
+use gateway_tests::envoy::Envoy;
 use gateway_tests::faults::{FaultyControlPlane, now};
 use gateway_tests::http::loopback_client;
 use gateway_tests::proxy_host::{StreamId, Vm};
@@ -12,6 +12,7 @@ use gateway_tests::wait;
 use serde_json::{Value, json};
 
 use crate::filter_in_wasmtime::{now as then, start_with};
+use crate::in_envoy_stage::envoy_settings;
 
 const BOUND: Duration = Duration::from_secs(30);
 const PROPERTY: [&str; 5] = ["xds", "route_metadata", "filter_metadata", "portvakt", "route"];
@@ -102,17 +103,7 @@ async fn in_envoy_routes_name_the_rule_that_must_apply() {
     let sample_api = SampleApi::start().await.unwrap();
     let mut filter_configuration = wasm::filter_configuration().unwrap();
     filter_configuration["routeMetadata"] = "optional".into();
-    let program = |name| std::env::var_os(name).expect("run this through `cargo xtask test`");
-    let settings = EnvoySettings {
-        program: program("ENVOY_BIN").into(),
-        filter_wasm: program("FILTER_WASM_PATH").into(),
-        filter_configuration,
-        port: 0,
-        workers: 1,
-        control_plane: control_plane.address(),
-        sample_api: sample_api.address(),
-        directory: folder.path().to_owned(),
-    };
+    let settings = envoy_settings(&folder, filter_configuration, 1, &control_plane, &sample_api);
     let mut told = Envoy::bootstrap(&settings);
     let routes =
         "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_tests::cases::{Case, TokenSpec, mint, publish_all, wasm};
-use gateway_tests::envoy::{Envoy, EnvoySettings};
+use gateway_tests::envoy::Envoy;
 use gateway_tests::faults::{FaultyControlPlane, now};
 use gateway_tests::http::loopback_client;
 use gateway_tests::proxy_host::{HostOptions, ProxyHost, Vm};
@@ -12,6 +12,7 @@ use gateway_tests::wait;
 use serde_json::{Value, json};
 
 use crate::filter_in_wasmtime::now as then;
+use crate::in_envoy_stage::envoy_settings;
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -142,17 +143,7 @@ async fn in_envoy_another_control_plane_is_compared_with() {
     let sample_api = SampleApi::start().await.unwrap();
     let mut filter_configuration = wasm::filter_configuration().unwrap();
     filter_configuration["shadowSnapshot"] = shadow();
-    let program = |name| std::env::var_os(name).expect("run this through `cargo xtask test`");
-    let settings = EnvoySettings {
-        program: program("ENVOY_BIN").into(),
-        filter_wasm: program("FILTER_WASM_PATH").into(),
-        filter_configuration,
-        port: 0,
-        workers: 2,
-        control_plane: control_plane.address(),
-        sample_api: sample_api.address(),
-        directory: folder.path().to_owned(),
-    };
+    let settings = envoy_settings(&folder, filter_configuration, 2, &control_plane, &sample_api);
     let told = Envoy::with_cluster(Envoy::bootstrap(&settings), "next", next.address()).unwrap();
     let envoy = Envoy::start_with(&settings, &told).await.unwrap();
     let spec: TokenSpec = serde_json::from_value(json!({"claims": {"exp": {"now": 600}}})).unwrap();
