@@ -34,7 +34,7 @@ impl<'document> Compiler<'document> {
     pub(super) fn routes(&mut self, rights: &BTreeMap<Right, u32>) {
         let document = self.document;
         if document.routes.len() > crate::snapshot::image::check::ROUTES_MAX {
-            self.error("/routes".to_owned(), "too_many_routes", "a snapshot holds at most 4096 routes");
+            self.error("/routes".to_owned(), "too_many_routes", "a snapshot holds at most 10,000 routes");
         }
         let mut routes: Vec<ReadRoute<'document>> = Vec::new();
         for (position, route) in document.routes.iter().enumerate() {

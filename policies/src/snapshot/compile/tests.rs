@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::compile;
 use crate::snapshot::Document;
+use crate::snapshot::image::check::ROUTES_MAX;
 use crate::urn;
 
 fn valid() -> Value {
@@ -106,6 +107,24 @@ fn unknown_members_and_wrong_identifiers_are_not_read() {
         document.pointer_mut(parent).unwrap()[member] = value;
         assert!(serde_json::from_value::<Document>(document).is_err(), "{pointer}");
     }
+}
+
+#[test]
+fn routes_are_bounded() {
+    let with_routes = |count: usize| {
+        let mut document = valid();
+        let route = document["routes"][0].take();
+        let of = |number| {
+            let mut route = route.clone();
+            (route["name"], route["path"]) = (format!("r{number}").into(), format!("/r{number}/{{party}}").into());
+            route
+        };
+        document["routes"] = (0..count).map(of).collect();
+        compile(&serde_json::from_value(document).unwrap())
+    };
+    let image = crate::snapshot::image::Image::load(with_routes(ROUTES_MAX).unwrap()).unwrap();
+    assert_eq!(image.routes().all().len(), ROUTES_MAX);
+    assert_eq!(with_routes(ROUTES_MAX + 1).unwrap_err().0[0].code, "too_many_routes");
 }
 
 #[test]
