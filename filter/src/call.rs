@@ -253,7 +253,7 @@ impl Worker {
         let (language, kind) = (header(call, "accept-language"), header(call, "content-type"));
         let asker = Asker::read(language.as_deref(), kind.as_deref());
         let reply = reply::refuse(denial, &self.config, support_id, asker);
-        let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers = reply.headers();
         // The answer first: whatever goes wrong with counting, the call stays stopped.
         let is_sent = match &reply.grpc {
             Some((status, message)) => host::send_grpc_reply(*status, headers, message),
@@ -272,8 +272,8 @@ fn key_unknown() -> Denial {
 }
 
 /// What names the call in logs on both sides.
-fn support_id(call: Option<&ApiCall>) -> Option<String> {
-    identity::support_id(&header(call, "x-request-id")?)
+fn support_id(call: Option<&ApiCall>) -> Option<Cow<'_, str>> {
+    identity::support_id(header(call, "x-request-id")?)
 }
 
 /// The first value of a header of the request.

@@ -6,9 +6,11 @@
 
 use std::collections::VecDeque;
 
+use policies::id::{OrganizationNumber, SystemUserId};
+use policies::right::Right;
 use policies::snapshot::SnapshotVersion;
 use policies::{Basis, Denial, Permit, Timestamp};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::config::{Config, DecisionLogConfig, Masked};
 use crate::feed::shared::Seal;
@@ -20,11 +22,71 @@ const BATCH_MILLIS: i64 = 1_000;
 /// How long after a batch that was not taken, in milliseconds.
 const RETRY_MILLIS: i64 = 2_000;
 
+/// A decision as the control plane reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    at_millis: i64,
+    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    party: Option<String>,
+    #[serde(flatten)]
+    right: Option<Right>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+/// What was decided, and about what.
+struct Decided<'a> {
+    decision: &'static str,
+    reason: Option<&'static str>,
+    route: Option<&'a str>,
+    system_user: Option<SystemUserId>,
+    party: Option<OrganizationNumber>,
+    right: Option<&'a Right>,
+}
+
+impl<'a> Decided<'a> {
+    fn denial(decision: &'static str, denial: &'a Denial) -> Self {
+        Self {
+            decision,
+            reason: Some(denial.reason.code()),
+            route: denial.route.as_deref(),
+            system_user: denial.system_user,
+            party: denial.party,
+            right: denial.right.as_ref(),
+        }
+    }
+
+    fn permit(decision: &'static str, permit: &'a Permit) -> Self {
+        let (system_user, party, right) = match permit.basis() {
+            Basis::Right(held) => (Some(held.system_user), Some(held.party), Some(&held.right)),
+            Basis::Remote(grant) => (grant.system_user.map(|(id, _)| id), Some(grant.party), Some(&grant.right)),
+            _ => (None, None, None),
+        };
+        Self { decision, reason: None, route: Some(permit.route()), system_user, party, right }
+    }
+}
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    gateway: &'a str,
+    decisions: Vec<&'a Entry>,
+}
+
 pub(crate) struct DecisionLog {
     config: DecisionLogConfig,
     gateway: String,
     seal: Seal,
-    entries: VecDeque<Value>,
+    entries: VecDeque<Entry>,
     oldest: Option<Timestamp>,
     not_before: Option<Timestamp>,
     /// Of the entries, the first so many are on their way.
@@ -58,12 +120,12 @@ impl DecisionLog {
         now: Timestamp,
     ) {
         if let Basis::Shadow(denial) = permit.basis() {
-            self.note("shadow", Some(denial), None, version, request_id, now);
+            self.note(Decided::denial("shadow", denial), version, request_id, now);
             return;
         }
         self.permits = self.permits.wrapping_add(1);
         if self.config.permits_one_in > 0 && self.permits.is_multiple_of(self.config.permits_one_in) {
-            self.note("permit", None, Some(permit), version, request_id, now);
+            self.note(Decided::permit("permit", permit), version, request_id, now);
         }
     }
 
@@ -75,31 +137,31 @@ impl DecisionLog {
         request_id: Option<&str>,
         now: Timestamp,
     ) {
-        self.note("deny", Some(denial), None, version, request_id, now);
+        self.note(Decided::denial("deny", denial), version, request_id, now);
     }
 
     /// Notes that something beside what decided would have refused a call that was permitted.
     pub(crate) fn would_be_denied(
         &mut self,
-        decision: &str,
+        decision: &'static str,
         denial: &Denial,
         version: Option<SnapshotVersion>,
         request_id: Option<&str>,
         now: Timestamp,
     ) {
-        self.note(decision, Some(denial), None, version, request_id, now);
+        self.note(Decided::denial(decision, denial), version, request_id, now);
     }
 
     /// Notes that something beside what decided would have permitted a call that was refused.
     pub(crate) fn would_be_permitted(
         &mut self,
-        decision: &str,
+        decision: &'static str,
         permit: &Permit,
         version: Option<SnapshotVersion>,
         request_id: Option<&str>,
         now: Timestamp,
     ) {
-        self.note(decision, None, Some(permit), version, request_id, now);
+        self.note(Decided::permit(decision, permit), version, request_id, now);
     }
 
     /// Entries that were dropped since this was last asked.
@@ -121,8 +183,9 @@ impl DecisionLog {
             return None;
         }
         self.on_their_way = self.entries.len().min(BATCH_ENTRIES_MAX);
-        let entries: Vec<&Value> = self.entries.iter().take(self.on_their_way).collect();
-        Some(json!({ "gateway": self.gateway, "decisions": entries }).to_string())
+        let decisions = self.entries.iter().take(self.on_their_way).collect();
+        // A struct of strings cannot fail to serialize.
+        Some(serde_json::to_string(&Batch { gateway: &self.gateway, decisions }).unwrap_or_default())
     }
 
     /// What became of the batch on its way.
@@ -139,48 +202,11 @@ impl DecisionLog {
 
     fn note(
         &mut self,
-        decision: &str,
-        denial: Option<&Denial>,
-        permit: Option<&Permit>,
+        decided: Decided<'_>,
         version: Option<SnapshotVersion>,
         request_id: Option<&str>,
         now: Timestamp,
     ) {
-        let held = permit.and_then(|permit| match permit.basis() {
-            Basis::Right(held) => Some(held),
-            _ => None,
-        });
-        let mut entry = Map::new();
-        let mut put = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                entry.insert(name.to_owned(), value.into());
-            }
-        };
-        put("decision", Some(decision.to_owned()));
-        put("reason", denial.map(|denial| denial.reason.code().to_owned()));
-        let route = permit.map(|permit| permit.route()).or(denial.and_then(|denial| denial.route.as_deref()));
-        put("route", route.map(str::to_owned));
-        let remote = permit.and_then(|permit| match permit.basis() {
-            Basis::Remote(grant) => Some(grant),
-            _ => None,
-        });
-        let system_user = held.map(|held| held.system_user);
-        let system_user = system_user
-            .or(remote.and_then(|grant| Some(grant.system_user?.0)))
-            .or(denial.and_then(|denial| denial.system_user));
-        put("systemUser", system_user.map(|id| self.masked(Masked::SystemUser, id.to_string())));
-        let party =
-            held.map(|held| held.party).or(remote.map(|grant| grant.party)).or(denial.and_then(|denial| denial.party));
-        put("party", party.map(|party| self.masked(Masked::Party, party.to_string())));
-        let right = held
-            .map(|held| &held.right)
-            .or(remote.map(|grant| &grant.right))
-            .or(denial.and_then(|denial| denial.right.as_ref()));
-        put("resource", right.map(|right| right.resource.to_string()));
-        put("action", right.map(|right| right.action.to_string()));
-        put("snapshotVersion", version.map(|version| version.to_string()));
-        put("requestId", request_id.map(str::to_owned));
-        entry.insert("atMillis".to_owned(), now.unix_millis().into());
         if self.entries.len() >= self.config.entries_max {
             self.dropped += 1;
             // What is on its way stays where it is.
@@ -189,7 +215,17 @@ impl DecisionLog {
             }
         }
         self.oldest = self.oldest.or(Some(now));
-        self.entries.push_back(entry.into());
+        self.entries.push_back(Entry {
+            at_millis: now.unix_millis(),
+            decision: decided.decision,
+            reason: decided.reason,
+            route: decided.route.map(str::to_owned),
+            system_user: decided.system_user.map(|id| self.masked(Masked::SystemUser, id.to_string())),
+            party: decided.party.map(|party| self.masked(Masked::Party, party.to_string())),
+            right: decided.right.cloned(),
+            snapshot_version: version.map(|version| version.to_string()),
+            request_id: request_id.map(str::to_owned),
+        });
     }
 
     fn masked(&self, what: Masked, value: String) -> String {
@@ -204,6 +240,7 @@ impl DecisionLog {
 #[cfg(test)]
 mod tests {
     use policies::DenialReason;
+    use serde_json::{Value, json};
 
     use super::*;
 

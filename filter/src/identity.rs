@@ -4,7 +4,8 @@
 //! punctuation for `-`, is ours: what a client sent is removed from every call that goes through, whatever it was permitted
 //! for.
 
-use policies::id::OrganizationNumber;
+use std::borrow::Cow;
+
 use policies::{RemoteGrant, RightHeld, RightUsed};
 use serde::Deserialize;
 
@@ -17,10 +18,19 @@ const DICTIONARY_BYTES: usize = 256;
 const SUPPORT_ID_BYTES_MAX: usize = 64;
 
 /// A call's own id (`x-request-id`), when it is plain enough to be written into logs and answers.
-pub(crate) fn support_id(value: &[u8]) -> Option<String> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-    let fits = !value.is_empty() && value.len() <= SUPPORT_ID_BYTES_MAX && value.iter().all(plain);
-    fits.then(|| String::from_utf8_lossy(value).into_owned())
+pub(crate) fn support_id(value: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if value.is_empty() || value.len() > SUPPORT_ID_BYTES_MAX {
+        return None;
+    }
+    // Looked at to the end: many at a time.
+    if value.iter().fold(false, |odd, byte| odd | !is_plain(*byte)) {
+        return None;
+    }
+    match value {
+        Cow::Borrowed(value) => std::str::from_utf8(value).ok().map(Cow::Borrowed),
+        Cow::Owned(value) => String::from_utf8(value).ok().map(Cow::Owned),
+    }
 }
 
 /// The names that only this filter may send.
@@ -73,7 +83,7 @@ impl IdentityHeader {
 pub(crate) fn tell(right: &RightUsed, headers: &[IdentityHeader], tell: impl Fn(&str, &[u8]) -> bool) -> bool {
     headers.iter().all(|header| match header {
         IdentityHeader::Combined => tell(header.name(), right.told(dictionary)),
-        part => tell(part.name(), value(right, *part, &mut [0; 36])),
+        part => tell(part.name(), value(right, *part, &mut [0; 36], &mut [0; 9])),
     })
 }
 
@@ -110,16 +120,16 @@ fn dictionary(held: &RightHeld) -> Vec<u8> {
         held.system_user.as_uuid().hyphenated().encode_lower(text);
     }
     for (at, number) in [(OWNER_AT, held.owner), (PARTY_AT, held.party)] {
-        if let Some(text) = head.get_mut(at..at + 9) {
-            write_digits(number, text);
+        if let Some(text) = head.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+            number.encode(text);
         }
     }
     let mut dictionary = Vec::with_capacity(DICTIONARY_BYTES);
     dictionary.extend_from_slice(&head);
     push_string(&mut dictionary, held.system.as_str().as_bytes());
     let mut vendor = *b", vendor=\"000000000\", client=";
-    if let Some(text) = vendor.get_mut(10..19) {
-        write_digits(held.vendor, text);
+    if let Some(text) = vendor.get_mut(10..).and_then(<[u8]>::first_chunk_mut) {
+        held.vendor.encode(text);
     }
     dictionary.extend_from_slice(&vendor);
     push_string(&mut dictionary, held.client.as_str().as_bytes());
@@ -157,30 +167,20 @@ fn hex_digit(digit: u8) -> u8 {
     if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }
 }
 
-fn value<'held>(held: &'held RightHeld, part: IdentityHeader, text: &'held mut [u8; 36]) -> &'held [u8] {
+fn value<'held>(
+    held: &'held RightHeld,
+    part: IdentityHeader,
+    uuid: &'held mut [u8; 36],
+    digits: &'held mut [u8; 9],
+) -> &'held [u8] {
     match part {
         IdentityHeader::Combined => b"",
-        IdentityHeader::Id => held.system_user.as_uuid().hyphenated().encode_lower(text).as_bytes(),
-        IdentityHeader::Owner => digits(held.owner, text),
-        IdentityHeader::Party => digits(held.party, text),
+        IdentityHeader::Id => held.system_user.as_uuid().hyphenated().encode_lower(uuid).as_bytes(),
+        IdentityHeader::Owner => held.owner.encode(digits).as_bytes(),
+        IdentityHeader::Party => held.party.encode(digits).as_bytes(),
         IdentityHeader::System => held.system.as_str().as_bytes(),
-        IdentityHeader::Vendor => digits(held.vendor, text),
+        IdentityHeader::Vendor => held.vendor.encode(digits).as_bytes(),
         IdentityHeader::Client => held.client.as_str().as_bytes(),
-    }
-}
-
-fn digits(organization: OrganizationNumber, text: &mut [u8; 36]) -> &[u8] {
-    let text = text.get_mut(..9).unwrap_or_default();
-    write_digits(organization, text);
-    text
-}
-
-/// The nine digits, without what formatting costs.
-fn write_digits(organization: OrganizationNumber, text: &mut [u8]) {
-    let mut rest = organization.as_u32();
-    for place in text.iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
     }
 }
 
@@ -211,17 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_nine_digits() {
-        for number in ["310247049", "974760673"] {
-            assert_eq!(digits(number.parse().unwrap(), &mut [0; 36]), number.as_bytes());
-        }
-    }
-
-    #[test]
     fn a_support_id_is_plain() {
-        assert_eq!(support_id(b"0b0e-1f").as_deref(), Some("0b0e-1f"));
+        for right in ["0b0e-1f", &"a".repeat(64)] {
+            assert_eq!(support_id(right.as_bytes().into()).as_deref(), Some(right));
+            assert_eq!(support_id(right.as_bytes().to_vec().into()).as_deref(), Some(right));
+        }
         for wrong in [&b""[..], b"a\"b", b"a b", &[b'a'; 65], b"\xff"] {
-            assert_eq!(support_id(wrong), None);
+            assert_eq!(support_id(wrong.into()), None);
         }
     }
 

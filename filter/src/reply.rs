@@ -3,23 +3,49 @@
 //! as a protected resource (RFC 9728).
 
 use policies::explain::Language;
+use policies::right::Right;
 use policies::{Denial, DenialReason, ProtectedResource};
 use proxy_wasm::types::GrpcStatusCode;
 use serde::Serialize;
 
 use crate::config::{Config, Resource};
+use crate::text::{escape_from, push_all};
 
 /// When to try again after trouble with the policy, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
+
+/// Room for the usual problem, and for the usual challenge.
+const PROBLEM_BYTES: usize = 512;
+const CHALLENGE_BYTES: usize = 256;
 
 /// An answer in place of the API's.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RefusalReply {
     pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    language: Language,
+    challenge: Option<String>,
     pub(crate) body: String,
     /// For a gRPC caller, instead of status and body.
     pub(crate) grpc: Option<(GrpcStatusCode, String)>,
+}
+
+impl RefusalReply {
+    /// Nobody stores it, so it need not say that it varies with the language.
+    pub(crate) fn headers(&self) -> Vec<(&'static str, &str)> {
+        let mut headers = Vec::with_capacity(5);
+        headers.push(("cache-control", "no-store"));
+        if let Some(challenge) = &self.challenge {
+            headers.push(("www-authenticate", challenge));
+        }
+        if self.status == 503 {
+            headers.push(("retry-after", RETRY_AFTER_SECONDS));
+        }
+        if self.grpc.is_none() {
+            headers.push(("content-type", "application/problem+json"));
+            headers.push(("content-language", self.language.tag()));
+        }
+        headers
+    }
 }
 
 /// How a caller wants to be answered.
@@ -35,66 +61,84 @@ impl Asker {
         let accepted = accept_language.and_then(|value| std::str::from_utf8(value).ok());
         let is_grpc =
             content_type.is_some_and(|kind| kind == b"application/grpc" || kind.starts_with(b"application/grpc+"));
-        Self { language: Language::of_header(accepted.unwrap_or("")), is_grpc }
+        Self { language: accepted.map_or(Language::En, Language::of_header), is_grpc }
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Problem<'denial> {
-    // First, because the finished module finds the code in it: `xtask/src/details.rs`.
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'static str,
-    status: u16,
-    code: &'static str,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    right: Option<&'denial policies::right::Right>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    party: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    support_id: Option<&'denial str>,
 }
 
 pub(crate) fn refuse(denial: &Denial, config: &Config, support_id: Option<&str>, asker: Asker) -> RefusalReply {
-    let status = denial.reason.status();
-    let code = denial.reason.code();
-    let problem = Problem {
-        kind: format!("urn:portvakt:denial:{code}"),
-        title: title(status, asker.language),
-        status,
-        code,
-        detail: denial.explain_in(asker.language),
-        right: denial.right.as_ref(),
-        party: denial.party.map(|party| party.to_string()),
-        support_id,
-    };
-    // A struct of strings cannot fail to serialize.
-    let body = serde_json::to_string(&problem).unwrap_or_default();
-    let mut headers = vec![("cache-control", "no-store".to_owned())];
-    if let Some(challenge) = challenge(denial, config) {
-        headers.push(("www-authenticate", challenge));
+    let Asker { language, is_grpc } = asker;
+    let (status, challenge) = (denial.reason.status(), challenge(denial, config));
+    if is_grpc {
+        let grpc = Some((grpc_status(status), message(denial)));
+        return RefusalReply { status, language, challenge, body: String::new(), grpc };
     }
-    if status == 503 {
-        headers.push(("retry-after", RETRY_AFTER_SECONDS.to_owned()));
-    }
-    if asker.is_grpc {
-        let grpc = Some((grpc_status(status), format!("{code}: {}", denial.explain())));
-        return RefusalReply { status, headers, body: String::new(), grpc };
-    }
-    headers.push(("content-type", "application/problem+json".to_owned()));
-    headers.push(("content-language", asker.language.tag().to_owned()));
-    headers.push(("vary", "accept-language".to_owned()));
-    RefusalReply { status, headers, body, grpc: None }
+    RefusalReply { status, language, challenge, body: problem(denial, support_id, language), grpc: None }
 }
 
-fn title(status: u16, language: Language) -> &'static str {
+/// The problem as JSON, from pieces. What stands in it as it is has an alphabet that needs no escape: codes, resources and
+/// actions (`policies::id`), digits, the support id.
+fn problem(denial: &Denial, support_id: Option<&str>, language: Language) -> String {
+    let code = denial.reason.code();
+    let title_and_status = title_and_status(denial.reason.status(), language);
+    let mut text = String::with_capacity(PROBLEM_BYTES);
+    // The type first, because the finished module finds the code in it: `xtask/src/details.rs`.
+    let start = r#"{"type":"urn:portvakt:denial:"#;
+    push_all(&mut text, &[start, code, title_and_status, r#","code":""#, code, r#"","detail":""#]);
+    let detail = text.len();
+    denial.explain_into(&mut text, language);
+    escape_from(&mut text, detail);
+    text.push('"');
+    if let Some(Right { resource, action }) = &denial.right {
+        let (resource, action) = (resource.as_str(), action.as_str());
+        push_all(&mut text, &[r#","right":{"resource":""#, resource, r#"","action":""#, action, r#""}"#]);
+    }
+    if let Some(party) = denial.party {
+        push_all(&mut text, &[r#","party":""#, party.encode(&mut [0; 9]), r#"""#]);
+    }
+    if let Some(support_id) = support_id {
+        push_all(&mut text, &[r#","supportId":""#, support_id, r#"""#]);
+    }
+    text.push('}');
+    text
+}
+
+/// The code first, for the same reason.
+fn message(denial: &Denial) -> String {
+    let mut message = String::with_capacity(CHALLENGE_BYTES);
+    push_all(&mut message, &[denial.reason.code(), ": "]);
+    denial.explain_into(&mut message, Language::En);
+    message
+}
+
+/// The end of `type`, and the members between it and `code`.
+macro_rules! title_and_status {
+    ($title:literal, $status:literal) => {
+        concat!("\",\"title\":\"", $title, "\",\"status\":", $status)
+    };
+}
+
+fn title_and_status(status: u16, language: Language) -> &'static str {
     let (nb, nn, en) = match status {
-        400 => ("Kallet er ikke gyldig", "Kallet er ikkje gyldig", "Bad Request"),
-        401 => ("Kallet er ikke autentisert", "Kallet er ikkje autentisert", "Unauthorized"),
-        403 => ("Ingen tilgang", "Ingen tilgang", "Forbidden"),
-        _ => ("Tjenesten er ikke tilgjengelig", "Tenesta er ikkje tilgjengeleg", "Service Unavailable"),
+        400 => (
+            title_and_status!("Kallet er ikke gyldig", 400),
+            title_and_status!("Kallet er ikkje gyldig", 400),
+            title_and_status!("Bad Request", 400),
+        ),
+        401 => (
+            title_and_status!("Kallet er ikke autentisert", 401),
+            title_and_status!("Kallet er ikkje autentisert", 401),
+            title_and_status!("Unauthorized", 401),
+        ),
+        403 => (
+            title_and_status!("Ingen tilgang", 403),
+            title_and_status!("Ingen tilgang", 403),
+            title_and_status!("Forbidden", 403),
+        ),
+        _ => (
+            title_and_status!("Tjenesten er ikke tilgjengelig", 503),
+            title_and_status!("Tenesta er ikkje tilgjengeleg", 503),
+            title_and_status!("Service Unavailable", 503),
+        ),
     };
     match language {
         Language::Nb => nb,
@@ -153,15 +197,17 @@ fn challenge(denial: &Denial, config: &Config) -> Option<String> {
         reason if reason.status() == 401 => Some("invalid_token"),
         _ => return None,
     };
-    let mut challenge = format!("Bearer realm=\"{}\"", config.realm);
+    let mut challenge = String::with_capacity(CHALLENGE_BYTES);
+    push_all(&mut challenge, &["Bearer realm=\"", &config.realm, "\""]);
     if let Some(error) = error {
-        challenge.push_str(&format!(", error=\"{error}\", error_description=\"{}\"", denial.reason));
+        let description = denial.reason.to_string();
+        push_all(&mut challenge, &[", error=\"", error, "\", error_description=\"", &description, "\""]);
     }
     if denial.reason == DenialReason::ScopeMissing {
-        challenge.push_str(&format!(", scope=\"{}\"", denial.scopes.join(" ")));
+        push_all(&mut challenge, &[", scope=\"", &denial.scopes.join(" "), "\""]);
     }
     if let Some(metadata) = &config.resource_metadata {
-        challenge.push_str(&format!(", resource_metadata=\"{metadata}\""));
+        push_all(&mut challenge, &[", resource_metadata=\"", metadata, "\""]);
     }
     Some(challenge)
 }
@@ -179,7 +225,7 @@ mod tests {
     }
 
     fn header(reply: &RefusalReply, name: &str) -> Option<String> {
-        reply.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.clone())
+        reply.headers().into_iter().find(|(header, _)| *header == name).map(|(_, value)| value.to_owned())
     }
 
     fn reply(denial: &Denial) -> RefusalReply {
@@ -285,8 +331,29 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_of_any_characters_stays_in_its_string() {
+        let scope = "a\"b\\,\",\"code\":\"";
+        let reply = reply(&Denial { scopes: vec![scope.to_owned()], ..Denial::new(DenialReason::ScopeMissing) });
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(body["detail"], format!("the token lacks a scope: {scope}"));
+        assert_eq!(body["code"], "scope_missing");
+    }
+
+    #[test]
+    fn a_problem_has_every_member_and_the_type_first() {
+        let right = Right { resource: "vat".parse().unwrap(), action: "read".parse().unwrap() };
+        let party = Some("310247049".parse().unwrap());
+        let reply = reply(&Denial { right: Some(right), party, ..Denial::new(DenialReason::RightMissing) });
+        let expected = r#"{"type":"urn:portvakt:denial:right_missing","title":"Forbidden","status":403,"code":"right_missing","detail":"the system user does not hold `read on vat` for 310247049","right":{"resource":"vat","action":"read"},"party":"310247049","supportId":"0b0e"}"#;
+        assert_eq!(reply.body, expected);
+        assert!(expected.len() <= PROBLEM_BYTES);
+        let names: Vec<_> = reply.headers().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["cache-control", "content-type", "content-language"]);
+    }
+
+    #[test]
     fn the_missing_right_is_in_the_body() {
-        let right = policies::right::Right { resource: "vat".parse().unwrap(), action: "read".parse().unwrap() };
+        let right = Right { resource: "vat".parse().unwrap(), action: "read".parse().unwrap() };
         let party = Some("310247049".parse().unwrap());
         let reply = reply(&Denial { right: Some(right), party, ..Denial::new(DenialReason::RightMissing) });
         let body: Value = serde_json::from_str(&reply.body).unwrap();

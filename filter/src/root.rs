@@ -179,9 +179,9 @@ impl RootContext for Root {
             worker.look_at_age();
             worker.look_at_issuer_keys();
             worker.send_decisions();
-            worker.telemetry.count_decisions();
-            worker.ask_to_compare();
             let now = host::now();
+            worker.telemetry.tell_decisions(now);
+            worker.ask_to_compare();
             let mut expired = worker.held.take_expired(now);
             expired.extend(worker.waiting_for_keys.take_expired(now));
             expired

@@ -1,13 +1,16 @@
-//! What operators see: one line per denial (and per permit, at level debug), counters with stable names, and the version in force.
+//! What operators see: lines about calls (`call_lines`; per permit one at level debug), counters with stable names, and the
+//! version in force.
 //!
 //! Never a token, a key or a body. Metric names are in the room's README; Envoy shows them under `wasmcustom.`. Decisions
-//! are counted here and told to the host with the tick: a count must not cost a call of the host.
+//! are counted here and told to the host with the tick: neither a count nor a line must cost a call of the host.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use policies::snapshot::SnapshotVersion;
 use policies::{Basis, Decision, Denial, Permit, Timestamp};
 
+use crate::call_lines::CallLines;
 use crate::decision_log::DecisionLog;
 use crate::host;
 use crate::remote_pdp::RemotelyCompared;
@@ -46,6 +49,7 @@ const AGE_TOLD_EVERY_MILLIS: i64 = 1000;
 
 pub(crate) struct Telemetry {
     pub(crate) decisions: Option<DecisionLog>,
+    lines: CallLines,
     /// Decisions since the host was last told.
     permitted: u64,
     shadow_denied: u64,
@@ -62,6 +66,7 @@ impl Telemetry {
     pub(crate) fn new(decisions: Option<DecisionLog>) -> Self {
         Self {
             decisions,
+            lines: CallLines::new(),
             permitted: 0,
             shadow_denied: 0,
             denied: BTreeMap::new(),
@@ -73,11 +78,11 @@ impl Telemetry {
         }
     }
 
-    pub(crate) fn permitted(
+    pub(crate) fn permitted<'call>(
         &mut self,
         permit: &Permit,
         version: Option<SnapshotVersion>,
-        support_id: impl Fn() -> Option<String>,
+        support_id: impl Fn() -> Option<Cow<'call, str>>,
     ) {
         self.permitted += 1;
         if let Some(decisions) = &mut self.decisions {
@@ -86,10 +91,11 @@ impl Telemetry {
         match permit.basis() {
             Basis::Shadow(denial) => {
                 self.shadow_denied += 1;
-                log_denial("would be denied (shadow)", denial, version, support_id().as_deref());
+                self.lines.denial("would be denied (shadow)", denial, version, support_id().as_deref());
             }
             basis => {
-                log::debug!("permitted route={} basis={basis:?} snapshot={}", permit.route(), version_text(version))
+                let version = || version.map_or_else(|| "-".to_owned(), |version| version.to_string());
+                log::debug!("permitted route={} basis={basis:?} snapshot={}", permit.route(), version());
             }
         }
     }
@@ -99,7 +105,7 @@ impl Telemetry {
         if let Some(decisions) = &mut self.decisions {
             decisions.denied(denial, version, support_id, host::now());
         }
-        log_denial("denied", denial, version, support_id);
+        self.lines.denial("denied", denial, version, support_id);
     }
 
     /// What a shadow snapshot said of a call; its own version beside it.
@@ -145,7 +151,7 @@ impl Telemetry {
         support_id: Option<&str>,
     ) {
         self.count(beside.permit_to_deny);
-        log_denial(beside.would_deny, denial, version, support_id);
+        self.lines.denial(beside.would_deny, denial, version, support_id);
         if let Some(decisions) = &mut self.decisions {
             decisions.would_be_denied(beside.deny, denial, version, support_id, host::now());
         }
@@ -160,13 +166,7 @@ impl Telemetry {
         support_id: Option<&str>,
     ) {
         self.count(beside.deny_to_permit);
-        log::info!(
-            "{} route={} snapshot.version={} request.id={}",
-            beside.would_permit,
-            permit.route(),
-            version_text(version),
-            support_id.unwrap_or("-"),
-        );
+        self.lines.permit(beside.would_permit, permit, version, support_id);
         if let Some(decisions) = &mut self.decisions {
             decisions.would_be_permitted(beside.permit, permit, version, support_id, host::now());
         }
@@ -185,8 +185,9 @@ impl Telemetry {
         self.count("portvakt.shadow_snapshot.failed");
     }
 
-    /// Tells the host how many decisions there were since the last time.
-    pub(crate) fn count_decisions(&mut self) {
+    /// Tells the host which decisions there were since the last time, and how many.
+    pub(crate) fn tell_decisions(&mut self, now: Timestamp) {
+        self.lines.tell(now);
         let (permitted, shadow_denied) = (std::mem::take(&mut self.permitted), std::mem::take(&mut self.shadow_denied));
         self.add("portvakt.permitted", permitted);
         self.add("portvakt.shadow_denied", shadow_denied);
@@ -291,22 +292,4 @@ impl Telemetry {
             host::record(metric, value);
         }
     }
-}
-
-fn log_denial(what: &str, denial: &Denial, version: Option<SnapshotVersion>, support_id: Option<&str>) {
-    let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    log::info!(
-        "{what} denial.reason={} route={} system_user.id={} party={} right={} snapshot.version={} request.id={}",
-        denial.reason.code(),
-        denial.route.as_deref().unwrap_or("-"),
-        text(denial.system_user.map(|id| id.to_string())),
-        text(denial.party.map(|party| party.to_string())),
-        text(denial.right.as_ref().map(|right| format!("{}/{}", right.resource, right.action))),
-        version_text(version),
-        support_id.unwrap_or("-"),
-    );
-}
-
-fn version_text(version: Option<SnapshotVersion>) -> String {
-    version.map_or_else(|| "-".to_owned(), |version| version.to_string())
 }

@@ -142,7 +142,7 @@ pub fn authorize_by_answer(question: &RemoteQuestion, answer: Result<RemoteAnswe
         Err(NoAnswer) => (DenialReason::RemoteUnavailable, None),
     };
     Decision::Denial(Box::new(Denial {
-        route: Some(question.route().to_owned()),
+        route: Some(question.route().into()),
         system_user: question.system_user().map(|(id, _)| id),
         party: Some(question.party()),
         right: Some(question.right().clone()),
@@ -265,7 +265,7 @@ fn deny(reason: impl Into<DenialReason>) -> Decision {
 }
 
 fn named(mut denial: Box<Denial>, route: &ApiRoute) -> Box<Denial> {
-    denial.route = Some(route.name.to_string());
+    denial.route = Some(Arc::clone(&route.name));
     denial
 }
 

@@ -145,7 +145,7 @@ pub struct Denial {
     /// Why.
     pub reason: DenialReason,
     /// The route, where one was found.
-    pub route: Option<String>,
+    pub route: Option<Arc<str>>,
     /// The system user, where the token was verified.
     pub system_user: Option<SystemUserId>,
     /// The party, where it was read.
@@ -180,26 +180,14 @@ impl Denial {
 
     /// The same in this language.
     pub fn explain_in(&self, language: Language) -> String {
-        if language != Language::En {
-            return words::of(self, language);
-        }
-        let reason = self.reason.to_string();
-        match self.reason {
-            DenialReason::RightMissing => match (&self.right, self.party) {
-                (Some(right), Some(party)) => format!("the system user does not hold `{right}` for {party}"),
-                _ => reason,
-            },
-            DenialReason::PartyNotRepresented => match self.party {
-                Some(party) => format!("the system user does not act for {party}"),
-                None => reason,
-            },
-            DenialReason::ScopeMissing => format!("{reason}: {}", self.scopes.join(" ")),
-            DenialReason::AuthenticationLevelTooLow => match self.level_required {
-                Some(level) => format!("{reason}: level {level} is required"),
-                None => reason,
-            },
-            _ => reason,
-        }
+        let mut text = String::new();
+        self.explain_into(&mut text, language);
+        text
+    }
+
+    /// The same at the end of a text.
+    pub fn explain_into(&self, text: &mut String, language: Language) {
+        words::push(self, language, text);
     }
 }
 

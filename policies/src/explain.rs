@@ -181,19 +181,20 @@ impl Language {
         let mut best: Option<(u16, Self)> = None;
         for part in accept.split(',').take(RANGES_MAX) {
             let (tag, weight) = part.split_once(';').unwrap_or((part, ""));
-            let tag = tag.trim().to_ascii_lowercase();
-            let language = match tag.split('-').next() {
-                Some("nb" | "no") => Self::Nb,
-                Some("nn") => Self::Nn,
-                Some("en") => Self::En,
-                _ => continue,
-            };
+            let Some(language) = Self::of_range(tag.trim()) else { continue };
             let weight = weight_of(weight.trim());
             if weight > 0 && best.is_none_or(|(known, _)| weight > known) {
                 best = Some((weight, language));
             }
         }
         best.map_or(Self::En, |(_, language)| language)
+    }
+
+    /// The language that a range begins with, in any letter case.
+    fn of_range(range: &str) -> Option<Self> {
+        let first = range.split_once('-').map_or(range, |(first, _)| first);
+        let known = [("nb", Self::Nb), ("no", Self::Nb), ("nn", Self::Nn), ("en", Self::En)];
+        known.into_iter().find(|(tag, _)| first.eq_ignore_ascii_case(tag)).map(|(_, language)| language)
     }
 
     /// Its tag (RFC 5646).

@@ -1,38 +1,73 @@
-//! Reasons to refuse in Norwegian, for the callers who are refused: a sentence each, in bokmål and nynorsk. The English ones
-//! are the errors' own.
+//! Reasons to refuse in words, for the callers who are refused: a sentence each, in bokmål, nynorsk and English. Where there is
+//! nothing to add to the reason, the English ones are the errors' own.
+
+use std::fmt::Write as _;
 
 use super::{Denial, DenialReason, PolicyTrouble};
 use crate::call::CallError;
 use crate::explain::Language;
 use crate::token::TokenError;
 
-/// Why, with what is missing. English stands beside its error, so it is not asked for here.
-pub(super) fn of(denial: &Denial, language: Language) -> String {
-    let say = |nb: String, nn: String| if language == Language::Nn { nn } else { nb };
-    match (denial.reason, &denial.right, denial.party) {
-        (DenialReason::RightMissing, Some(right), Some(party)) => say(
-            format!("Systembrukeren har ikke rettigheten «{}» på «{}» for {party}.", right.action, right.resource),
-            format!("Systembrukaren har ikkje rettigheita «{}» på «{}» for {party}.", right.action, right.resource),
-        ),
-        (DenialReason::PartyNotRepresented, _, Some(party)) => say(
-            format!("Systembrukeren handler ikke på vegne av {party}."),
-            format!("Systembrukaren handlar ikkje på vegner av {party}."),
-        ),
+/// Puts why, with what is missing, at the end of a text. Every refusal does: nothing is formatted that can be put together.
+pub(super) fn push(denial: &Denial, language: Language, text: &mut String) {
+    match (denial.reason, &denial.right, denial.party, denial.level_required) {
+        (DenialReason::RightMissing, Some(right), Some(party), _) => {
+            let [start, on, held_for, end] = choose(
+                language,
+                ["Systembrukeren har ikke rettigheten «", "» på «", "» for ", "."],
+                ["Systembrukaren har ikkje rettigheita «", "» på «", "» for ", "."],
+                ["the system user does not hold `", " on ", "` for ", ""],
+            );
+            let (action, resource) = (right.action.as_str(), right.resource.as_str());
+            push_all(text, &[start, action, on, resource, held_for, party.encode(&mut [0; 9]), end]);
+        }
+        (DenialReason::PartyNotRepresented, _, Some(party), _) => {
+            let [start, end] = choose(
+                language,
+                ["Systembrukeren handler ikke på vegne av ", "."],
+                ["Systembrukaren handlar ikkje på vegner av ", "."],
+                ["the system user does not act for ", ""],
+            );
+            push_all(text, &[start, party.encode(&mut [0; 9]), end]);
+        }
         (DenialReason::ScopeMissing, ..) if !denial.scopes.is_empty() => {
-            let scopes = denial.scopes.join(" ");
-            say(format!("Tokenet mangler scope: {scopes}"), format!("Tokenet manglar scope: {scopes}"))
+            let start =
+                choose(language, "Tokenet mangler scope: ", "Tokenet manglar scope: ", "the token lacks a scope: ");
+            push_all(text, &[start, &denial.scopes.join(" ")]);
         }
-        (DenialReason::AuthenticationLevelTooLow, ..) if denial.level_required.is_some() => {
-            let level = denial.level_required.unwrap_or(0);
-            say(
-                format!("Sikkerhetsnivået er for lavt; det kreves nivå {level}."),
-                format!("Tryggleiksnivået er for lågt; det krevst nivå {level}."),
-            )
+        (DenialReason::AuthenticationLevelTooLow, .., Some(level)) => {
+            let [start, end] = choose(
+                language,
+                ["Sikkerhetsnivået er for lavt; det kreves nivå ", "."],
+                ["Tryggleiksnivået er for lågt; det krevst nivå ", "."],
+                ["the authentication level is too low: level ", " is required"],
+            );
+            push_all(text, &[start, &level.to_string(), end]);
         }
-        (reason, ..) => {
-            let (nb, nn) = fixed(reason);
-            say(nb.to_owned(), nn.to_owned())
-        }
+        (reason, ..) => push_reason(reason, language, text),
+    }
+}
+
+fn choose<T>(language: Language, nb: T, nn: T, en: T) -> T {
+    match language {
+        Language::Nb => nb,
+        Language::Nn => nn,
+        Language::En => en,
+    }
+}
+
+fn push_all(text: &mut String, pieces: &[&str]) {
+    pieces.iter().for_each(|piece| text.push_str(piece));
+}
+
+/// The reason alone.
+fn push_reason(reason: DenialReason, language: Language, text: &mut String) {
+    let (nb, nn) = fixed(reason);
+    match language {
+        Language::Nb => text.push_str(nb),
+        Language::Nn => text.push_str(nn),
+        // A text takes whatever is written to it.
+        Language::En => write!(text, "{reason}").unwrap_or_default(),
     }
 }
 

@@ -209,8 +209,14 @@ fn no_secret(host: &ProxyHost) -> Result<String> {
     for row in super::rows()? {
         for attack in row.attacks.iter().filter(|attack| attack.must_at(Place::Wasmtime).is_some()) {
             answer(&mut vm, attack.call.headers_at(now)?)?;
+            // The log says why with the tick.
+            vm.advance(Duration::from_millis(100))?;
         }
     }
+    ensure!(
+        vm.logs().iter().any(|line| line.message.contains("key_unknown")),
+        "the log says nothing of what was refused"
+    );
     let told = vm.logs().iter().map(|line| line.message.clone()).chain(vm.metrics().into_keys());
     check_no_secret(told)?;
     Ok("none".to_owned())

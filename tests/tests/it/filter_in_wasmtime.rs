@@ -212,6 +212,7 @@ fn nothing_secret_is_in_a_log_or_a_reply() {
     let signature = token.rsplit('.').next().unwrap();
     let stream = send(&mut vm, &case);
     assert_eq!(code(&vm, stream), "party_not_represented");
+    vm.tick().unwrap();
     let outcome = vm.outcome(stream).unwrap();
     let reply = String::from_utf8(outcome.reply().unwrap().body.clone()).unwrap();
     let key = keys::key("snapshot").unwrap().public_pem().unwrap();
