@@ -9,6 +9,7 @@
 
 mod bases;
 mod intake;
+mod leading;
 mod poll;
 pub(crate) mod shared;
 
@@ -265,10 +266,10 @@ impl Feed {
             let waited = now.millis_since(bootstrap.began_at);
             bootstrap.is_alone |= self.polls.has_failed() || !(0..BOOTSTRAP_WAIT_MILLIS).contains(&waited);
         }
-        let lead = self.board.lead(shared, now);
+        let lead = self.lead(shared, now);
         let is_new_to_it = lead == Lead::This && !self.is_leading;
         self.is_leading = lead == Lead::This;
-        self.is_asking = lead != Lead::Another || self.is_distrustful(now);
+        self.is_asking = matches!(lead, Lead::This | Lead::Nobody) || self.is_distrustful(now);
         if !self.is_asking && self.polls.abandon() {
             self.coming = None;
         }
@@ -331,7 +332,7 @@ impl Feed {
         }
         let is_before_failure = self.polls.is_before_failure(poll);
         // Another may have taken over while this worker was stopped: what it does counts.
-        self.is_leading = self.is_leading && self.board.lead(shared, now) == Lead::This;
+        self.is_leading = self.is_leading && self.board.lead(shared, now, self.serves) == Lead::This;
         let retry_after_seconds = reply.retry_after_seconds;
         let outcome = match reply.status {
             Some(200) => self.take_body(&reply.body, shared, now, signatures),

@@ -42,9 +42,21 @@ pub(crate) trait SharedData {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lead {
     This,
+    /// One that serves calls, or would as soon as it had a policy.
     Another,
+    /// One that serves none: who does may take its place ([`Board::relieve`]).
+    AnotherThatIsIdle,
     /// The host has no shared data: each polls for itself.
     Nobody,
+}
+
+/// Who polls for all, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Lease {
+    holder: u64,
+    until_millis: i64,
+    /// Calls are decided there.
+    serves: bool,
 }
 
 /// A base on the board.
@@ -148,24 +160,40 @@ impl Board {
         self.seal.name(&format!("{worker:016x}"))
     }
 
-    /// Becomes, or stays, the one that polls, unless another is.
-    pub(crate) fn lead(&self, shared: &dyn SharedData, now: Timestamp) -> Lead {
+    /// Becomes, or stays, the one that polls, unless another is. `serves`: calls are decided here.
+    pub(crate) fn lead(&self, shared: &dyn SharedData, now: Timestamp, serves: bool) -> Lead {
         let key = self.seal.name("lease");
-        let now = now.unix_millis();
         // A lease in a missing place could be taken by two: it is put there expired, and then competed for.
-        if shared.get(&key).is_none() && !shared.set(&key, &self.seal.sealed(&key, &lease(0, 0)), None) {
+        if shared.get(&key).is_none() && !shared.set(&key, &self.seal.sealed(&key, &Lease::default().bytes()), None) {
             return Lead::Nobody;
         }
-        let Some((value, state)) = shared.get(&key) else { return Lead::Nobody };
-        let (holder, until) = self.seal.opened(&key, &value).and_then(read_lease).unwrap_or((0, 0));
-        let left = until - now;
-        let is_held = (1..=2 * LEASE_MILLIS).contains(&left);
-        if is_held && holder != self.worker {
-            return Lead::Another;
+        let Some((lease, state)) = self.lease(shared) else { return Lead::Nobody };
+        if lease.is_held(now) && lease.holder != self.worker {
+            return if lease.serves { Lead::Another } else { Lead::AnotherThatIsIdle };
         }
-        let is_mine = is_held && left > RENEW_MILLIS
-            || shared.set(&key, &self.seal.sealed(&key, &lease(self.worker, now + LEASE_MILLIS)), Some(state));
-        if is_mine { Lead::This } else { Lead::Another }
+        let is_fresh = lease.is_held(now) && lease.left_millis(now) > RENEW_MILLIS && lease.serves == serves;
+        if is_fresh || self.take_lease(shared, now, serves, state) { Lead::This } else { Lead::Another }
+    }
+
+    /// Takes the place of one that polls and serves no calls, for one that serves them.
+    pub(crate) fn relieve(&self, shared: &dyn SharedData, now: Timestamp) -> Lead {
+        match self.lease(shared) {
+            Some((lease, state)) if !lease.serves && self.take_lease(shared, now, true, state) => Lead::This,
+            _ => Lead::Another,
+        }
+    }
+
+    /// The lease, and what names its state; one that nobody of this gateway wrote is nobody's.
+    fn lease(&self, shared: &dyn SharedData) -> Option<(Lease, u32)> {
+        let key = self.seal.name("lease");
+        let (value, state) = shared.get(&key)?;
+        Some((self.seal.opened(&key, &value).and_then(Lease::read).unwrap_or_default(), state))
+    }
+
+    fn take_lease(&self, shared: &dyn SharedData, now: Timestamp, serves: bool, state: u32) -> bool {
+        let key = self.seal.name("lease");
+        let lease = Lease { holder: self.worker, until_millis: now.unix_millis() + LEASE_MILLIS, serves };
+        shared.set(&key, &self.seal.sealed(&key, &lease.bytes()), Some(state))
     }
 
     /// What has come.
@@ -247,13 +275,26 @@ impl Board {
     }
 }
 
-fn lease(holder: u64, until_millis: i64) -> Vec<u8> {
-    [holder.to_le_bytes(), until_millis.to_le_bytes()].concat()
-}
+impl Lease {
+    fn left_millis(&self, now: Timestamp) -> i64 {
+        self.until_millis - now.unix_millis()
+    }
 
-fn read_lease(bytes: &[u8]) -> Option<(u64, i64)> {
-    let mut numbers = Numbers(bytes);
-    Some((numbers.next()?, numbers.next()? as i64))
+    fn is_held(&self, now: Timestamp) -> bool {
+        (1..=2 * LEASE_MILLIS).contains(&self.left_millis(now))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let numbers = [self.holder, self.until_millis as u64, u64::from(self.serves)];
+        numbers.into_iter().flat_map(u64::to_le_bytes).collect()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut numbers = Numbers(bytes);
+        let (holder, until_millis) = (numbers.next()?, numbers.next()? as i64);
+        // A module from before this was told does not give its place away.
+        Some(Self { holder, until_millis, serves: numbers.next() != Some(0) })
+    }
 }
 
 impl Head {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zerocopy::little_endian::{U32, U64};
 
 use super::enforced::{Enforced, HeldRights, RowChange, System, SystemUserChange, UserSystem};
-use super::image::check::{check_reasons, check_right_sets, check_systems, right_set_count};
+use super::image::check::{KnownPackages, check_reasons, check_right_sets, check_systems, right_set_count};
 use super::image::{ImageError, settings, system_view};
 use super::layout::{
     ChangedRowRecord, ChangedUserRecord, REASON_DIRECT, ROW_REMOVED, SYSTEM_OF_DELTA, Section, SystemRecord,
@@ -84,7 +84,7 @@ fn read_right_sets(sections: &Sections, current: &Enforced) -> Result<Vec<Arc<He
     let count = right_set_count(sections)?;
     check_right_sets(sections, 0..count, bits)?;
     let reasons: &[U32] = sections.elements(Section::RightSetReasons);
-    check_reasons(sections, reasons)?;
+    check_reasons(sections, reasons, &mut KnownPackages::default())?;
     let words: &[U64] = sections.elements(Section::RightSetBits);
     let mut reasons = reasons.iter();
     let words_per_set = bits.div_ceil(64);

@@ -75,18 +75,36 @@ fn at(millis: i64) -> Timestamp {
 fn one_worker_leads_until_it_is_silent() {
     let shared = MemoryShared::default();
     let (one, two) = (board(1), board(2));
-    assert_eq!((one.lead(&shared, at(0)), two.lead(&shared, at(0))), (Lead::This, Lead::Another));
-    assert_eq!((one.lead(&shared, at(900)), two.lead(&shared, at(1500))), (Lead::This, Lead::Another));
-    assert_eq!((two.lead(&shared, at(1900)), one.lead(&shared, at(1900))), (Lead::This, Lead::Another));
-    assert_eq!(one.lead(&shared, at(-3_600_000)), Lead::This, "the clock was set back");
-    assert_eq!(board(3).lead(&NoShared, at(0)), Lead::Nobody);
+    assert_eq!((one.lead(&shared, at(0), true), two.lead(&shared, at(0), true)), (Lead::This, Lead::Another));
+    assert_eq!((one.lead(&shared, at(900), true), two.lead(&shared, at(1500), true)), (Lead::This, Lead::Another));
+    assert_eq!((two.lead(&shared, at(1900), true), one.lead(&shared, at(1900), true)), (Lead::This, Lead::Another));
+    assert_eq!(one.lead(&shared, at(-3_600_000), true), Lead::This, "the clock was set back");
+    assert_eq!(board(3).lead(&NoShared, at(0), true), Lead::Nobody);
+}
+
+#[test]
+fn who_serves_calls_takes_the_place_of_one_that_does_not() {
+    let shared = MemoryShared::default();
+    let (one, two, three) = (board(1), board(2), board(3));
+    assert_eq!(one.lead(&shared, at(0), false), Lead::This);
+    assert_eq!(two.lead(&shared, at(1), true), Lead::AnotherThatIsIdle);
+    assert_eq!(two.relieve(&shared, at(1)), Lead::This);
+    assert_eq!((one.lead(&shared, at(2), false), three.relieve(&shared, at(2))), (Lead::Another, Lead::Another));
+    // A lease that ran out is anybody's.
+    assert_eq!(one.lead(&shared, at(2000), true), Lead::This);
+    assert_eq!((two.lead(&shared, at(2001), true), two.relieve(&shared, at(2001))), (Lead::Another, Lead::Another));
+    // A place that was taken as busy is told to be idle at once, and the other way round.
+    assert_eq!(one.lead(&shared, at(2002), false), Lead::This);
+    assert_eq!(two.lead(&shared, at(2003), true), Lead::AnotherThatIsIdle);
+    assert_eq!(one.lead(&shared, at(2004), true), Lead::This);
+    assert_eq!(two.relieve(&shared, at(2005)), Lead::Another);
 }
 
 #[test]
 fn what_others_write_counts_as_missing() {
     let shared = MemoryShared::default();
     let (one, two) = (board(1), board(2));
-    one.lead(&shared, at(0));
+    one.lead(&shared, at(0), true);
     let version = SnapshotVersion { epoch: 7, version: 3 };
     let current = Some(BoardBase { slot: 1, version, bytes: 5, parts: 1, batches: 2 });
     let head = Head { last_success_millis: 9, current, coming: None };
@@ -101,7 +119,7 @@ fn what_others_write_counts_as_missing() {
         let (value, _) = shared.get(&key).unwrap();
         for forged in [b"".to_vec(), vec![0; 200], [&value[..], b"x"].concat(), value[1..].to_vec()] {
             shared.overwrite(&key, &forged);
-            assert_eq!(two.lead(&shared, at(0)) == Lead::Another, !key.ends_with("lease"), "{key}");
+            assert_eq!(two.lead(&shared, at(0), true) == Lead::Another, !key.ends_with("lease"), "{key}");
             assert_eq!(two.head(&shared).is_some(), !key.ends_with("head"), "{key}");
             assert_eq!(two.workers(&shared, at(0)).is_empty(), key.ends_with("workers"), "{key}");
         }
@@ -109,5 +127,5 @@ fn what_others_write_counts_as_missing() {
     }
     let (head, _) = shared.get(&shared.keys()[0]).unwrap();
     shared.overwrite(&shared.keys()[1], &head);
-    assert_eq!(two.lead(&shared, at(0)), Lead::This, "a record is good under its own name only");
+    assert_eq!(two.lead(&shared, at(0), true), Lead::This, "a record is good under its own name only");
 }

@@ -294,6 +294,46 @@ fn who_serves_nothing_begins_with_a_base_at_its_own_tick() {
 }
 
 #[test]
+fn who_serves_calls_takes_the_place_of_one_that_serves_none_and_not_amid_a_base() {
+    let mut plane = ControlPlane::new(3, 150_000);
+    let mut gateway = Gateway::new(3);
+    gateway.settle(&mut plane);
+    gateway.workers[0].set_serves(false);
+    gateway.workers[1].set_serves(false);
+    let leading = |gateway: &Gateway| gateway.workers.iter().map(|worker| worker.is_leading).collect::<Vec<_>>();
+    let newer = &mut ControlPlane::new(4, 150_000);
+    gateway.now = gateway.now.plus_seconds(1);
+    // The first part is there when the third looks.
+    let poll = {
+        let worker = &mut gateway.workers[0];
+        worker.look(&gateway.shared, gateway.now, &AnySignature);
+        worker.poll(gateway.now).unwrap()
+    };
+    let reply = newer.answer(&poll);
+    gateway.workers[0].replied(poll.ticket, reply, &gateway.shared, gateway.now, &AnySignature);
+    gateway.workers[2].look(&gateway.shared, gateway.now, &AnySignature);
+    assert_eq!(leading(&gateway), [true, false, false]);
+    gateway.settle(newer);
+    for _ in 0..3 {
+        gateway.tick(Some(newer));
+    }
+    assert_eq!(leading(&gateway), [false, false, true]);
+    let asking = gateway.workers.iter().filter(|worker| worker.is_asking).count();
+    let refused: u64 = gateway.workers.iter().map(|worker| worker.refused).sum();
+    assert_eq!((asking, refused), (1, 0));
+    // What comes next comes through it, and it stays.
+    newer.publish();
+    gateway.now = gateway.now.plus_millis(600);
+    gateway.settle(newer);
+    assert_eq!(leading(&gateway), [false, false, true]);
+    // It dies: those that serve nothing do not wait for somebody else.
+    gateway.workers.remove(2);
+    newer.publish();
+    gateway.now = gateway.now.plus_seconds(2);
+    gateway.settle(newer);
+}
+
+#[test]
 fn whoever_leads_next_does_not_wait_for_the_rest_of_a_base() {
     let mut plane = ControlPlane::new(3, 150_000);
     let mut gateway = Gateway::new(2);

@@ -10,7 +10,7 @@ use zerocopy::little_endian::U32;
 mod tables;
 
 use super::settings;
-use super::{Image, ImageError, SystemUserIndex, bucket};
+use super::{Image, ImageError, bucket};
 use crate::id::{AccessPackage, ActionId, ResourceId};
 use crate::right::Right;
 use crate::route::{ApiRoute, RouteTable};
@@ -23,7 +23,7 @@ use crate::snapshot::sections::{Sections, check_ends};
 use crate::token::VerificationKey;
 use crate::xacml::CompiledPolicy;
 
-pub(crate) use tables::{check_reasons, check_right_sets, check_systems, right_set_count};
+pub(crate) use tables::{KnownPackages, check_reasons, check_right_sets, check_systems, right_set_count};
 
 /// Most routes in an image: a call costs the same with as many as with one.
 pub(crate) const ROUTES_MAX: usize = 10_000;
@@ -42,6 +42,7 @@ pub(crate) struct Loading {
     image: Image,
     keys: Vec<VerificationKey>,
     routes: Vec<ApiRoute>,
+    packages: KnownPackages,
     pass: usize,
     position: usize,
 }
@@ -108,7 +109,14 @@ impl Loading {
             words_per_set: bits.div_ceil(64),
             clients: std::ops::RangeInclusive::new(u32::MAX, 0),
         };
-        Ok(Self { image, keys: Vec::new(), routes: Vec::new(), pass: 0, position: 0 })
+        Ok(Self {
+            image,
+            keys: Vec::new(),
+            routes: Vec::new(),
+            packages: KnownPackages::default(),
+            pass: 0,
+            position: 0,
+        })
     }
 
     /// Looks at about so many numbers; `true` when nothing is left.
@@ -213,8 +221,9 @@ impl Loading {
     }
 
     fn check_reasons(&mut self, range: Range<usize>) -> Result<(), ImageError> {
-        let reasons: &[U32] = self.sections().elements(Section::RightSetReasons);
-        check_reasons(self.sections(), reasons.get(range).unwrap_or(&[]))
+        let sections = &self.image.sections;
+        let reasons: &[U32] = sections.elements(Section::RightSetReasons);
+        check_reasons(sections, reasons.get(range).unwrap_or(&[]), &mut self.packages)
     }
 
     fn check_systems(&mut self, range: Range<usize>) -> Result<(), ImageError> {
@@ -281,12 +290,14 @@ impl Loading {
     fn check_rows(&mut self, range: Range<usize>) -> Result<(), ImageError> {
         let wrong = |problem| ImageError::new("rows", problem);
         let (mut least, mut greatest) = self.image.clients.clone().into_inner();
+        let parties: &[U32] = self.image.sections.elements(Section::RowParties);
+        let mut start = self.image.row_offset(range.start);
         for index in range {
-            let rows = self.image.rows(SystemUserIndex(index)).ok_or(wrong("offsets fall"))?;
-            let (owner, clients) = rows.parties.split_first().ok_or(wrong("a system user without its owner"))?;
-            if !clients.is_sorted_by(|left, right| left.get() < right.get())
-                || clients.iter().any(|party| party == owner)
-            {
+            let end = self.image.row_offset(index + 1);
+            let rows = start.zip(end).and_then(|(start, end)| parties.get(start..end)).ok_or(wrong("offsets fall"))?;
+            start = end;
+            let (owner, clients) = rows.split_first().ok_or(wrong("a system user without its owner"))?;
+            if !are_ascending_without(clients, owner.get()) {
                 return Err(wrong("parties not in ascending order"));
             }
             if let [first, ..] = clients
@@ -348,6 +359,13 @@ impl Loading {
         }
         Ok(())
     }
+}
+
+/// Each number is less than the next, and none is this one. Every number is looked at, which needs no branch for each.
+fn are_ascending_without(numbers: &[U32], other: u32) -> bool {
+    let with_next = numbers.iter().zip(numbers.get(1..).unwrap_or(&[]));
+    let wrong_order = with_next.fold(0, |wrong, (number, next)| wrong | u32::from(number.get() >= next.get()));
+    numbers.iter().fold(wrong_order, |wrong, number| wrong | u32::from(number.get() == other)) == 0
 }
 
 fn begin_rights(sections: &Sections) -> Result<usize, ImageError> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::id::{AccessPackage, OrganizationNumber};
+use crate::id::{AccessPackage, OrganizationNumber, SystemId};
 use crate::right::Right;
 use crate::snapshot::document::{Document, SystemUserDocument};
 use crate::snapshot::layout::{Header, SectionEntry};
@@ -333,6 +333,70 @@ fn a_damaged_image_is_refused_or_still_answers() {
     }
     // Texts and identities can change into others; what gives an image its shape cannot.
     assert!(refused > image.len() / 2, "{refused} of {} refused", image.len() * 2);
+}
+
+/// Where a section is in an image.
+fn section_range(image: &[u8], wanted: Section) -> Range<usize> {
+    let number = |at: usize| u64::from_le_bytes(image[at..at + 8].try_into().unwrap()) as usize;
+    let entries = (0..section_count(image)).map(|section| size_of::<Header>() + section * size_of::<SectionEntry>());
+    let kind = (wanted as u32).to_le_bytes();
+    let entry = entries.into_iter().find(|entry| image[*entry..entry + 4] == kind).unwrap();
+    number(entry + 8)..number(entry + 8) + number(entry + 16)
+}
+
+#[test]
+fn parties_out_of_order_or_twice_are_refused_wherever_they_are() {
+    let mut document = generate(&mut Numbers(5), 0, 2);
+    let parties = organizations(80);
+    for clients in [0, 1, 2, 3, 4, 5, 7, 8, 9, 33, 64] {
+        let delegations: Vec<_> = parties[10..10 + clients].iter().map(|party| json!({"party": party})).collect();
+        let user = json!({"id": Uuid::from_u64_pair(clients as u64, 1), "owner": parties[5], "kind": "agent",
+            "system": document.systems[0].id, "delegations": delegations});
+        document.system_users.push(serde_json::from_value(user).unwrap());
+    }
+    let image = compile(&document).unwrap();
+    let section = section_range(&image, Section::RowParties);
+    assert_eq!(section.len(), 4 * (11 + 136), "owners and clients");
+    let loaded = Image::load(image.clone()).unwrap();
+    let problem = |damaged: Vec<u8>| Image::load(damaged).map(|_| ()).unwrap_err().problem;
+    let mut tried = 0;
+    for user in 0..loaded.system_user_count() {
+        let rows = loaded.rows(SystemUserIndex(user)).unwrap();
+        let place = |row: usize| section.start + 4 * (rows.start + row);
+        for row in 1..rows.parties.len() {
+            // As great as the one before, as the one after, and as the owner.
+            for other in [row - 1, row + 1, 0].into_iter().filter(|other| *other < rows.parties.len()) {
+                let mut damaged = image.clone();
+                damaged.copy_within(place(other)..place(other) + 4, place(row));
+                assert_eq!(problem(damaged), "parties not in ascending order", "user {user}, {other} at {row}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 300, "{tried}");
+}
+
+#[test]
+fn each_reason_must_be_a_package_however_often_it_comes() {
+    let mut document = generate(&mut Numbers(5), 200, 9);
+    // A name that no package has.
+    let name: SystemId = format!("{}_blå", organizations(1)[0]).parse().unwrap();
+    let renamed = std::mem::replace(&mut document.systems[0].id, name.clone());
+    for user in document.system_users.iter_mut().filter(|user| user.system == renamed) {
+        user.system = name.clone();
+    }
+    let image = compile(&document).unwrap();
+    let loaded = Image::load(image.clone()).unwrap();
+    let no_package = (0..9999).find(|string| loaded.sections.string(*string).ends_with("_blå")).unwrap();
+    let reasons = section_range(&image, Section::RightSetReasons);
+    assert!(reasons.len() > 400, "{} bytes", reasons.len());
+    for place in reasons.step_by(4) {
+        for (wrong, problem) in [(9999, "a string that is not there"), (no_package, "a reason that is no package")] {
+            let mut damaged = image.clone();
+            damaged[place..place + 4].copy_from_slice(&u32::to_le_bytes(wrong));
+            assert_eq!(Image::load(damaged).map(|_| ()).unwrap_err().problem, problem);
+        }
+    }
 }
 
 fn section_count(image: &[u8]) -> usize {

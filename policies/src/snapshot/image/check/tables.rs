@@ -50,15 +50,37 @@ pub(crate) fn check_right_sets(sections: &Sections, range: Range<usize>, bits: u
     Ok(())
 }
 
-/// Names of access packages, or [`REASON_DIRECT`].
-pub(crate) fn check_reasons(sections: &Sections, reasons: &[U32]) -> Result<(), ImageError> {
-    for reason in reasons {
-        if reason.get() != REASON_DIRECT {
-            AccessPackage::from_name(sections.text(*reason)?)
-                .map_err(|_| ImageError::new("right sets", "a reason that is no package"))?;
+/// Strings that were found to be names of access packages: many rights are held through few.
+#[derive(Debug, Default)]
+pub(crate) struct KnownPackages {
+    /// A bit for each string.
+    words: Vec<u64>,
+}
+
+impl KnownPackages {
+    /// The string is such a name.
+    fn check(&mut self, sections: &Sections, name: U32) -> Result<(), ImageError> {
+        let (word, bit) = (name.get() as usize / 64, 1 << (name.get() % 64));
+        if self.words.get(word).is_some_and(|known| known & bit != 0) {
+            return Ok(());
         }
+        AccessPackage::from_name(sections.text(name)?)
+            .map_err(|_| ImageError::new("right sets", "a reason that is no package"))?;
+        if self.words.len() <= word {
+            // The string is there: there are not more bits than offsets of strings.
+            self.words.resize(word + 1, 0);
+        }
+        if let Some(known) = self.words.get_mut(word) {
+            *known |= bit;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Names of access packages, or [`REASON_DIRECT`].
+pub(crate) fn check_reasons(sections: &Sections, reasons: &[U32], known: &mut KnownPackages) -> Result<(), ImageError> {
+    let mut named = reasons.iter().filter(|reason| reason.get() != REASON_DIRECT);
+    named.try_for_each(|reason| known.check(sections, *reason))
 }
 
 /// Systems with their vendor and clients, ascending by id.
