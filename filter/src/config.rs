@@ -500,7 +500,7 @@ impl ConfigDocument {
             (
                 (2..=policies::token::CACHED_TOKENS_MAX).contains(&self.token_cache.tokens_max),
                 "tokenCache.tokensMax",
-                "2 to 131072",
+                "2 to 262144",
             ),
             (is_each_once(&self.identity_headers), "identityHeaders", "each once"),
             (

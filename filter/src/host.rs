@@ -27,10 +27,11 @@ pub(crate) fn log_as_the_host_does() {
 /// The host's clock. One that cannot be read stands in 1970, where every token is not valid yet.
 pub(crate) fn now() -> Timestamp {
     let since_1970 = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let millis = since_1970.and_then(|since| {
-        i64::try_from(since.as_secs()).ok()?.checked_mul(1000)?.checked_add(i64::from(since.subsec_millis()))
+    let now = since_1970.and_then(|since| {
+        let second = Timestamp::from_unix_seconds(i64::try_from(since.as_secs()).ok()?);
+        Some(second.plus_millis(i64::from(since.subsec_millis())))
     });
-    Timestamp::from_unix_millis(millis.unwrap_or(0))
+    now.unwrap_or(Timestamp::from_unix_millis(0))
 }
 
 /// The host's clock, in nanoseconds; for differences.

@@ -296,17 +296,19 @@ fn one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, Repeated> {
 
 /// What a host may be written with.
 const HOST_CHARACTERS: Classes =
-    Classes::of(&[(DIGITS_AND_SMALL_LETTERS, PLAIN), (b"-._:[]", PLAIN), (CAPITAL_LETTERS, CAPITAL)]);
+    Classes::of(&[(DIGITS_AND_SMALL_LETTERS, PLAIN), (b"-._[]", PLAIN), (b":", COLON), (CAPITAL_LETTERS, CAPITAL)]);
 const CAPITAL: u8 = 2;
+const COLON: u8 = 4;
 
 /// The authority's host in lower case, without port.
 fn host_name(mut authority: String) -> Result<String, CallError> {
-    if let Some(colon) = authority.bytes().rposition(|byte| byte == b':')
+    let seen = authority.bytes().fold(PLAIN, |seen, byte| seen | HOST_CHARACTERS.class(byte));
+    if seen & COLON != 0
+        && let Some(colon) = authority.bytes().rposition(|byte| byte == b':')
         && authority.bytes().skip(colon + 1).all(|byte| byte.is_ascii_digit())
     {
         authority.truncate(colon);
     }
-    let seen = authority.bytes().fold(PLAIN, |seen, byte| seen | HOST_CHARACTERS.class(byte));
     if authority.is_empty() || authority.len() > 255 || seen & NOT_ALLOWED != 0 {
         return Err(CallError::Malformed);
     }

@@ -21,7 +21,7 @@ pub struct TimestampError {
 impl Timestamp {
     /// From whole seconds; saturates far outside any calendar.
     pub fn from_unix_seconds(seconds: i64) -> Self {
-        Self(seconds.saturating_mul(1000))
+        Self(in_millis(seconds))
     }
 
     /// From milliseconds.
@@ -48,7 +48,7 @@ impl Timestamp {
 
     /// Later by `seconds` (earlier when negative); saturates.
     pub fn plus_seconds(self, seconds: i64) -> Self {
-        Self(self.0.saturating_add(seconds.saturating_mul(1000)))
+        Self(self.0.saturating_add(in_millis(seconds)))
     }
 
     /// Later by `millis` (earlier when negative); saturates.
@@ -59,6 +59,17 @@ impl Timestamp {
     /// Milliseconds from `earlier` to here; negative when `earlier` is later.
     pub fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Saturates. Every call looks at times, and in WebAssembly a product that is looked at for overflow is one of 128 bits.
+fn in_millis(seconds: i64) -> i64 {
+    const SECONDS_MAX: i64 = i64::MAX / 1000;
+    const SECONDS_MIN: i64 = -SECONDS_MAX;
+    match seconds {
+        SECONDS_MIN..=SECONDS_MAX => seconds.wrapping_mul(1000),
+        ..0 => i64::MIN,
+        _ => i64::MAX,
     }
 }
 

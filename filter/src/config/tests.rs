@@ -137,7 +137,7 @@ fn mistakes_are_named() {
     check(|config| config["tokenCache"] = json!({"tokensMax": 1}), "tokenCache.tokensMax");
     check(|config| config["identityHeaders"] = json!(["id", "id"]), "identityHeaders");
     check(|config| config["identityHeaders"] = json!(["name"]), "name");
-    check(|config| config["tokenCache"] = json!({"tokensMax": 131_073}), "tokenCache.tokensMax");
+    check(|config| config["tokenCache"] = json!({"tokensMax": 262_145}), "tokenCache.tokensMax");
     check(|config| drop(config.as_object_mut().unwrap().remove("provider")), "provider");
     assert_eq!(Config::parse(&vec![b' '; CONFIG_BYTES_MAX + 1]).map(|_| ()), Err(ConfigError::TooLong));
 }

@@ -21,7 +21,7 @@ use crate::snapshot::Edition;
 /// How many tokens are remembered unless it is said otherwise.
 pub const CACHED_TOKENS: usize = 16_384;
 /// Most tokens that anyone may ask to be remembered.
-pub const CACHED_TOKENS_MAX: usize = 131_072;
+pub const CACHED_TOKENS_MAX: usize = 262_144;
 /// Bytes that there are for each token, on the whole: one of Maskinporten has about as many.
 const BYTES_OF_TOKEN: usize = 1024;
 

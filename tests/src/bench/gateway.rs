@@ -48,7 +48,7 @@ pub const BOUNDS: Bounds = &[
 
 /// Connections of the load.
 const CONNECTIONS: usize = 32;
-/// Load before each turn that is not counted.
+/// Load before each turn that is not counted, at least.
 const WARMING: Duration = Duration::from_millis(150);
 /// Tokens that callers have.
 const TOKENS: usize = 1_000;
@@ -206,7 +206,11 @@ async fn take_turns(plan: &Plan, envoy: &Running, variants: &[Variant]) -> Resul
 
 async fn turn(plan: &Plan, envoy: &Running, variant: &Variant) -> Result<Turn> {
     let mut load = Load::connect(envoy.address(&variant.name)?, CONNECTIONS).await?;
-    load.run(&variant.requests, WARMING).await?;
+    // Every request at least once, so that none of a token's, unless the variant forgets it, is its first.
+    let mut warmed = 0;
+    while warmed < variant.requests.requests.len() as u64 {
+        warmed += load.run(&variant.requests, WARMING).await?.requests;
+    }
     let before = envoy.workers_cpu_time()?;
     let served = load.run(&variant.requests, plan.time).await?;
     let used = envoy.workers_cpu_time()?.saturating_sub(before);

@@ -122,7 +122,7 @@ fn points(stage: &Stage) -> Result<Vec<Point>> {
     }
     let of = Snapshot { tokens: 100_000, signer: Signer::Es256, ..Snapshot::of_rows(ROWS) };
     let (callers, snapshot) = stage.snapshot("growth_tokens", of)?;
-    let snapshot = stage.with("growth_tokens_large", &snapshot, "tokenCache", r#"{"tokensMax":131072}"#)?;
+    let snapshot = stage.with("growth_tokens_large", &snapshot, "tokenCache", r#"{"tokensMax":262144}"#)?;
     for tokens in [1, 10, 100, 1_000, 10_000, 100_000] {
         let name = format!("growth_tokens_{tokens}");
         add("tokens", tokens, portvakt(&name, &snapshot, false, callers.requests(Kind::Good, tokens, 0, 200)?));
