@@ -65,11 +65,12 @@ impl Timestamp {
 /// Saturates. Every call looks at times, and in WebAssembly a product that is looked at for overflow is one of 128 bits.
 fn in_millis(seconds: i64) -> i64 {
     const SECONDS_MAX: i64 = i64::MAX / 1000;
-    const SECONDS_MIN: i64 = -SECONDS_MAX;
-    match seconds {
-        SECONDS_MIN..=SECONDS_MAX => seconds.wrapping_mul(1000),
-        ..0 => i64::MIN,
-        _ => i64::MAX,
+    if (-SECONDS_MAX..=SECONDS_MAX).contains(&seconds) {
+        seconds.wrapping_mul(1000)
+    } else if seconds < 0 {
+        i64::MIN
+    } else {
+        i64::MAX
     }
 }
 
