@@ -22,10 +22,10 @@ use crate::remote::{NoAnswer, RemoteAnswer, RemoteQuestion, Verdict};
 use crate::right::Right;
 use crate::route::{ApiRoute, Mode, PartySource, PlatformToken};
 use crate::snapshot::revocations;
-use crate::snapshot::{ActiveUser, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
+use crate::snapshot::{ActiveUser, Edition, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
 use crate::token::{
-    self, Caller, IssuerKind, Permitted, Place, SystemUserClaim, TokenCache, TokenError, TrustedIssuer, VerifiedToken,
-    VerifySignature,
+    self, Caller, IssuerKind, Permitted, Place, Refused, SystemUserClaim, TokenCache, TokenError, TrustedIssuer,
+    VerifiedToken, VerifySignature,
 };
 use crate::urn;
 use crate::xacml::response::Notice;
@@ -62,7 +62,7 @@ pub fn authorize_verified(policy: &PolicySet, call: &ApiCall, token: &VerifiedTo
 }
 
 /// Decides one call like [`authorize`], without verifying a signature that was verified before, nor looking again for a
-/// right that the same token used before for the same party, while nothing has changed.
+/// right that the same token used, or lacked, before for the same party, while nothing has changed.
 pub fn authorize_cached<S: BuildHasher + Clone>(
     policy: &PolicySet,
     call: &ApiCall,
@@ -73,8 +73,8 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
     decide_with(policy, call, now, |enforced, route| {
         let presented = credential(route, call)?;
         let found = cache.find(presented.bytes());
-        if let Some(right) = found.and_then(|place| permitted_before(cache, place, enforced, route, call, now)) {
-            return Ok(Basis::Right(right));
+        if let Some(decided) = found.and_then(|place| decided_before(cache, place, enforced, route, call, now)) {
+            return decided;
         }
         let place = remember_presented(cache, found, presented, enforced.issuers(), now, signatures)?;
         let place = match platform_credential(route, call)? {
@@ -86,36 +86,65 @@ pub fn authorize_cached<S: BuildHasher + Clone>(
             }
         };
         let token = cache.at(place).ok_or(DenialReason::TokenMissing)?;
-        let basis = decide(enforced, route, call, token, now)?;
-        if let Basis::Right(right) = &basis
-            && is_decided_by_names_alone(enforced, route)
-        {
-            let (edition, route) = (enforced.edition().clone(), Arc::clone(&route.name));
-            cache.remember_permitted(place, Permitted { edition, route, right: Arc::clone(right) });
+        let decided = decide(enforced, route, call, token, now);
+        if is_decided_by_names_alone(enforced, route) {
+            remember_decided(cache, place, enforced, route, &decided);
         }
-        Ok(basis)
+        decided
     })
 }
 
-/// What the call's token was permitted for last, where that is what it asks for again and nothing has changed since but the
-/// time.
-fn permitted_before<S: BuildHasher + Clone>(
+/// What the call's token was permitted or refused for last, where that is what it asks for again and nothing has changed since
+/// but the time.
+fn decided_before<S: BuildHasher + Clone>(
     cache: &TokenCache<S>,
     place: Place,
     enforced: &Enforced,
     route: &ApiRoute,
     call: &ApiCall,
     now: Timestamp,
-) -> Option<Arc<RightUsed>> {
-    let (token, permitted) = (cache.at(place)?, cache.permitted(place)?);
-    let is_same = permitted.edition.is(enforced.edition())
-        && Arc::ptr_eq(&permitted.route, &route.name)
-        // An app's token is another one.
-        && route.platform_token == PlatformToken::Ignored
-        && party(route, call, Some(permitted.right.owner)) == Ok(permitted.right.party);
-    let stands =
-        || token.check_time_again(now).and_then(|()| check_accepted(enforced, route, call, token, now)).is_ok();
-    (is_same && stands()).then(|| Arc::clone(&permitted.right))
+) -> Option<Result<Basis, Box<Denial>>> {
+    let is_same = |edition: &Edition, name: &Arc<str>| edition.is(enforced.edition()) && Arc::ptr_eq(name, &route.name);
+    let permitted = cache.permitted(place).filter(|permitted| is_same(&permitted.edition, &permitted.route));
+    let refused = cache.refused(place).filter(|refused| is_same(&refused.edition, &refused.route));
+    let token = cache.at(place).filter(|_| permitted.is_some() || refused.is_some())?;
+    // An app's token is another one.
+    let Caller::SystemUser(claim) = token.caller() else { return None };
+    let party =
+        party(route, call, Some(claim.owner)).ok().filter(|_| route.platform_token == PlatformToken::Ignored)?;
+    let permitted = permitted.filter(|permitted| permitted.right.party == party);
+    let refused = refused.filter(|refused| refused.denial.party == Some(party));
+    let decided = match (permitted, refused) {
+        (Some(permitted), _) => Ok(&permitted.right),
+        (None, Some(refused)) => Err(&refused.denial),
+        (None, None) => return None,
+    };
+    token.check_time_again(now).and_then(|()| check_accepted(enforced, route, call, token, now)).ok()?;
+    Some(match decided {
+        Ok(right) => Ok(Basis::Right(Arc::clone(right))),
+        Err(denial) => Err(Box::new(denial.clone())),
+    })
+}
+
+/// Remembers what the party's number and the snapshot alone have decided.
+fn remember_decided<S: BuildHasher + Clone>(
+    cache: &mut TokenCache<S>,
+    place: Place,
+    enforced: &Enforced,
+    route: &ApiRoute,
+    decided: &Result<Basis, Box<Denial>>,
+) {
+    let (edition, route) = (enforced.edition().clone(), Arc::clone(&route.name));
+    match decided {
+        Ok(Basis::Right(right)) => {
+            cache.remember_permitted(place, Permitted { edition, route, right: Arc::clone(right) });
+        }
+        // The party is known where everything about token and caller stood.
+        Err(denial) if denial.party.is_some() => {
+            cache.remember_refused(place, Refused { edition, route, denial: Denial::clone(denial) });
+        }
+        _ => {}
+    }
 }
 
 /// The same token has the route's right for the same party whenever it asks: nothing else about the call or the instant

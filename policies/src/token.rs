@@ -22,7 +22,7 @@ use crate::id::{MaskinportenClientId, OrganizationNumber};
 pub use algorithm::{Algorithm, Algorithms};
 use cache::is_same;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache, verify_remembered};
-pub(crate) use cache::{Permitted, Place};
+pub(crate) use cache::{Permitted, Place, Refused};
 pub use claims::{Caller, SystemUserClaim};
 #[cfg(test)]
 pub(crate) use fuzz::Numbers;

@@ -3,8 +3,7 @@
 //! Only tokens that were accepted are in it, under all of their bytes: whoever cannot sign tokens can neither fill it nor
 //! make its look-ups slow. Beside it, in a small table of its own, is which signatures were wrong (`refused`). Times, issuer
 //! and key are checked again with every use ([`VerifiedToken::check_again`]), so that nothing has to be dropped when keys or
-//! the policy change. The right that a token's last call was permitted by counts only for the edition of the policy that
-//! permitted it.
+//! the policy change. How a token's last calls were decided counts only for the edition of the policy that decided them.
 
 use std::cell::RefCell;
 #[expect(clippy::disallowed_types, reason = "never walked through, and the hasher is an argument")]
@@ -15,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::refused::{NotRefused, RefusedSignatures};
 use super::{IssuerKind, TokenError, TrustedIssuer, VerifiedToken, VerifySignature, verify};
 use crate::Timestamp;
-use crate::decision::RightUsed;
+use crate::decision::{Denial, RightUsed};
 use crate::snapshot::Edition;
 
 /// How many tokens are remembered unless it is said otherwise.
@@ -42,6 +41,7 @@ struct Known {
     token: Box<[u8]>,
     verified: VerifiedToken,
     permitted: Option<Permitted>,
+    refused: Option<Box<Refused>>,
 }
 
 /// What a token's last permitted call was permitted for, and by what: a system user mostly calls again for the same party.
@@ -50,6 +50,14 @@ pub(crate) struct Permitted {
     pub(crate) edition: Edition,
     pub(crate) route: Arc<str>,
     pub(crate) right: Arc<RightUsed>,
+}
+
+/// What a token's last refused call was refused for, and how: whoever is refused often tries again.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) edition: Edition,
+    pub(crate) route: Arc<str>,
+    pub(crate) denial: Denial,
 }
 
 /// Bounded; what has not been used since half as many new ones as there is room for goes first.
@@ -128,10 +136,22 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
         }
     }
 
+    /// What the token's last refused call was refused for.
+    pub(crate) fn refused(&self, place: Place) -> Option<&Refused> {
+        self.young.tokens.get(place.0)?.as_deref()?.refused.as_deref()
+    }
+
+    /// Remembers that, in the place of what was before.
+    pub(crate) fn remember_refused(&mut self, place: Place, refused: Refused) {
+        if let Some(Some(known)) = self.young.tokens.get_mut(place.0) {
+            known.refused = Some(Box::new(refused));
+        }
+    }
+
     /// Remembers a token.
     pub(crate) fn insert(&mut self, token: Box<[u8]>, verified: VerifiedToken) -> Place {
         let hash = self.hash(&token);
-        self.insert_known(hash, Box::new(Known { token, verified, permitted: None }))
+        self.insert_known(hash, Box::new(Known { token, verified, permitted: None, refused: None }))
     }
 
     /// Forgets a token.
