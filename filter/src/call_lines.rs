@@ -109,7 +109,7 @@ impl CallLines {
 }
 
 impl Drop for CallLines {
-    /// A worker that ends, because the configuration changes or the host stops, has told what it wrote.
+    /// A worker whose context the host ends, as when the configuration changes, tells what it wrote; one that traps cannot.
     fn drop(&mut self) {
         for line in self.lines.drain(..) {
             log::info!("{line}");
