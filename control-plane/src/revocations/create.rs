@@ -93,6 +93,7 @@ mod tests {
         let until = test.clock.now().plus_seconds(60);
         test.post(PATH, &test.operator(), &json!({ "systemUser": user, "until": until })).await.expect(201);
         test.clock.advance_seconds(61);
+        test.touch().await;
         let token = tokens::Maskinporten::vendor("310247030").system_user(&user, "310247049").token(&test);
         assert_eq!(answer(&test, &gateway, &token).await, "permitted");
         assert_eq!(test.get(PATH, &test.operator()).await.expect(200)["data"], json!([]));

@@ -230,9 +230,10 @@ struct Seen {
 }
 
 async fn see_all(state: &AppState, providers: &mut BTreeMap<ProviderId, Provider>) -> Result<SeenAll, sqlx::Error> {
-    let now = state.clock.now();
     let mut connection = state.store.read().await?;
     let shared = Shared::read(&mut connection, &state.issuers).await?;
+    // Not earlier: whatever had ended when a change was stored has ended for whoever sees that change.
+    let now = state.clock.now();
     let mut seen = Vec::new();
     for id in resources::store::providers(&mut connection).await? {
         let provider = see(&mut connection, &id, providers.get_mut(&id), &shared, now).await;
