@@ -7,7 +7,7 @@
 use policies::snapshot::SnapshotVersion;
 use policies::{Denial, Permit, Timestamp};
 
-use crate::text::{push_all, push_organization, push_system_user, push_version};
+use crate::text::{push_organization, push_system_user, push_version};
 
 /// Lines that a worker writes in a second; counters and the decision log have every denial.
 pub(crate) const LINES_PER_SECOND_MAX: usize = 100;
@@ -38,14 +38,14 @@ impl CallLines {
         request_id: Option<&str>,
     ) {
         self.write(what, version, request_id, |line| {
-            push_all(line, &[" denial.reason=", denial.reason.code()]);
-            push_all(line, &[" route=", denial.route.as_deref().unwrap_or("-"), " system_user.id="]);
+            line.extend([" denial.reason=", denial.reason.code()]);
+            line.extend([" route=", denial.route.as_deref().unwrap_or("-"), " system_user.id="]);
             or_none(line, denial.system_user, push_system_user);
             line.push_str(" party=");
             or_none(line, denial.party, push_organization);
             line.push_str(" right=");
             or_none(line, denial.right.as_ref(), |line, right| {
-                push_all(line, &[right.resource.as_str(), "/", right.action.as_str()]);
+                line.extend([right.resource.as_str(), "/", right.action.as_str()]);
             });
         });
     }
@@ -58,18 +58,22 @@ impl CallLines {
         version: Option<SnapshotVersion>,
         request_id: Option<&str>,
     ) {
-        self.write(what, version, request_id, |line| push_all(line, &[" route=", permit.route()]));
+        self.write(what, version, request_id, |line| line.extend([" route=", permit.route()]));
     }
 
     /// Tells the host.
     pub(crate) fn tell(&mut self, now: Timestamp) {
-        for line in self.lines.drain(..) {
-            log::info!("{line}");
-        }
+        self.tell_lines();
         if !(0..SECOND_MILLIS).contains(&now.millis_since(self.second_began_at)) {
             self.tell_left_out();
             self.written = 0;
             self.second_began_at = now;
+        }
+    }
+
+    fn tell_lines(&mut self) {
+        for line in self.lines.drain(..) {
+            log::info!("{line}");
         }
     }
 
@@ -103,7 +107,7 @@ impl CallLines {
         fields(&mut line);
         line.push_str(" snapshot.version=");
         or_none(&mut line, version, push_version);
-        push_all(&mut line, &[" request.id=", request_id.unwrap_or("-")]);
+        line.extend([" request.id=", request_id.unwrap_or("-")]);
         self.lines.push(line);
     }
 }
@@ -111,9 +115,7 @@ impl CallLines {
 impl Drop for CallLines {
     /// A worker whose context the host ends, as when the configuration changes, tells what it wrote; one that traps cannot.
     fn drop(&mut self) {
-        for line in self.lines.drain(..) {
-            log::info!("{line}");
-        }
+        self.tell_lines();
         self.tell_left_out();
     }
 }

@@ -9,7 +9,7 @@ use proxy_wasm::types::GrpcStatusCode;
 use serde::Serialize;
 
 use crate::config::{Config, Resource};
-use crate::text::{escape_from, push_all};
+use crate::text::escape_from;
 
 /// When to try again after trouble with the policy, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -83,20 +83,20 @@ fn problem(denial: &Denial, support_id: Option<&str>, language: Language) -> Str
     let mut text = String::with_capacity(PROBLEM_BYTES);
     // The type first, because the finished module finds the code in it: `xtask/src/details.rs`.
     let start = r#"{"type":"urn:portvakt:denial:"#;
-    push_all(&mut text, &[start, code, title_and_status, r#","code":""#, code, r#"","detail":""#]);
+    text.extend([start, code, title_and_status, r#","code":""#, code, r#"","detail":""#]);
     let detail = text.len();
     denial.explain_into(&mut text, language);
     escape_from(&mut text, detail);
     text.push('"');
     if let Some(Right { resource, action }) = &denial.right {
         let (resource, action) = (resource.as_str(), action.as_str());
-        push_all(&mut text, &[r#","right":{"resource":""#, resource, r#"","action":""#, action, r#""}"#]);
+        text.extend([r#","right":{"resource":""#, resource, r#"","action":""#, action, r#""}"#]);
     }
     if let Some(party) = denial.party {
-        push_all(&mut text, &[r#","party":""#, party.encode(&mut [0; 9]), r#"""#]);
+        text.extend([r#","party":""#, party.encode(&mut [0; 9]), r#"""#]);
     }
     if let Some(support_id) = support_id {
-        push_all(&mut text, &[r#","supportId":""#, support_id, r#"""#]);
+        text.extend([r#","supportId":""#, support_id, r#"""#]);
     }
     text.push('}');
     text
@@ -105,7 +105,7 @@ fn problem(denial: &Denial, support_id: Option<&str>, language: Language) -> Str
 /// The code first, for the same reason.
 fn message(denial: &Denial) -> String {
     let mut message = String::with_capacity(CHALLENGE_BYTES);
-    push_all(&mut message, &[denial.reason.code(), ": "]);
+    message.extend([denial.reason.code(), ": "]);
     denial.explain_into(&mut message, Language::En);
     message
 }
@@ -140,11 +140,7 @@ fn title_and_status(status: u16, language: Language) -> &'static str {
             title_and_status!("Service Unavailable", 503),
         ),
     };
-    match language {
-        Language::Nb => nb,
-        Language::Nn => nn,
-        Language::En => en,
-    }
+    language.choose(nb, nn, en)
 }
 
 /// The status of gRPC that says the same.
@@ -198,16 +194,16 @@ fn challenge(denial: &Denial, config: &Config) -> Option<String> {
         _ => return None,
     };
     let mut challenge = String::with_capacity(CHALLENGE_BYTES);
-    push_all(&mut challenge, &["Bearer realm=\"", &config.realm, "\""]);
+    challenge.extend(["Bearer realm=\"", &config.realm, "\""]);
     if let Some(error) = error {
         let description = denial.reason.to_string();
-        push_all(&mut challenge, &[", error=\"", error, "\", error_description=\"", &description, "\""]);
+        challenge.extend([", error=\"", error, "\", error_description=\"", &description, "\""]);
     }
     if denial.reason == DenialReason::ScopeMissing {
-        push_all(&mut challenge, &[", scope=\"", &denial.scopes.join(" "), "\""]);
+        challenge.extend([", scope=\"", &denial.scopes.join(" "), "\""]);
     }
     if let Some(metadata) = &config.resource_metadata {
-        push_all(&mut challenge, &[", resource_metadata=\"", metadata, "\""]);
+        challenge.extend([", resource_metadata=\"", metadata, "\""]);
     }
     Some(challenge)
 }

@@ -4,11 +4,6 @@
 use policies::id::{OrganizationNumber, SystemUserId};
 use policies::snapshot::SnapshotVersion;
 
-/// Puts these at the end of a text.
-pub(crate) fn push_all(text: &mut String, pieces: &[&str]) {
-    pieces.iter().for_each(|piece| text.push_str(piece));
-}
-
 pub(crate) fn push_number(text: &mut String, number: u64) {
     let mut digits = [b'0'; 20];
     let mut rest = number;

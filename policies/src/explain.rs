@@ -197,13 +197,18 @@ impl Language {
         known.into_iter().find(|(tag, _)| first.eq_ignore_ascii_case(tag)).map(|(_, language)| language)
     }
 
+    /// What is said in it, of three ways to say something.
+    pub fn choose<T>(self, nb: T, nn: T, en: T) -> T {
+        match self {
+            Self::Nb => nb,
+            Self::Nn => nn,
+            Self::En => en,
+        }
+    }
+
     /// Its tag (RFC 5646).
     pub fn tag(self) -> &'static str {
-        match self {
-            Self::Nb => "nb",
-            Self::Nn => "nn",
-            Self::En => "en",
-        }
+        self.choose("nb", "nn", "en")
     }
 }
 

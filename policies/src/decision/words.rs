@@ -12,52 +12,37 @@ use crate::token::TokenError;
 pub(super) fn push(denial: &Denial, language: Language, text: &mut String) {
     match (denial.reason, &denial.right, denial.party, denial.level_required) {
         (DenialReason::RightMissing, Some(right), Some(party), _) => {
-            let [start, on, held_for, end] = choose(
-                language,
+            let [start, on, held_for, end] = language.choose(
                 ["Systembrukeren har ikke rettigheten «", "» på «", "» for ", "."],
                 ["Systembrukaren har ikkje rettigheita «", "» på «", "» for ", "."],
                 ["the system user does not hold `", " on ", "` for ", ""],
             );
             let (action, resource) = (right.action.as_str(), right.resource.as_str());
-            push_all(text, &[start, action, on, resource, held_for, party.encode(&mut [0; 9]), end]);
+            text.extend([start, action, on, resource, held_for, party.encode(&mut [0; 9]), end]);
         }
         (DenialReason::PartyNotRepresented, _, Some(party), _) => {
-            let [start, end] = choose(
-                language,
+            let [start, end] = language.choose(
                 ["Systembrukeren handler ikke på vegne av ", "."],
                 ["Systembrukaren handlar ikkje på vegner av ", "."],
                 ["the system user does not act for ", ""],
             );
-            push_all(text, &[start, party.encode(&mut [0; 9]), end]);
+            text.extend([start, party.encode(&mut [0; 9]), end]);
         }
         (DenialReason::ScopeMissing, ..) if !denial.scopes.is_empty() => {
             let start =
-                choose(language, "Tokenet mangler scope: ", "Tokenet manglar scope: ", "the token lacks a scope: ");
-            push_all(text, &[start, &denial.scopes.join(" ")]);
+                language.choose("Tokenet mangler scope: ", "Tokenet manglar scope: ", "the token lacks a scope: ");
+            text.extend([start, &denial.scopes.join(" ")]);
         }
         (DenialReason::AuthenticationLevelTooLow, .., Some(level)) => {
-            let [start, end] = choose(
-                language,
+            let [start, end] = language.choose(
                 ["Sikkerhetsnivået er for lavt; det kreves nivå ", "."],
                 ["Tryggleiksnivået er for lågt; det krevst nivå ", "."],
                 ["the authentication level is too low: level ", " is required"],
             );
-            push_all(text, &[start, &level.to_string(), end]);
+            text.extend([start, &level.to_string(), end]);
         }
         (reason, ..) => push_reason(reason, language, text),
     }
-}
-
-fn choose<T>(language: Language, nb: T, nn: T, en: T) -> T {
-    match language {
-        Language::Nb => nb,
-        Language::Nn => nn,
-        Language::En => en,
-    }
-}
-
-fn push_all(text: &mut String, pieces: &[&str]) {
-    pieces.iter().for_each(|piece| text.push_str(piece));
 }
 
 /// The reason alone.

@@ -4,11 +4,7 @@ use super::{Language, Reason, RuleReference};
 
 /// The reason in this language.
 pub(super) fn of(reason: &Reason, language: Language) -> String {
-    let say = |nb: String, nn: String, en: String| match language {
-        Language::Nb => nb,
-        Language::Nn => nn,
-        Language::En => en,
-    };
+    let say = |nb: String, nn: String, en: String| language.choose(nb, nn, en);
     let fixed = |nb: &str, nn: &str, en: &str| say(nb.to_owned(), nn.to_owned(), en.to_owned());
     match reason {
         Reason::GrantedByPackage { package, rule } => {

@@ -137,6 +137,14 @@ impl Gateway {
         }
     }
 
+    /// One part, or one body, comes to the first worker; the others have not looked yet.
+    fn first_worker_takes_a_part_from(&mut self, control_plane: &mut ControlPlane) {
+        let worker = &mut self.workers[0];
+        worker.look(&self.shared, self.now, &AnySignature);
+        let poll = worker.poll(self.now).unwrap();
+        worker.replied(poll.ticket, control_plane.answer(&poll), &self.shared, self.now, &AnySignature);
+    }
+
     fn versions(&self) -> Vec<Option<SnapshotVersion>> {
         self.workers.iter().map(Feed::version).collect()
     }
@@ -304,13 +312,7 @@ fn who_serves_calls_takes_the_place_of_one_that_serves_none_and_not_amid_a_base(
     let newer = &mut ControlPlane::new(4, 150_000);
     gateway.now = gateway.now.plus_seconds(1);
     // The first part is there when the third looks.
-    let poll = {
-        let worker = &mut gateway.workers[0];
-        worker.look(&gateway.shared, gateway.now, &AnySignature);
-        worker.poll(gateway.now).unwrap()
-    };
-    let reply = newer.answer(&poll);
-    gateway.workers[0].replied(poll.ticket, reply, &gateway.shared, gateway.now, &AnySignature);
+    gateway.first_worker_takes_a_part_from(newer);
     gateway.workers[2].look(&gateway.shared, gateway.now, &AnySignature);
     assert_eq!(leading(&gateway), [true, false, false]);
     gateway.settle(newer);
@@ -338,13 +340,7 @@ fn whoever_leads_next_does_not_wait_for_the_rest_of_a_base() {
     let mut plane = ControlPlane::new(3, 150_000);
     let mut gateway = Gateway::new(2);
     // One part has come when its worker dies.
-    let poll = {
-        let worker = &mut gateway.workers[0];
-        worker.look(&gateway.shared, gateway.now, &AnySignature);
-        worker.poll(gateway.now).unwrap()
-    };
-    let reply = plane.answer(&poll);
-    gateway.workers[0].replied(poll.ticket, reply, &gateway.shared, gateway.now, &AnySignature);
+    gateway.first_worker_takes_a_part_from(&mut plane);
     gateway.workers.remove(0);
     for _ in 0..3 {
         gateway.tick(None);
