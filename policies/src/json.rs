@@ -1,46 +1,41 @@
 //! JSON from strangers, strictly: bounded depth, no member twice, nothing after the value.
 //!
 //! A token whose claims can be read in two ways is two tokens, so the first reading must refuse it. Reading goes no deeper
-//! than is allowed, and copies no text that has no escapes in it. Every token that is seen for the first time comes through
-//! here, so plain texts and whole numbers are read at once; escapes and other numbers are `serde_json`'s. Not for
-//! configuration or documents: those are read by serde into types.
+//! than is allowed; plain texts and whole numbers are read at once, escapes and other numbers are `serde_json`'s. Tokens are
+//! looked at as a flat [`Document`]; what is larger or rarer is made a tree. Not for configuration or documents: those are
+//! read by serde into types.
 
-use std::borrow::Cow;
+mod document;
 
 use serde_json::Number;
+
+use document::Form;
+pub(crate) use document::{Document, Members, Nodes, Value};
 
 /// Deepest nesting of arrays and objects that is read.
 pub(crate) const DEPTH_MAX: usize = 8;
 
 /// A JSON value in which every object names each member once.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json<'text> {
+pub(crate) enum Json {
     Null,
     Bool(bool),
     Number(Number),
-    String(Cow<'text, str>),
-    Array(Vec<Json<'text>>),
-    Object(Object<'text>),
+    String(String),
+    Array(Vec<Json>),
+    Object(Object),
 }
 
 /// Members of an object, by name.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Object<'text>(
+pub(crate) struct Object(
     // Invariant: no name twice.
-    Vec<(Cow<'text, str>, Json<'text>)>,
+    Vec<(String, Json)>,
 );
 
-impl<'text> Object<'text> {
-    pub(crate) fn get(&self, name: &str) -> Option<&Json<'text>> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    pub(crate) fn contains_key(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
-
+impl Object {
     /// Members as they were written.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'text>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 }
@@ -50,18 +45,31 @@ impl<'text> Object<'text> {
 #[error("not a JSON object that can be read in one way only")]
 pub(crate) struct JsonError;
 
-/// Reads one object.
-pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
-    // Valid on the whole is valid in every text of it, which begins and ends with a quote.
-    let text = std::str::from_utf8(bytes).map_err(|_| JsonError)?;
-    let mut reader = Reader { text, at: 0 };
-    match (reader.value(DEPTH_MAX)?, reader.next()) {
-        (Json::Object(object), None) => Ok(object),
-        _ => Err(JsonError),
-    }
+/// Reads one object, as a tree.
+pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object, JsonError> {
+    let document = Document::parse(bytes)?;
+    tree_of(document.members()).ok_or(JsonError)
 }
 
-impl<'text> Json<'text> {
+/// What is deeper than is allowed was refused before.
+fn tree_of(members: Members<'_>) -> Option<Object> {
+    let member = |(name, value): (&str, Value<'_>)| Some((name.to_owned(), tree(value)?));
+    members.iter().map(member).collect::<Option<_>>().map(Object)
+}
+
+fn tree(value: Value<'_>) -> Option<Json> {
+    Some(match value.form()? {
+        Form::Null => Json::Null,
+        Form::Bool(value) => Json::Bool(value),
+        Form::Whole(number) => Json::Number(number.into()),
+        Form::Number(number) => Json::Number(serde_json::from_str(number).ok()?),
+        Form::String(text) => Json::String(text.to_owned()),
+        Form::Array => Json::Array(value.items()?.map(tree).collect::<Option<_>>()?),
+        Form::Object(members) => Json::Object(tree_of(members)?),
+    })
+}
+
+impl Json {
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -69,195 +77,12 @@ impl<'text> Json<'text> {
         }
     }
 
-    pub(crate) fn as_object(&self) -> Option<&Object<'text>> {
+    pub(crate) fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
             _ => None,
         }
     }
-
-    /// A whole number, not one written with a fraction or an exponent.
-    pub(crate) fn as_i64(&self) -> Option<i64> {
-        match self {
-            Self::Number(number) => number.as_i64(),
-            _ => None,
-        }
-    }
-}
-
-/// How many members are compared with each other before they are sorted to be compared.
-const MEMBERS_FEW: usize = 16;
-/// Longest whole number that is read here, in digits; each such fits.
-const DIGITS_MAX: usize = 18;
-
-/// Reads from the start on.
-struct Reader<'text> {
-    text: &'text str,
-    /// Bytes that were read.
-    at: usize,
-}
-
-impl<'text> Reader<'text> {
-    /// A value that may have so many levels of arrays and objects.
-    fn value(&mut self, levels: usize) -> Result<Json<'text>, JsonError> {
-        match self.next().ok_or(JsonError)? {
-            b'"' => self.string().map(Json::String),
-            b'{' => self.object(levels.checked_sub(1).ok_or(JsonError)?).map(Json::Object),
-            b'[' => self.array(levels.checked_sub(1).ok_or(JsonError)?).map(Json::Array),
-            b't' => self.rest_of_word("rue", Json::Bool(true)),
-            b'f' => self.rest_of_word("alse", Json::Bool(false)),
-            b'n' => self.rest_of_word("ull", Json::Null),
-            b'-' | b'0'..=b'9' => self.number().map(Json::Number),
-            _ => Err(JsonError),
-        }
-    }
-
-    /// Behind its opening brace.
-    fn object(&mut self, levels: usize) -> Result<Object<'text>, JsonError> {
-        let mut members = Vec::with_capacity(if levels + 1 == DEPTH_MAX { MEMBERS_FEW } else { 0 });
-        let mut next = self.next();
-        if next == Some(b'}') {
-            return Ok(Object(members));
-        }
-        loop {
-            if next != Some(b'"') {
-                return Err(JsonError);
-            }
-            let name = self.string()?;
-            if self.next() != Some(b':') {
-                return Err(JsonError);
-            }
-            members.push((name, self.value(levels)?));
-            match self.next() {
-                Some(b',') => next = self.next(),
-                Some(b'}') if are_named_once(&members) => return Ok(Object(members)),
-                _ => return Err(JsonError),
-            }
-        }
-    }
-
-    /// Behind its opening bracket.
-    fn array(&mut self, levels: usize) -> Result<Vec<Json<'text>>, JsonError> {
-        let mut items = Vec::new();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(items);
-        }
-        loop {
-            items.push(self.value(levels)?);
-            match self.next() {
-                Some(b',') => {}
-                Some(b']') => return Ok(items),
-                _ => return Err(JsonError),
-            }
-        }
-    }
-
-    /// Behind its opening quote.
-    fn string(&mut self) -> Result<Cow<'text, str>, JsonError> {
-        let start = self.at;
-        let mut has_escapes = false;
-        loop {
-            let rest = self.text.as_bytes().get(self.at..).ok_or(JsonError)?;
-            let plain = plain_bytes(rest);
-            self.at += plain + 1;
-            match rest.get(plain) {
-                Some(b'"') if has_escapes => {
-                    let quoted = self.text.get(start.wrapping_sub(1)..self.at).ok_or(JsonError)?;
-                    return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| JsonError);
-                }
-                Some(b'"') => return self.text.get(start..self.at - 1).map(Cow::Borrowed).ok_or(JsonError),
-                Some(b'\\') => {
-                    has_escapes = true;
-                    self.at += 1;
-                }
-                // A control character, or the end.
-                _ => return Err(JsonError),
-            }
-        }
-    }
-
-    /// Behind its first character.
-    fn number(&mut self) -> Result<Number, JsonError> {
-        let rest = self.text.get(self.at.wrapping_sub(1)..).ok_or(JsonError)?;
-        let is_of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-        let length = rest.bytes().take_while(is_of_number).count();
-        let number = rest.get(..length).ok_or(JsonError)?;
-        self.at += length - 1;
-        let is_plain =
-            length <= DIGITS_MAX && !number.starts_with('0') && number.bytes().all(|byte| byte.is_ascii_digit());
-        if is_plain {
-            return Ok(number.bytes().fold(0, |whole, digit| whole * 10 + u64::from(digit - b'0')).into());
-        }
-        serde_json::from_str(number).map_err(|_| JsonError)
-    }
-
-    fn rest_of_word(&mut self, rest: &str, value: Json<'text>) -> Result<Json<'text>, JsonError> {
-        let is_there = self.text.as_bytes().get(self.at..).is_some_and(|text| text.starts_with(rest.as_bytes()));
-        self.at += rest.len();
-        if is_there { Ok(value) } else { Err(JsonError) }
-    }
-
-    /// The next byte that is not blank, which is then read.
-    fn next(&mut self) -> Option<u8> {
-        let next = self.peek();
-        self.at += 1;
-        next
-    }
-
-    /// The next byte that is not blank.
-    fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.text.as_bytes().get(self.at) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                next => return next.copied(),
-            }
-        }
-    }
-}
-
-/// How many bytes come before a quote, a backslash, a control character or the end.
-fn plain_bytes(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    const QUOTES: u64 = ONES * b'"' as u64;
-    const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    // The high bit of every byte that is zero; of some above such a one, too.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let (words, rest) = text.as_chunks::<8>();
-    let mut plain = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let stops = zeros(word ^ QUOTES) | zeros(word ^ BACKSLASHES) | controls;
-        if stops != 0 {
-            return plain + stops.trailing_zeros() as usize / 8;
-        }
-        plain += 8;
-    }
-    plain + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..0x20)).count()
-}
-
-fn are_named_once(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
-    if members.len() <= MEMBERS_FEW {
-        // Only names that have a mark in common are compared.
-        let mut marks = 0;
-        return members.iter().enumerate().all(|(count, (name, _))| {
-            let mark = mark_of(name.as_bytes());
-            let is_new = marks & mark == 0 || members.iter().take(count).all(|(known, _)| known != name);
-            marks |= mark;
-            is_new
-        });
-    }
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
-    names.sort_unstable();
-    !names.array_windows().any(|[one, next]| one == next)
-}
-
-/// One bit, by a name's length and ends.
-fn mark_of(name: &[u8]) -> u64 {
-    let end = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
-    1 << ((name.len() * 5 + end(name.first()) + end(name.last()) * 3) % 64)
 }
 
 #[cfg(test)]
@@ -268,10 +93,29 @@ mod tests {
 
     #[test]
     fn reads_what_is_clear() {
-        let object = parse_object(br#"{"a":1,"b":{"a":[true,null,"x"]}}"#).unwrap();
-        assert_eq!(object.get("a").unwrap().as_i64(), Some(1));
-        assert_eq!(object.get("b").unwrap().as_object().unwrap().iter().count(), 1);
-        assert!(object.get("c").is_none() && object.contains_key("b"));
+        let document = Document::parse(br#"{"a":1,"b":{"a":[true,null,"x"]}}"#).unwrap();
+        let members = document.members();
+        assert_eq!(members.get("a").unwrap().as_i64(), Some(1));
+        assert_eq!(members.get("b").unwrap().as_object().unwrap().iter().count(), 1);
+        assert!(members.get("c").is_none() && members.contains_key("b"));
+        let items = members.get("b").and_then(|b| b.as_object()?.get("a")?.items()).unwrap();
+        assert!(items.map(Value::as_str).eq([None, None, Some("x")]));
+        assert!(document.members().get("a").unwrap().items().is_none());
+        // The room of another counts for nothing.
+        let document = Document::parse_in(b"{}", document.into_nodes()).unwrap();
+        assert!(!document.members().contains_key("a") && document.members().iter().next().is_none());
+    }
+
+    #[test]
+    fn finds_each_of_many_members() {
+        let names = || (0..300).map(|number| format!("{number:x}{}", "-".repeat(number % 70)));
+        let text = names().map(|name| format!(r#""{name}":"{name}""#)).collect::<Vec<_>>().join(",");
+        let text = format!("{{{text}}}");
+        let document = Document::parse(text.as_bytes()).unwrap();
+        for name in names() {
+            assert_eq!(document.members().get(&name).and_then(Value::as_str), Some(name.as_str()));
+            assert!(!document.members().contains_key(&format!("{name}+")));
+        }
     }
 
     #[test]
@@ -297,7 +141,7 @@ mod tests {
     struct Strict(usize);
 
     impl<'de> DeserializeSeed<'de> for Strict {
-        type Value = Json<'static>;
+        type Value = Json;
 
         fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
             deserializer.deserialize_any(self)
@@ -305,7 +149,7 @@ mod tests {
     }
 
     impl<'de> Visitor<'de> for Strict {
-        type Value = Json<'static>;
+        type Value = Json;
 
         fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             formatter.write_str("a JSON value")
@@ -332,7 +176,7 @@ mod tests {
         }
 
         fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-            Ok(Json::String(Cow::Owned(value.to_owned())))
+            Ok(Json::String(value.to_owned()))
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
@@ -346,12 +190,12 @@ mod tests {
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let levels = self.0.checked_sub(1).ok_or_else(|| A::Error::custom("too deep"))?;
-            let mut members: Vec<(Cow<'static, str>, _)> = Vec::new();
+            let mut members: Vec<(String, _)> = Vec::new();
             while let Some(name) = map.next_key::<String>()? {
                 if members.iter().any(|(known, _)| *known == name) {
                     return Err(A::Error::custom("member named twice"));
                 }
-                members.push((name.into(), map.next_value_seed(Strict(levels))?));
+                members.push((name, map.next_value_seed(Strict(levels))?));
             }
             Ok(Json::Object(Object(members)))
         }
@@ -365,8 +209,21 @@ mod tests {
             _ => Err(JsonError),
         };
         let is_read = expected.is_ok();
+        if let (Ok(object), Ok(document)) = (&expected, Document::parse(text)) {
+            check_found(object, document.members());
+        }
         assert_eq!(parse_object(text), expected, "{}", String::from_utf8_lossy(text));
         is_read
+    }
+
+    fn check_found(object: &Object, members: Members) {
+        for (name, value) in object.iter() {
+            let found = members.get(name).unwrap();
+            assert_eq!(tree(found).as_ref(), Some(value));
+            if let (Json::Object(object), Some(members)) = (value, found.as_object()) {
+                check_found(object, members);
+            }
+        }
     }
 
     #[test]
@@ -409,7 +266,7 @@ mod tests {
 
     #[test]
     fn fractions_are_not_whole_numbers() {
-        let object = parse_object(br#"{"a":1.0,"b":1e3,"c":18446744073709551615}"#).unwrap();
-        assert!(object.iter().all(|(_, value)| value.as_i64().is_none()));
+        let document = Document::parse(br#"{"a":1.0,"b":1e3,"c":18446744073709551615}"#).unwrap();
+        assert!(document.members().iter().all(|(_, value)| value.as_i64().is_none()));
     }
 }

@@ -15,10 +15,12 @@ mod key;
 mod refused;
 mod signature;
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber};
+use crate::json::Nodes;
 pub use algorithm::{Algorithm, Algorithms};
 use cache::is_same;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache, verify_remembered};
@@ -26,6 +28,7 @@ pub(crate) use cache::{Permitted, Place, Refused};
 pub use claims::{Caller, SystemUserClaim};
 #[cfg(test)]
 pub(crate) use fuzz::Numbers;
+use jose::{Decoded, KnownHeaders};
 pub use jwks::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KeySetError, key_set};
 pub use key::{KeyError, VerificationKey};
 pub use signature::{PureRust, SignatureError, VerifySignature, es256_der};
@@ -201,13 +204,11 @@ impl TokenError {
 /// A token whose signature and times stand. Only [`verify`] makes one.
 #[derive(Debug, Clone)]
 pub struct VerifiedToken {
-    issuer: String,
+    texts: Texts,
     kind: IssuerKind,
     caller: Caller,
     consumer: Option<OrganizationNumber>,
     client_id: Option<MaskinportenClientId>,
-    token_id: Option<String>,
-    scopes: Vec<String>,
     audiences: Vec<String>,
     authentication_level: u8,
     times: Times,
@@ -217,10 +218,40 @@ pub struct VerifiedToken {
     revocation_digests: OnceLock<Vec<[u8; 32]>>,
 }
 
+/// Texts of a token, one behind the other: they are made, kept and given up at once.
+#[derive(Debug, Clone)]
+struct Texts {
+    all: Box<str>,
+    issuer_end: usize,
+    /// The rest is the scopes.
+    token_id_end: usize,
+    has_token_id: bool,
+}
+
+impl Texts {
+    fn new(issuer: &str, token_id: Option<&str>, scopes: &str) -> Self {
+        let (issuer_end, id) = (issuer.len(), token_id.unwrap_or_default());
+        let all = [issuer, id, scopes].concat().into_boxed_str();
+        Self { all, issuer_end, token_id_end: issuer_end + id.len(), has_token_id: token_id.is_some() }
+    }
+
+    fn issuer(&self) -> &str {
+        self.all.get(..self.issuer_end).unwrap_or_default()
+    }
+
+    fn token_id(&self) -> Option<&str> {
+        self.all.get(self.issuer_end..self.token_id_end).filter(|_| self.has_token_id)
+    }
+
+    fn scopes(&self) -> &str {
+        self.all.get(self.token_id_end..).unwrap_or_default()
+    }
+}
+
 impl VerifiedToken {
     /// Who signed it.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.texts.issuer()
     }
 
     /// Form of the issuer's tokens.
@@ -245,17 +276,17 @@ impl VerifiedToken {
 
     /// The token's own id (`jti`).
     pub fn token_id(&self) -> Option<&str> {
-        self.token_id.as_deref()
+        self.texts.token_id()
     }
 
-    /// Scopes, as granted.
-    pub fn scopes(&self) -> &[String] {
-        &self.scopes
+    /// Scopes, as granted; separated by blanks (RFC 6749 section 3.3) in the token.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.texts.scopes().split(' ').filter(|scope| !scope.is_empty())
     }
 
     /// The scope was granted.
     pub fn has_scope(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|granted| granted == scope)
+        self.scopes().any(|granted| granted == scope)
     }
 
     /// Audiences, empty when the token is for no one in particular.
@@ -286,7 +317,7 @@ impl VerifiedToken {
     /// What was verified before still stands: its times do, and its issuer still has the key.
     pub(crate) fn check_again(&self, issuers: &[TrustedIssuer], now: Timestamp) -> Result<(), TokenError> {
         self.times.check(now)?;
-        let is_own = |issuer: &&TrustedIssuer| is_same(issuer.issuer.as_bytes(), self.issuer.as_bytes());
+        let is_own = |issuer: &&TrustedIssuer| is_same(issuer.issuer.as_bytes(), self.issuer().as_bytes());
         let issuer = issuers.iter().find(is_own).ok_or(TokenError::IssuerUnknown)?;
         let has_key = issuer.keys.iter().any(|key| key.is_copy_of(&self.key));
         let is_same = issuer.kind == self.kind && issuer.rules == self.rules && has_key;
@@ -297,11 +328,18 @@ impl VerifiedToken {
     }
 }
 
+/// What one token that is read leaves to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    headers: KnownHeaders,
+    room: RefCell<(Decoded, Nodes)>,
+}
+
 /// The issuer that a token names, before anything about it has been verified: for asking that issuer for its keys, and
 /// for nothing else.
 pub fn named_issuer(token: &str) -> Option<String> {
-    let jwt = jose::parse(token.as_bytes()).ok()?;
-    Claims::parse(&jwt.payload).ok()?.issuer().ok().map(str::to_owned)
+    let jwt = jose::parse(token.as_bytes(), &KnownHeaders::default(), Decoded::default()).ok()?;
+    Claims::parse(&jwt.decoded.payload, Nodes::default()).ok()?.issuer().ok().map(str::to_owned)
 }
 
 /// Verifies a bearer token.
@@ -314,7 +352,7 @@ pub fn verify(
     now: Timestamp,
     signatures: &dyn VerifySignature,
 ) -> Result<VerifiedToken, TokenError> {
-    verify_bytes(token.as_bytes(), issuers, now, signatures)
+    verify_bytes(token.as_bytes(), issuers, now, signatures, &Reading::default())
 }
 
 /// Verifies a bearer token like [`verify`]. One that is accepted is text, without a comma.
@@ -323,8 +361,9 @@ pub(crate) fn verify_bytes(
     issuers: &[TrustedIssuer],
     now: Timestamp,
     signatures: &dyn VerifySignature,
+    reading: &Reading,
 ) -> Result<VerifiedToken, TokenError> {
-    verify_of(token, issuers, |kind| kind != IssuerKind::Platform, now, signatures)
+    verify_of(token, issuers, |kind| kind != IssuerKind::Platform, now, signatures, reading)
 }
 
 /// Verifies the token of an app (Altinn's header `PlatformAccessToken`).
@@ -334,7 +373,8 @@ pub fn verify_platform(
     now: Timestamp,
     signatures: &dyn VerifySignature,
 ) -> Result<VerifiedToken, TokenError> {
-    verify_of(token.as_bytes(), issuers, |kind| kind == IssuerKind::Platform, now, signatures)
+    let reading = Reading::default();
+    verify_of(token.as_bytes(), issuers, |kind| kind == IssuerKind::Platform, now, signatures, &reading)
 }
 
 fn verify_of(
@@ -343,22 +383,25 @@ fn verify_of(
     wanted: impl Fn(IssuerKind) -> bool,
     now: Timestamp,
     signatures: &dyn VerifySignature,
+    reading: &Reading,
 ) -> Result<VerifiedToken, TokenError> {
-    let jwt = jose::parse(token)?;
-    let claims = Claims::parse(&jwt.payload)?;
+    let (decoded, nodes) = reading.room.take();
+    let jwt = jose::parse(token, &reading.headers, decoded)?;
+    let algorithm = jwt.header.algorithm;
+    let claims = Claims::parse(&jwt.decoded.payload, nodes)?;
     let name = claims.issuer()?;
     let issuer = issuers.iter().find(|issuer| issuer.issuer == name && wanted(issuer.kind));
     let issuer = issuer.ok_or(TokenError::IssuerUnknown)?;
     let rules = issuer.rules;
-    if !rules.algorithms.contains(jwt.algorithm) {
+    if !rules.algorithms.contains(algorithm) {
         return Err(TokenError::AlgorithmNotAccepted);
     }
-    let key = match &jwt.kid {
+    let key = match &jwt.header.kid {
         Some(kid) => issuer.keys.iter().find(|key| key.kid() == kid).ok_or(TokenError::KeyUnknown)?,
         None if rules.is_key_id_required => return Err(TokenError::KeyMissing),
-        None => only_key(&issuer.keys, jwt.algorithm)?,
+        None => only_key(&issuer.keys, algorithm)?,
     };
-    if key.algorithm() != jwt.algorithm {
+    if key.algorithm() != algorithm {
         return Err(TokenError::AlgorithmNotAccepted);
     }
     let times = claims.times(rules)?;
@@ -368,28 +411,30 @@ fn verify_of(
     if rules.is_audience_required && audiences.is_empty() {
         return Err(TokenError::ClaimInvalid);
     }
+    let consumer = claims.consumer()?;
     let verified = VerifiedToken {
-        issuer: issuer.issuer.clone(),
         kind: issuer.kind,
-        consumer: claims.consumer()?,
+        consumer,
         client_id: claims.client_id()?,
-        token_id: claims.token_id()?,
-        scopes: claims.scopes()?,
+        texts: Texts::new(name, claims.token_id()?, claims.scopes()?),
         audiences,
         authentication_level: match issuer.kind {
             IssuerKind::Maskinporten => issuer.authentication_level,
             IssuerKind::Altinn | IssuerKind::Platform => claims.authentication_level()?,
         },
-        caller: claims.caller(issuer.kind)?,
+        caller: claims.caller(issuer.kind, consumer)?,
         times,
         rules,
         key: key.clone(),
         revocation_digests: OnceLock::new(),
     };
-    signatures.verify(key, jwt.signing_input, &jwt.signature).map_err(|error| match error {
+    signatures.verify(key, jwt.signing_input, &jwt.decoded.signature).map_err(|error| match error {
         SignatureError::Invalid => TokenError::SignatureInvalid,
         SignatureError::Unavailable => TokenError::SignatureUnchecked,
     })?;
+    reading.headers.remember(&jwt.header);
+    let nodes = claims.into_room();
+    reading.room.replace((jwt.decoded, nodes));
     Ok(verified)
 }
 

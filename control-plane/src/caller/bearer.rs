@@ -133,7 +133,7 @@ fn payload(text: &str) -> Result<Map<String, Value>, Problem> {
 
 /// Refuses a token without a scope that begins so.
 pub(crate) fn require_scope_prefix(token: &VerifiedToken, prefix: &str) -> Result<(), Problem> {
-    if token.scopes().iter().any(|scope| scope.starts_with(prefix)) {
+    if token.scopes().any(|scope| scope.starts_with(prefix)) {
         return Ok(());
     }
     Err(Problem::new(codes::INSUFFICIENT_SCOPE).detail(format!("needed: one that begins with `{prefix}`")))

@@ -113,7 +113,7 @@ fn of_machine(
         .consumer()
         .ok_or_else(|| Problem::new(codes::VENDOR_UNRESOLVED).challenge("Bearer error=\"invalid_token\""))?;
     let is_system_user = matches!(token.caller(), Caller::SystemUser(_));
-    let is_service_owner = token.scopes().iter().any(|scope| scope.starts_with(SERVICE_OWNER_SCOPES));
+    let is_service_owner = token.scopes().any(|scope| scope.starts_with(SERVICE_OWNER_SCOPES));
     let code = tokens.config.service_owners.iter().find(|(_, owner)| **owner == organization).map(|(code, _)| code);
     let code = code.filter(|_| is_service_owner && !is_system_user).map(|code| match TEST_SERVICE_OWNER {
         (real, test) if is_test && code == real => test,

@@ -12,7 +12,7 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::refused::{NotRefused, RefusedSignatures};
-use super::{IssuerKind, TokenError, TrustedIssuer, VerifiedToken, VerifySignature, verify};
+use super::{IssuerKind, Reading, TokenError, TrustedIssuer, VerifiedToken, VerifySignature, verify};
 use crate::Timestamp;
 use crate::decision::{Denial, RightUsed};
 use crate::snapshot::Edition;
@@ -68,6 +68,7 @@ pub struct TokenCache<S> {
     young: Generation<S>,
     old: Generation<S>,
     refused: RefCell<RefusedSignatures>,
+    reading: Reading,
 }
 
 /// Of a token that was found; good until the cache is changed.
@@ -83,7 +84,8 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
     /// An empty cache of so many tokens.
     pub fn of(tokens_max: usize, hasher: S) -> Self {
         let (young, old) = (Generation::new(hasher.clone()), Generation::new(hasher));
-        Self { generation_max: tokens_max / 2, young, old, refused: RefCell::default() }
+        let (refused, reading) = Default::default();
+        Self { generation_max: tokens_max / 2, young, old, refused, reading }
     }
 
     /// How many tokens are in it.
@@ -122,6 +124,11 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
     /// Verifies signatures, but not again those that were found to be wrong.
     pub(crate) fn not_refused<'a>(&'a self, signatures: &'a dyn VerifySignature) -> impl VerifySignature + 'a {
         NotRefused { signatures, refused: &self.refused, hasher: self.young.places.hasher() }
+    }
+
+    /// What tokens that were read leave to the next.
+    pub(crate) fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// What the token's last call was permitted for.
@@ -169,8 +176,9 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
         if self.young.tokens.len() >= self.generation_max
             || self.young.bytes + known.token.len() > self.generation_max * BYTES_OF_TOKEN
         {
-            let fresh = Generation::new(self.young.places.hasher().clone());
-            self.old = std::mem::replace(&mut self.young, fresh);
+            // What the old ones had room in, the new ones will need.
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
         Place(self.young.insert(hash, known))
     }
@@ -180,6 +188,12 @@ impl<S: BuildHasher> Generation<S> {
     #[expect(clippy::disallowed_types, reason = "as above")]
     fn new(hasher: S) -> Self {
         Self { places: HashMap::with_hasher(hasher), tokens: Vec::new(), bytes: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.places.clear();
+        self.tokens.clear();
+        self.bytes = 0;
     }
 
     fn find(&self, hash: u64, token: &[u8]) -> Option<usize> {

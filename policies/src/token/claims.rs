@@ -5,7 +5,7 @@
 
 use crate::Timestamp;
 use crate::id::{MaskinportenClientId, OrganizationNumber, PartyUuid, SystemId, SystemUserId};
-use crate::json::{self, Json, Object};
+use crate::json::{Document, Members, Nodes, Value};
 use crate::urn;
 
 use super::{IssuerKind, IssuerRules, TokenError};
@@ -87,11 +87,17 @@ impl Times {
 }
 
 /// A token's claims, unverified until the signature has been checked.
-pub(super) struct Claims<'payload>(Object<'payload>);
+pub(super) struct Claims<'payload>(Document<'payload>);
 
 impl<'payload> Claims<'payload> {
-    pub(super) fn parse(payload: &'payload [u8]) -> Result<Self, TokenError> {
-        json::parse_object(payload).map(Self).map_err(|_| TokenError::Malformed)
+    /// Reads them where others were read before.
+    pub(super) fn parse(payload: &'payload [u8], room: Nodes) -> Result<Self, TokenError> {
+        Document::parse_in(payload, room).map(Self).map_err(|_| TokenError::Malformed)
+    }
+
+    /// Leaves the room to others.
+    pub(super) fn into_room(self) -> Nodes {
+        self.0.into_nodes()
     }
 
     pub(super) fn issuer(&self) -> Result<&str, TokenError> {
@@ -109,12 +115,12 @@ impl<'payload> Claims<'payload> {
     /// Refuses a token bound to a key or certificate (RFC 7800, RFC 9449): presenting it proves nothing.
     pub(super) fn check_unbound(&self) -> Result<(), TokenError> {
         let is_bearer = self.text("token_type")?.is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
-        if self.0.contains_key("cnf") || !is_bearer { Err(TokenError::Bound) } else { Ok(()) }
+        if self.0.members().contains_key("cnf") || !is_bearer { Err(TokenError::Bound) } else { Ok(()) }
     }
 
     /// The organisation in `consumer`, or in Altinn's claim; both may be there if they agree.
     pub(super) fn consumer(&self) -> Result<Option<OrganizationNumber>, TokenError> {
-        let consumer = self.0.get("consumer").map(organization).transpose()?;
+        let consumer = self.0.members().get("consumer").map(organization).transpose()?;
         let altinn = match self.text(urn::CLAIM_ORGANIZATION_NUMBER)? {
             Some(number) => Some(OrganizationNumber::parse(number).map_err(|_| TokenError::ClaimInvalid)?),
             None => None,
@@ -131,23 +137,22 @@ impl<'payload> Claims<'payload> {
     }
 
     /// The token's own id (RFC 7519 section 4.1.7).
-    pub(super) fn token_id(&self) -> Result<Option<String>, TokenError> {
-        Ok(self.text("jti")?.map(str::to_owned))
+    pub(super) fn token_id(&self) -> Result<Option<&str>, TokenError> {
+        self.text("jti")
     }
 
-    /// Scopes of `scope`, separated by blanks (RFC 6749 section 3.3).
-    pub(super) fn scopes(&self) -> Result<Vec<String>, TokenError> {
-        let scope = self.text("scope")?.unwrap_or("");
-        Ok(scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
+    /// Scopes, separated by blanks (RFC 6749 section 3.3).
+    pub(super) fn scopes(&self) -> Result<&str, TokenError> {
+        Ok(self.text("scope")?.unwrap_or_default())
     }
 
     /// Audiences; Maskinporten writes `unspecified` for a token without one.
     pub(super) fn audiences(&self) -> Result<Vec<String>, TokenError> {
-        let text = |value: &Json| value.as_str().map(str::to_owned).ok_or(TokenError::ClaimInvalid);
-        let audiences = match self.0.get("aud") {
-            None => Vec::new(),
-            Some(Json::Array(items)) => items.iter().map(text).collect::<Result<_, _>>()?,
-            Some(value) => vec![text(value)?],
+        let text = |value: Value| value.as_str().map(str::to_owned).ok_or(TokenError::ClaimInvalid);
+        let Some(value) = self.0.members().get("aud") else { return Ok(Vec::new()) };
+        let audiences = match value.items() {
+            Some(items) => items.map(text).collect::<Result<_, _>>()?,
+            None => vec![text(value)?],
         };
         let unspecified = matches!(audiences.as_slice(), [only] if only == "unspecified");
         Ok(if unspecified { Vec::new() } else { audiences })
@@ -161,23 +166,26 @@ impl<'payload> Claims<'payload> {
         u8::try_from(level).ok().filter(|level| *level <= 4).ok_or(TokenError::ClaimInvalid)
     }
 
-    /// Who calls, by the claims that tell the kinds apart. A token of two kinds is refused, and so is one of Maskinporten
-    /// with claims that are Altinn's to make.
-    pub(super) fn caller(&self, kind: IssuerKind) -> Result<Caller, TokenError> {
+    /// Who calls, by the claims that tell the kinds apart, of which [`Self::consumer`] has read one. A token of two kinds is
+    /// refused, and so is one of Maskinporten with claims that are Altinn's to make.
+    pub(super) fn caller(
+        &self,
+        kind: IssuerKind,
+        organization: Option<OrganizationNumber>,
+    ) -> Result<Caller, TokenError> {
         const ALTINNS: [&str; 4] =
             [urn::CLAIM_ORG, urn::CLAIM_ORGANIZATION_NUMBER, urn::CLAIM_USER_ID, urn::CLAIM_PARTY_ID];
-        if kind == IssuerKind::Maskinporten && ALTINNS.iter().any(|claim| self.0.contains_key(claim)) {
+        if kind == IssuerKind::Maskinporten && ALTINNS.iter().any(|claim| self.0.members().contains_key(claim)) {
             return Err(TokenError::CallerAmbiguous);
         }
         let user_id = self.integer(urn::CLAIM_USER_ID)?;
         let party_id = self.integer(urn::CLAIM_PARTY_ID)?;
         let code = self.text(urn::CLAIM_ORG)?;
         let method = self.text(urn::CLAIM_AUTHENTICATION_METHOD)?;
-        let organization = self.consumer()?;
         if method == Some(urn::METHOD_ENTERPRISE_USER) {
             return Ok(Caller::EnterpriseUser);
         }
-        if let Some(details) = self.0.get("authorization_details") {
+        if let Some(details) = self.0.members().get("authorization_details") {
             // A person's claims beside a system user's: Altinn lets the person win, silently. Here neither does.
             if user_id.is_some() || party_id.is_some() || code.is_some() {
                 return Err(TokenError::CallerAmbiguous);
@@ -202,29 +210,29 @@ impl<'payload> Claims<'payload> {
     }
 
     fn text(&self, name: &str) -> Result<Option<&str>, TokenError> {
-        self.0.get(name).map(|value| value.as_str().ok_or(TokenError::ClaimInvalid)).transpose()
+        text(self.0.members(), name, TokenError::ClaimInvalid)
     }
 
     /// A whole number, or a string of one.
     fn integer(&self, name: &str) -> Result<Option<i64>, TokenError> {
-        let read = |value: &Json| match value {
-            Json::String(text) => text.parse().ok(),
-            value => value.as_i64(),
+        let read = |value: Value| match value.as_str() {
+            Some(text) => text.parse().ok(),
+            None => value.as_i64(),
         };
-        self.0.get(name).map(|value| read(value).ok_or(TokenError::ClaimInvalid)).transpose()
+        self.0.members().get(name).map(|value| read(value).ok_or(TokenError::ClaimInvalid)).transpose()
     }
 
     /// A NumericDate (RFC 7519 section 2) in whole seconds. Fractions are refused: no issuer here writes them.
     fn instant(&self, name: &str) -> Result<Option<Timestamp>, TokenError> {
-        let read = |value: &Json| value.as_i64().filter(|seconds| *seconds > 0).map(Timestamp::from_unix_seconds);
-        self.0.get(name).map(|value| read(value).ok_or(TokenError::ClaimInvalid)).transpose()
+        let read = |value: Value| value.as_i64().filter(|seconds| *seconds > 0).map(Timestamp::from_unix_seconds);
+        self.0.members().get(name).map(|value| read(value).ok_or(TokenError::ClaimInvalid)).transpose()
     }
 }
 
 /// `{"authority":"iso6523-actorid-upis","ID":"0192:…"}`.
-fn organization(value: &Json) -> Result<OrganizationNumber, TokenError> {
-    let object = value.as_object().ok_or(TokenError::ClaimInvalid)?;
-    let text = |name: &str| object.get(name).map(|value| value.as_str().ok_or(TokenError::ClaimInvalid)).transpose();
+fn organization(value: Value) -> Result<OrganizationNumber, TokenError> {
+    let members = value.as_object().ok_or(TokenError::ClaimInvalid)?;
+    let text = |name| text(members, name, TokenError::ClaimInvalid);
     if text("authority")?.is_some_and(|authority| authority != urn::ISO6523_AUTHORITY) {
         return Err(TokenError::ClaimInvalid);
     }
@@ -236,27 +244,18 @@ fn organization(value: &Json) -> Result<OrganizationNumber, TokenError> {
 }
 
 /// Exactly one entry, of the system user's type, naming exactly one system user and one organisation.
-fn system_user(details: &Json) -> Result<SystemUserClaim, TokenError> {
+fn system_user(details: Value) -> Result<SystemUserClaim, TokenError> {
     const WRONG: TokenError = TokenError::AuthorizationDetailsInvalid;
-    let entry = match details {
-        Json::Array(entries) => match entries.as_slice() {
-            [entry] => entry,
-            _ => return Err(WRONG),
-        },
-        entry => entry,
+    let entry = match details.items() {
+        Some(entries) => only(entries).ok_or(WRONG)?,
+        None => details,
     };
     let entry = entry.as_object().ok_or(WRONG)?;
-    let text = |name: &str| entry.get(name).map(|value| value.as_str().ok_or(WRONG)).transpose();
+    let text = |name| text(entry, name, WRONG);
     if text("type")? != Some(urn::SYSTEM_USER) {
         return Err(WRONG);
     }
-    let id = match entry.get("systemuser_id") {
-        Some(Json::Array(ids)) => match ids.as_slice() {
-            [id] => id.as_str(),
-            _ => None,
-        },
-        _ => None,
-    };
+    let id = entry.get("systemuser_id").and_then(Value::items).and_then(only).and_then(Value::as_str);
     let system = text("system_id")?.map(|system| SystemId::parse(system).map_err(|_| WRONG)).transpose()?;
     Ok(SystemUserClaim {
         id: SystemUserId::parse(id.ok_or(WRONG)?).map_err(|_| WRONG)?,
@@ -266,13 +265,22 @@ fn system_user(details: &Json) -> Result<SystemUserClaim, TokenError> {
     })
 }
 
+/// A member that is a text, if it is there.
+fn text<'a>(members: Members<'a>, name: &str, wrong: TokenError) -> Result<Option<&'a str>, TokenError> {
+    members.get(name).map(|value| value.as_str().ok_or(wrong)).transpose()
+}
+
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
 
     fn claims(value: &Value) -> Claims<'static> {
-        Claims::parse(value.to_string().leak().as_bytes()).unwrap()
+        Claims::parse(value.to_string().leak().as_bytes(), Nodes::default()).unwrap()
     }
 
     fn entry() -> Value {
@@ -280,9 +288,13 @@ mod tests {
             "systemuser_org":{"authority":"iso6523-actorid-upis","ID":"0192:310247049"},"system_id":"310247030_smartcloud"})
     }
 
+    fn caller(claims: &Claims<'_>, kind: IssuerKind) -> Result<Caller, TokenError> {
+        claims.caller(kind, claims.consumer()?)
+    }
+
     fn details(details: Value) -> Result<Caller, TokenError> {
-        claims(&json!({"authorization_details":details,"consumer":{"ID":"0192:310247030"}}))
-            .caller(IssuerKind::Maskinporten)
+        let claims = claims(&json!({"authorization_details":details,"consumer":{"ID":"0192:310247030"}}));
+        caller(&claims, IssuerKind::Maskinporten)
     }
 
     #[test]
@@ -332,7 +344,7 @@ mod tests {
 
     #[test]
     fn kinds_are_told_apart() {
-        let kind = |value: Value| claims(&value).caller(IssuerKind::Altinn);
+        let kind = |value: Value| caller(&claims(&value), IssuerKind::Altinn);
         let organization = OrganizationNumber::parse("310247030").unwrap();
         let consumer = json!({"authority":"iso6523-actorid-upis","ID":"0192:310247030"});
         assert_eq!(kind(json!({"consumer": consumer})), Ok(Caller::Organization { organization }));
@@ -366,7 +378,7 @@ mod tests {
             assert_eq!(kind(ambiguous.clone()), Err(TokenError::CallerAmbiguous), "{ambiguous}");
         }
         for altinns in ["urn:altinn:org", "urn:altinn:orgNumber", "urn:altinn:userid", "urn:altinn:partyid"] {
-            let caller = claims(&json!({altinns: "310247030"})).caller(IssuerKind::Maskinporten);
+            let caller = caller(&claims(&json!({altinns: "310247030"})), IssuerKind::Maskinporten);
             assert_eq!(caller, Err(TokenError::CallerAmbiguous), "{altinns}");
         }
     }
@@ -418,7 +430,7 @@ mod tests {
         assert_eq!(audiences(json!({"aud":"unspecified"})), Ok(vec![]));
         assert_eq!(audiences(json!({"aud":["a","b"]})), Ok(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(audiences(json!({"aud":{"a":1}})), Err(TokenError::ClaimInvalid));
-        assert_eq!(claims(&json!({"scope":"a  b"})).scopes(), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!((claims(&json!({"scope":"a  b"})).scopes(), claims(&json!({})).scopes()), (Ok("a  b"), Ok("")));
         assert_eq!(claims(&json!({"scope":["a"]})).scopes(), Err(TokenError::ClaimInvalid));
         let level = |value: Value| claims(&json!({"urn:altinn:authlevel": value})).authentication_level();
         assert_eq!(level(json!(3)), Ok(3));

@@ -162,7 +162,7 @@ impl Reader {
                 Some(Json::Array(ids)) => {
                     ids.iter().map(|id| id.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
                 }
-                Some(Json::String(id)) => Some(vec![id.clone().into_owned()]),
+                Some(Json::String(id)) => Some(vec![id.clone()]),
                 _ => None,
             };
             references
@@ -172,7 +172,7 @@ impl Reader {
     }
 
     /// A member, however its first letter is written; null is none.
-    fn member<'a>(&self, object: &'a Object<'a>, name: &str) -> Result<Option<&'a Json<'a>>> {
+    fn member<'a>(&self, object: &'a Object, name: &str) -> Result<Option<&'a Json>> {
         let mut found = object.iter().filter(|(key, _)| same_name(key, name));
         match (found.next(), found.next()) {
             (_, Some(_)) => Err(RequestError::new("request_member_twice", format!("`{name}` is there twice"))),
@@ -182,7 +182,7 @@ impl Reader {
     }
 
     /// The objects of a member that holds one or a list.
-    fn objects<'a>(&self, object: &'a Object<'a>, name: &str) -> Result<Vec<&'a Object<'a>>> {
+    fn objects<'a>(&self, object: &'a Object, name: &str) -> Result<Vec<&'a Object>> {
         let wrong = || RequestError::new("request_member", format!("`{name}` is an object or a list of objects"));
         match self.member(object, name)? {
             None => Ok(Vec::new()),
@@ -224,7 +224,7 @@ fn typed(id: &str, data_type: Option<String>, values: &[&Json]) -> Result<Vec<Re
     let any_fraction = values.iter().any(|value| matches!(value, Json::Number(_)) && !whole(value));
     let read = |value: &&Json| {
         let (text, inferred) = match *value {
-            Json::String(text) => (text.clone().into_owned(), DataType::String),
+            Json::String(text) => (text.clone(), DataType::String),
             Json::Bool(value) => (value.to_string(), DataType::Boolean),
             Json::Number(number) if any_fraction => (number.to_string(), DataType::Double),
             Json::Number(number) => (number.to_string(), DataType::Integer),
