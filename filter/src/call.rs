@@ -63,14 +63,10 @@ impl Context for Call {
 
 impl HttpContext for Call {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> types::Action {
-        let headers = host::request_headers();
         let worker = &mut *self.worker.borrow_mut();
-        let is_ready = worker.enforced.feed.is_ready();
-        let header_bytes =
-            if is_ready { 0 } else { headers.iter().map(|(name, value)| name.len() + value.len()).sum() };
-        let passed = match ApiCall::of(headers).map(|call| worker.with_named_route(call)) {
+        let passed = match host::request().map(|call| worker.with_named_route(call)) {
             Err(error) => worker.refuse(&Denial::new(error.into()), None),
-            Ok(call) if is_ready => {
+            Ok(call) if worker.enforced.feed.is_ready() => {
                 let began = worker.telemetry.begins();
                 let passed = worker.decide(&call, true);
                 worker.telemetry.ends(began);
@@ -86,7 +82,7 @@ impl HttpContext for Call {
             }
             Ok(call) => {
                 let passage = self.passage.insert(Passage::default()).clone();
-                let held = worker.hold(self.context_id, call, header_bytes, passage);
+                let held = worker.hold(self.context_id, call, passage);
                 let missing = || Denial::new(PolicyTrouble::Missing.into());
                 held.is_err_and(|call| worker.refuse(&missing(), Some(&call)))
             }
@@ -102,7 +98,7 @@ impl HttpContext for Call {
 
     fn on_http_request_trailers(&mut self, _: usize) -> types::Action {
         let trailers = host::request_trailers();
-        for name in identity::forged(trailers.iter().map(|(name, _)| name.as_str())) {
+        for name in identity::forged(trailers.iter().map(|(name, _)| name.as_bytes())) {
             host::remove_request_trailer(&name);
         }
         self.action()
@@ -248,9 +244,9 @@ impl Worker {
     /// Answers in place of the API; always `false`. Where the call is not at hand, its headers are looked at through the
     /// host.
     fn refuse(&mut self, denial: &Denial, call: Option<&ApiCall>) -> bool {
-        let support_id = support_id(call);
+        let [support_id, language, kind] = headers(call, [SUPPORT_ID, "accept-language", "content-type"]);
+        let support_id = support_id.and_then(identity::support_id);
         let support_id = support_id.as_deref();
-        let (language, kind) = (header(call, "accept-language"), header(call, "content-type"));
         let asker = Asker::read(language.as_deref(), kind.as_deref());
         let reply = reply::refuse(denial, &self.config, support_id, asker);
         let headers = reply.headers();
@@ -272,14 +268,20 @@ fn key_unknown() -> Denial {
 }
 
 /// What names the call in logs on both sides.
+const SUPPORT_ID: &str = "x-request-id";
+
 fn support_id(call: Option<&ApiCall>) -> Option<Cow<'_, str>> {
-    identity::support_id(header(call, "x-request-id")?)
+    let [support_id] = headers(call, [SUPPORT_ID]);
+    identity::support_id(support_id?)
 }
 
-/// The first value of a header of the request.
-fn header<'call>(call: Option<&'call ApiCall>, name: &str) -> Option<Cow<'call, [u8]>> {
+/// The first value of each of these headers of the request.
+fn headers<'call, const COUNT: usize>(
+    call: Option<&'call ApiCall>,
+    names: [&str; COUNT],
+) -> [Option<Cow<'call, [u8]>>; COUNT] {
     match call {
-        Some(call) => call.first_header(name).map(Cow::Borrowed),
-        None => host::request_header(name).map(Cow::Owned),
+        Some(call) => call.first_headers(names).map(|value| value.map(Cow::Borrowed)),
+        None => names.map(|name| host::request_header(name).map(Cow::Owned)),
     }
 }

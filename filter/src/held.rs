@@ -14,7 +14,6 @@ const HELD_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct HeldCall {
     pub(crate) call: ApiCall,
     pub(crate) passage: Passage,
-    header_bytes: usize,
     deadline: Timestamp,
 }
 
@@ -33,16 +32,15 @@ impl HeldCalls {
         &mut self,
         context_id: u32,
         call: ApiCall,
-        header_bytes: usize,
         passage: Passage,
         now: Timestamp,
     ) -> Result<(), Box<ApiCall>> {
-        let bytes: usize = self.calls.values().map(|held| held.header_bytes).sum();
-        if self.calls.len() >= self.limits.calls_max || bytes + header_bytes > HELD_BYTES_MAX {
+        let bytes: usize = self.calls.values().map(|held| held.call.header_bytes()).sum();
+        if self.calls.len() >= self.limits.calls_max || bytes + call.header_bytes() > HELD_BYTES_MAX {
             return Err(Box::new(call));
         }
         let deadline = now.plus_millis(i64::from(self.limits.milliseconds_max));
-        self.calls.insert(context_id, HeldCall { call, passage, header_bytes, deadline });
+        self.calls.insert(context_id, HeldCall { call, passage, deadline });
         Ok(())
     }
 
@@ -73,18 +71,25 @@ impl HeldCalls {
 mod tests {
     use super::*;
 
+    /// A call with nothing but what every call has: three names and values with a byte behind each, how long each is, and how
+    /// many headers there are.
+    const SMALLEST_BYTES: usize = 33 + 3 * 8 + 4;
+
     #[test]
     fn number_and_time_are_bounded() {
-        let call = || {
-            let headers = [(":method", &b"GET"[..]), (":authority", b"a"), (":path", b"/")];
-            ApiCall::parse(headers).unwrap()
+        let call = |bytes: usize| {
+            let filling = vec![b'x'; bytes.saturating_sub(SMALLEST_BYTES + 8 + 3)];
+            let all = [(":method", &b"GET"[..]), (":authority", b"a"), (":path", b"/"), ("x", &filling)];
+            ApiCall::parse(all.into_iter().take(if bytes == 0 { 3 } else { 4 })).unwrap()
         };
+        let smallest = call(0).header_bytes();
+        assert_eq!((smallest, call(1000).header_bytes()), (SMALLEST_BYTES, 1000));
         let now = Timestamp::from_unix_seconds(1);
         let mut held = HeldCalls::new(Hold { calls_max: 2, milliseconds_max: 100 });
-        let hold = |held: &mut HeldCalls, id, bytes, now| held.hold(id, call(), bytes, Passage::default(), now).is_ok();
-        assert!(hold(&mut held, 1, HELD_BYTES_MAX - 10, now));
-        assert!(!hold(&mut held, 2, 11, now));
-        assert!(hold(&mut held, 2, 10, now.plus_millis(50)));
+        let hold = |held: &mut HeldCalls, id, bytes, now| held.hold(id, call(bytes), Passage::default(), now).is_ok();
+        assert!(hold(&mut held, 1, HELD_BYTES_MAX - 100, now));
+        assert!(!hold(&mut held, 2, 101, now));
+        assert!(hold(&mut held, 2, 100, now.plus_millis(50)));
         assert!(!hold(&mut held, 3, 0, now));
         assert!(held.take_expired(now.plus_millis(99)).is_empty());
         let expired: Vec<u32> = held.take_expired(now.plus_millis(100)).into_iter().map(|(id, _)| id).collect();

@@ -4,11 +4,11 @@
 //! that it does not expect, the SDK (0.2.5) traps instead: the call at hand is then refused by the host, and the next one
 //! gets a new VM.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, UNIX_EPOCH};
 
-use policies::Timestamp;
 use policies::token::{Algorithm, PureRust, SignatureError, VerificationKey, VerifySignature, es256_der};
+use policies::{ApiCall, CallError, Timestamp};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType, Status};
 
@@ -97,9 +97,14 @@ pub(crate) fn reply_body(bytes: usize) -> Vec<u8> {
     hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, bytes).ok().flatten().unwrap_or_default()
 }
 
-/// Every header of the request, pseudo-headers first.
-pub(crate) fn request_headers() -> Vec<(String, Vec<u8>)> {
-    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+/// The request as its headers have it.
+pub(crate) fn request() -> Result<ApiCall, CallError> {
+    let mut headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+    match headers.as_mut_slice() {
+        // The finished module hands over all in one, as the host did (`xtask/src/headers.rs`).
+        [(name, all)] if name.is_empty() => ApiCall::parse_serialized(std::mem::take(all)),
+        each => ApiCall::parse(each.iter().map(|(name, value)| (name.as_str(), value.as_slice()))),
+    }
 }
 
 pub(crate) fn add_request_header(name: &str, value: &[u8]) -> bool {
@@ -178,6 +183,8 @@ pub(crate) fn record(metric: u32, value: u64) {
 #[derive(Debug, Default)]
 pub(crate) struct HostSignatures {
     missing: Cell<bool>,
+    /// Room for arguments, which one call leaves to the next.
+    arguments: RefCell<Vec<u8>>,
 }
 
 impl VerifySignature for HostSignatures {
@@ -195,8 +202,11 @@ impl VerifySignature for HostSignatures {
                 &der
             }
         };
-        let arguments = verify_arguments(key.spki_der(), native_signature, message);
-        match hostcalls::call_foreign_function("verify_signature", Some(&arguments)) {
+        let mut arguments = self.arguments.take();
+        put_verify_arguments(&mut arguments, key.spki_der(), native_signature, message);
+        let answer = hostcalls::call_foreign_function("verify_signature", Some(&arguments));
+        self.arguments.replace(arguments);
+        match answer {
             Ok(Some(answer)) if is_verified(&answer) => Ok(()),
             Ok(_) => Err(SignatureError::Invalid),
             Err(Status::NotFound) => {
@@ -212,8 +222,9 @@ impl VerifySignature for HostSignatures {
 /// Envoy's `VerifySignatureArguments` (Protocol Buffers): hash function, public key, signature, text.
 ///
 /// The hash's name is a constant: Envoy would take SHA-1 too.
-fn verify_arguments(spki_der: &[u8], signature: &[u8], message: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(spki_der.len() + signature.len() + message.len() + 32);
+fn put_verify_arguments(bytes: &mut Vec<u8>, spki_der: &[u8], signature: &[u8], message: &[u8]) {
+    bytes.clear();
+    bytes.reserve(spki_der.len() + signature.len() + message.len() + 32);
     for (field, value) in [(1, &b"sha256"[..]), (2, spki_der), (3, signature), (4, message)] {
         bytes.push(field << 3 | 2);
         let mut length = value.len();
@@ -224,7 +235,6 @@ fn verify_arguments(spki_der: &[u8], signature: &[u8], message: &[u8]) -> Vec<u8
         bytes.push(length as u8);
         bytes.extend_from_slice(value);
     }
-    bytes
 }
 
 /// Envoy's `VerifySignatureResult`: field 1 is true, and nothing else is there. An error would be field 2.
@@ -238,7 +248,8 @@ mod tests {
 
     #[test]
     fn arguments_are_protocol_buffers() {
-        let bytes = verify_arguments(&[1, 2], &[3], &[4; 300]);
+        let mut bytes = b"left over".to_vec();
+        put_verify_arguments(&mut bytes, &[1, 2], &[3], &[4; 300]);
         let start = [&[0x0a, 6][..], b"sha256", &[0x12, 2, 1, 2, 0x1a, 1, 3, 0x22, 0xac, 0x02]].concat();
         assert_eq!(bytes[..start.len()], start);
         assert_eq!(bytes.len(), start.len() + 300);

@@ -34,16 +34,17 @@ pub(crate) fn support_id(value: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
 }
 
 /// The names that only this filter may send.
-pub(crate) fn forged<'name>(names: impl Iterator<Item = &'name str>) -> Vec<String> {
+pub(crate) fn forged<'name>(names: impl Iterator<Item = &'name [u8]>) -> Vec<String> {
     // Names that begin otherwise, as most do, are none of ours.
-    let may_be = |name: &&str| matches!(name.as_bytes().first(), Some(b'x' | b'X'));
-    names.filter(may_be).filter(|name| is_ours(name)).map(str::to_owned).collect()
+    let may_be = |name: &&[u8]| matches!(name.first(), Some(b'x' | b'X'));
+    // Names of a call are text.
+    names.filter(may_be).filter(|name| is_ours(name)).map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// Some servers turn everything but letters and digits in a name into one character (CGI, RFC 3875 section 4.1.18).
-fn is_ours(name: &str) -> bool {
+fn is_ours(name: &[u8]) -> bool {
     let plain = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-    let mut sent = name.bytes().map(plain);
+    let mut sent = name.iter().copied().map(plain);
     name.len() >= NAME.len()
         && NAME.bytes().all(|ours| sent.next() == Some(ours))
         && matches!(sent.next(), None | Some(b'-'))
@@ -189,7 +190,7 @@ mod tests {
     use super::*;
 
     fn ours(names: &[&str]) -> Vec<String> {
-        forged(names.iter().copied())
+        forged(names.iter().map(|name| name.as_bytes()))
     }
 
     #[test]

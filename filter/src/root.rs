@@ -277,8 +277,7 @@ impl Worker {
         call: ApiCall,
         passage: Passage,
     ) -> Result<(), Box<ApiCall>> {
-        // The host bounds the headers of each, and there are few.
-        self.waiting_for_keys.hold(context_id, call, 0, passage, host::now())?;
+        self.waiting_for_keys.hold(context_id, call, passage, host::now())?;
         self.telemetry.waits_for_key();
         Ok(())
     }
@@ -392,14 +391,8 @@ impl Worker {
     }
 
     /// Keeps a call until the first snapshot; gives it back when there is no room.
-    pub(crate) fn hold(
-        &mut self,
-        context_id: u32,
-        call: ApiCall,
-        header_bytes: usize,
-        passage: Passage,
-    ) -> Result<(), Box<ApiCall>> {
-        self.held.hold(context_id, call, header_bytes, passage, host::now())?;
+    pub(crate) fn hold(&mut self, context_id: u32, call: ApiCall, passage: Passage) -> Result<(), Box<ApiCall>> {
+        self.held.hold(context_id, call, passage, host::now())?;
         self.telemetry.held();
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use policies::snapshot::SnapshotVersion;
-use policies::{Basis, Decision, Denial, Permit, Timestamp};
+use policies::{Basis, Decision, Denial, DenialReason, Permit, Timestamp};
 
 use crate::call_lines::CallLines;
 use crate::decision_log::DecisionLog;
@@ -53,7 +53,7 @@ pub(crate) struct Telemetry {
     /// Decisions since the host was last told.
     permitted: u64,
     shadow_denied: u64,
-    denied: BTreeMap<&'static str, u64>,
+    denied: BTreeMap<DenialReason, u64>,
     counters: BTreeMap<String, Option<u32>>,
     gauges: BTreeMap<&'static str, Option<u32>>,
     histograms: BTreeMap<&'static str, Option<u32>>,
@@ -101,7 +101,7 @@ impl Telemetry {
     }
 
     pub(crate) fn denied(&mut self, denial: &Denial, version: Option<SnapshotVersion>, support_id: Option<&str>) {
-        *self.denied.entry(denial.reason.code()).or_default() += 1;
+        *self.denied.entry(denial.reason).or_default() += 1;
         if let Some(decisions) = &mut self.decisions {
             decisions.denied(denial, version, support_id, host::now());
         }
@@ -195,8 +195,8 @@ impl Telemetry {
         // Where nothing is decided, nothing is about to be timed either.
         self.times_next = permitted > 0 || !denied.is_empty();
         self.add("portvakt.denied", denied.values().sum());
-        for (code, denials) in denied {
-            self.add(&format!("portvakt.denied.{code}"), denials);
+        for (reason, denials) in denied {
+            self.add(&format!("portvakt.denied.{}", reason.code()), denials);
         }
     }
 

@@ -24,8 +24,8 @@ use crate::route::{ApiRoute, Mode, PartySource, PlatformToken};
 use crate::snapshot::revocations;
 use crate::snapshot::{ActiveUser, Edition, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
 use crate::token::{
-    self, Caller, IssuerKind, Permitted, Place, Refused, SystemUserClaim, TokenCache, TokenError, TrustedIssuer,
-    VerifiedToken, VerifySignature,
+    self, Caller, IssuerKind, Permitted, Place, Reading, Refused, SystemUserClaim, TokenCache, TokenError,
+    TrustedIssuer, VerifiedToken, VerifySignature,
 };
 use crate::urn;
 use crate::xacml::response::Notice;
@@ -188,7 +188,7 @@ fn remember_platform<S: BuildHasher + Clone>(
     now: Timestamp,
     signatures: &dyn VerifySignature,
 ) -> Result<Place, DenialReason> {
-    let verify = |signatures: &dyn VerifySignature| token::verify_platform(app, issuers, now, signatures);
+    let verify = |signatures: &dyn VerifySignature, _: &Reading| token::verify_platform(app, issuers, now, signatures);
     let is_platform = |kind| kind == IssuerKind::Platform;
     let found = cache.find(app.as_bytes());
     remember(cache, (app.as_bytes(), found), issuers, now, is_platform, signatures, verify).map_err(platform_refusal)
@@ -205,8 +205,8 @@ pub(crate) fn remember_presented<S: BuildHasher + Clone>(
 ) -> Result<Place, DenialReason> {
     let is_bearer = |kind| kind != IssuerKind::Platform;
     // One that is accepted is text; of another it is asked first whether it is.
-    let verify = |signatures: &dyn VerifySignature| {
-        let verified = token::verify_bytes(presented.bytes(), issuers, now, signatures);
+    let verify = |signatures: &dyn VerifySignature, reading: &Reading| {
+        let verified = token::verify_bytes(presented.bytes(), issuers, now, signatures, reading);
         verified.map_err(|error| presented.text().map_or_else(|reason| reason, |_| error.into()))
     };
     remember(cache, (presented.bytes(), found), issuers, now, is_bearer, signatures, verify)
@@ -220,7 +220,7 @@ fn remember<S: BuildHasher + Clone, E>(
     now: Timestamp,
     wanted: impl Fn(IssuerKind) -> bool,
     signatures: &dyn VerifySignature,
-    verify: impl FnOnce(&dyn VerifySignature) -> Result<VerifiedToken, E>,
+    verify: impl FnOnce(&dyn VerifySignature, &Reading) -> Result<VerifiedToken, E>,
 ) -> Result<Place, E> {
     let stands = |token: &VerifiedToken| wanted(token.kind()) && token.check_again(issuers, now).is_ok();
     match found {
@@ -229,7 +229,7 @@ fn remember<S: BuildHasher + Clone, E>(
         Some(_) => cache.remove(token),
         None => {}
     }
-    let verified = verify(&cache.not_refused(signatures))?;
+    let verified = verify(&cache.not_refused(signatures), cache.reading())?;
     Ok(cache.insert(token.into(), verified))
 }
 
@@ -340,8 +340,7 @@ fn decide(
         system_user: claim.id,
         owner: claim.owner,
         party,
-        // A loaded image has checked the id.
-        system: SystemId::of_image(subject.system),
+        system: subject.system,
         vendor: subject.vendor,
         client: subject.client,
         right: right.clone(),
@@ -408,7 +407,7 @@ fn check_scopes(route: &ApiRoute, token: &VerifiedToken) -> Result<(), Box<Denia
 /// A system user that is what its token says it is.
 pub(crate) struct Subject<'a> {
     user: ActiveUser<'a>,
-    system: &'a str,
+    system: SystemId,
     vendor: OrganizationNumber,
     client: MaskinportenClientId,
 }
@@ -436,7 +435,8 @@ pub(crate) fn subject<'a>(
     let client = token.client_id().filter(|client| known.has_client(client.as_str()));
     Ok(Subject {
         user,
-        system: known.id(),
+        // The same as the token names; a loaded image has checked it.
+        system: claim.system.clone().unwrap_or_else(|| SystemId::of_image(known.id())),
         vendor: vendor.ok_or(DenialReason::VendorMismatch)?,
         client: client.cloned().ok_or(DenialReason::ClientMismatch)?,
     })

@@ -424,7 +424,13 @@ fn check_text(
     if text.len() > bytes_max {
         return Err(IdError::TooLong { kind, bytes_max });
     }
-    if !text.chars().all(allowed) {
+    // Nearly every one is ASCII, which is looked at to the end: many at a time.
+    let is_allowed = if text.is_ascii() {
+        text.bytes().fold(true, |all, byte| all & allowed(char::from(byte)))
+    } else {
+        text.chars().all(allowed)
+    };
+    if !is_allowed {
         return Err(IdError::form(kind, text, expected));
     }
     Ok(())

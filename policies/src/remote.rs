@@ -237,7 +237,7 @@ fn obligations(result: &Object) -> Result<Vec<Notice>, NoAnswer> {
                 issuer: text(assignment, "Issuer")?.map(str::to_owned),
                 data_type: text(assignment, "DataType")?.unwrap_or_default().to_owned(),
                 value: match member(assignment, "Value")? {
-                    Some(Json::String(value)) => value.clone().into_owned(),
+                    Some(Json::String(value)) => value.clone(),
                     Some(Json::Number(value)) => value.to_string(),
                     _ => return Err(NoAnswer),
                 },
@@ -250,7 +250,7 @@ fn obligations(result: &Object) -> Result<Vec<Notice>, NoAnswer> {
 }
 
 /// A member, named with a capital or a small letter, but not with both. Null is none.
-fn member<'a>(object: &'a Object<'a>, name: &str) -> Result<Option<&'a Json<'a>>, NoAnswer> {
+fn member<'a>(object: &'a Object, name: &str) -> Result<Option<&'a Json>, NoAnswer> {
     let mut named = object.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     match (named.next(), named.next()) {
         (_, Some(_)) => Err(NoAnswer),
@@ -265,7 +265,7 @@ fn text<'a>(object: &'a Object, name: &str) -> Result<Option<&'a str>, NoAnswer>
     }
 }
 
-fn objects<'a>(object: &'a Object<'a>, name: &str) -> Result<Vec<&'a Object<'a>>, NoAnswer> {
+fn objects<'a>(object: &'a Object, name: &str) -> Result<Vec<&'a Object>, NoAnswer> {
     match member(object, name)? {
         None => Ok(Vec::new()),
         Some(Json::Array(items)) if items.len() <= OBLIGATIONS_MAX => {

@@ -39,14 +39,14 @@ impl ApiRoute {
     pub(crate) fn matches_preflight(&self, call: &ApiCall, asked_for: Methods) -> bool {
         self.takes_preflight
             && self.methods.intersects(asked_for)
-            && self.host.as_deref().is_none_or(|host| host == call.host())
+            && self.host.as_deref().is_none_or(|host| host.as_bytes() == call.host())
             && self.matches_path(call.segments(), |literal, part| literal == part)
     }
 
     /// The call is this route's.
     pub(crate) fn matches(&self, call: &ApiCall) -> bool {
         self.methods.intersects(call.method())
-            && self.host.as_deref().is_none_or(|host| host == call.host())
+            && self.host.as_deref().is_none_or(|host| host.as_bytes() == call.host())
             && self.matches_path(call.segments(), |literal, part| literal == part)
     }
 
@@ -55,7 +55,7 @@ impl ApiRoute {
         let path = call.segments();
         let path = path.without_trailing_slash().unwrap_or(path);
         self.methods.intersects(call.method())
-            && self.host.as_deref().is_none_or(|host| host == call.host())
+            && self.host.as_deref().is_none_or(|host| host.as_bytes() == call.host())
             && self.matches_path(path, |literal, part| literal.eq_ignore_ascii_case(part))
     }
 

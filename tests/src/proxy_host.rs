@@ -59,7 +59,7 @@ mod vm;
 mod vm_streams;
 mod wasi;
 
-pub use abi::{LogLevel, Status};
+pub use abi::{LogLevel, Status, encode_pairs};
 pub use failure::{Cause, GuestFailure};
 pub use headers::Headers;
 pub use logs::{LogLine, LogSource};
@@ -162,6 +162,8 @@ pub struct HostOptions {
     pub memory_bytes_max: usize,
     /// Whether repeated headers that Envoy keeps in one slot (`authorization` among them) are joined with a comma.
     pub join_repeated_headers: bool,
+    /// Whether memory for all headers is asked for twice, and what is given first left unused.
+    pub headers_apart: bool,
     /// Environment variables that WASI shows to the guest.
     pub environment: Vec<(String, String)>,
 }
@@ -180,6 +182,7 @@ impl Default for HostOptions {
             fuel_per_callback: 5_000_000_000,
             memory_bytes_max: 1 << 30,
             join_repeated_headers: true,
+            headers_apart: false,
             environment: Vec::new(),
         }
     }

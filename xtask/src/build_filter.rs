@@ -7,6 +7,7 @@
 use crate::SupplyOptions;
 use crate::callbacks;
 use crate::details;
+use crate::headers;
 use crate::probe::ThisMachine;
 use crate::run;
 use crate::toolchain::{self, Compiler, NoToolchain, TARGET, WasmToolchain};
@@ -119,7 +120,7 @@ fn build_with(toolchain: WasmToolchain, options: SupplyOptions) -> Result<Filter
     let module = match toolchain {
         // Somebody else's to finish.
         WasmToolchain::Prebuilt(_) => module,
-        _ => callbacks::only_needed(&details::with_details(&module)?)?,
+        _ => headers::in_one(&details::with_details(&callbacks::only_needed(&module)?)?)?,
     };
     let path = folder.join("portvakt_filter.wasm");
     put(&path, &module).with_context(|| format!("{} cannot be written", path.display()))?;

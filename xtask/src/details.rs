@@ -5,13 +5,9 @@
 //! are no details and the answer begins as a refusal does, the refusal's code, where it stands in memory, is the details.
 //! How a refusal begins is written in `filter/src/reply.rs`; whatever begins otherwise goes to the host as it came.
 
-use anyhow::{Context, Result, ensure};
-use std::convert::Infallible;
-use wasm_encoder::reencode::{self, Reencode};
-use wasm_encoder::{
-    BlockType, CodeSection, Function, FunctionSection, Instruction, MemArg, MemArgTarget, Module, ValType,
-};
-use wasmparser::{CodeSectionReader, FunctionSectionReader, Import, Parser, Payload, TypeRef};
+use crate::module::{Additions, ModuleParts, append, byte_at};
+use anyhow::Result;
+use wasm_encoder::{BlockType, Function, Instruction, ValType};
 
 const IMPORT: &str = "proxy_send_local_response";
 /// What stands before the code in the body of a refusal; before that of a gRPC refusal stands nothing.
@@ -30,84 +26,15 @@ const GRPC_STATUS: u32 = 7;
 
 /// Puts the function in.
 pub(crate) fn with_details(module: &[u8]) -> Result<Vec<u8>> {
-    let mut led = Led::find(module)?;
-    let mut finished = Module::new();
-    led.parse_core_module(&mut finished, Parser::new(0), module).context("the module cannot be read")?;
-    Ok(finished.finish())
-}
-
-/// Where the function goes, and what is led through it.
-struct Led {
-    import: u32,
-    /// Its type, by index.
-    kind: u32,
-    /// The new function.
-    function: u32,
-}
-
-impl Led {
-    fn find(module: &[u8]) -> Result<Self> {
-        let (mut imported, mut found, mut own) = (0, None, 0);
-        for payload in Parser::new(0).parse_all(module) {
-            match payload.context("the module cannot be read")? {
-                Payload::ImportSection(imports) => {
-                    for import in imports.into_imports() {
-                        let Import { name, ty, .. } = import.context("the module's imports cannot be read")?;
-                        let TypeRef::Func(kind) = ty else { continue };
-                        if name == IMPORT {
-                            found = Some((imported, kind));
-                        }
-                        imported += 1;
-                    }
-                }
-                Payload::FunctionSection(functions) => own = functions.count(),
-                _ => {}
-            }
-        }
-        let (import, kind) = found.with_context(|| format!("the module does not import `{IMPORT}`"))?;
-        ensure!(parameters(module, kind)? == Some(PARAMETERS), "`{IMPORT}` is not as the ABI 0.2.1 has it");
-        Ok(Self { import, kind, function: imported + own })
-    }
-}
-
-/// How many parameters a function type has, when all are 32 bits and so is its one result.
-fn parameters(module: &[u8], kind: u32) -> Result<Option<u32>> {
-    let is_word = |value: &wasmparser::ValType| *value == wasmparser::ValType::I32;
-    for payload in Parser::new(0).parse_all(module) {
-        let Payload::TypeSection(types) = payload? else { continue };
-        let Some(kind) = types.into_iter_err_on_gc_types().nth(kind as usize).transpose()? else { continue };
-        let fits = kind.params().iter().chain(kind.results()).all(is_word) && kind.results().len() == 1;
-        return Ok(fits.then(|| u32::try_from(kind.params().len()).ok()).flatten());
-    }
-    Ok(None)
-}
-
-impl Reencode for Led {
-    type Error = Infallible;
-
-    fn function_index(&mut self, function: u32) -> Result<u32, reencode::Error<Infallible>> {
-        Ok(if function == self.import { self.function } else { function })
-    }
-
-    fn parse_function_section(
-        &mut self,
-        functions: &mut FunctionSection,
-        section: FunctionSectionReader<'_>,
-    ) -> Result<(), reencode::Error<Infallible>> {
-        reencode::utils::parse_function_section(self, functions, section)?;
-        functions.function(self.kind);
-        Ok(())
-    }
-
-    fn parse_code_section(
-        &mut self,
-        code: &mut CodeSection,
-        section: CodeSectionReader<'_>,
-    ) -> Result<(), reencode::Error<Infallible>> {
-        reencode::utils::parse_code_section(self, code, section)?;
-        code.function(&telling_why(self.import));
-        Ok(())
-    }
+    let parts = ModuleParts::read(module)?;
+    let import = parts.imported(IMPORT, PARAMETERS)?;
+    let additions = Additions {
+        functions: vec![(import.kind, telling_why(import.index))],
+        globals: 0,
+        led: (import.index, parts.next_function()),
+        exported: None,
+    };
+    additions.put_into(module)
 }
 
 /// Finds the code of a refusal, passes it as details, and calls the host.
@@ -115,17 +42,18 @@ fn telling_why(import: u32) -> Function {
     let [at, first, behind, byte] = [PARAMETERS, PARAMETERS + 1, PARAMETERS + 2, PARAMETERS + 3];
     const AS_IT_CAME: u32 = 0;
     let mut body = Function::new([(4, ValType::I32)]);
-    let mut put = |instructions: &[Instruction<'_>]| {
-        for instruction in instructions {
-            body.instruction(instruction);
-        }
-    };
+    let mut put = |instructions: &[Instruction<'_>]| append(&mut body, instructions);
     use Instruction::*;
     put(&[Block(BlockType::Empty), LocalGet(DETAILS_SIZE), BrIf(AS_IT_CAME)]);
     // Where the code begins, and what stands behind it.
     put(&[LocalGet(GRPC_STATUS), I32Const(-1), I32Eq, If(BlockType::Empty)]);
     put(&[LocalGet(BODY_SIZE), I32Const(BEFORE_CODE.len() as i32), I32LtU, BrIf(AS_IT_CAME + 1)]);
-    for (offset, expected) in (0..).zip(BEFORE_CODE) {
+    let (words, rest) = BEFORE_CODE.as_chunks();
+    for (offset, expected) in (0..).step_by(4).zip(words) {
+        put(&[LocalGet(BODY), I32Load(byte_at(offset))]);
+        put(&[I32Const(i32::from_le_bytes(*expected)), I32Ne, BrIf(AS_IT_CAME + 1)]);
+    }
+    for (offset, expected) in (4 * words.len() as u64..).zip(rest) {
         put(&[LocalGet(BODY), I32Load8U(byte_at(offset))]);
         put(&[I32Const(i32::from(*expected)), I32Ne, BrIf(AS_IT_CAME + 1)]);
     }
@@ -151,15 +79,13 @@ fn telling_why(import: u32) -> Function {
     body
 }
 
-fn byte_at(offset: u64) -> MemArg {
-    MemArg { offset, align: 0, target: MemArgTarget::Memory(0), ordering: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasm_encoder::{EntityType, ExportKind, ExportSection, ImportSection, TypeSection};
-    use wasmparser::Operator;
+    use wasm_encoder::{
+        CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, ImportSection, Module, TypeSection,
+    };
+    use wasmparser::{Operator, Parser, Payload};
 
     /// A module that imports it after another function, and calls it from its one own function.
     fn module(import: &str, parameters: usize) -> Vec<u8> {

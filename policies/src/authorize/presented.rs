@@ -8,7 +8,7 @@ use crate::token::TokenError;
 /// The token that a call presents.
 #[derive(Clone, Copy)]
 pub(crate) enum Presented<'call> {
-    Bearer(&'call BearerToken),
+    Bearer(BearerToken<'call>),
     Cookie(&'call [u8]),
 }
 

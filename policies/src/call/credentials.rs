@@ -1,25 +1,26 @@
 //! What a call presents to say who it is; nothing about it is verified here.
 
+use std::ops::Range;
+
+use super::headers::Headers;
+
 /// What a call presents to say who it is.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Credentials {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credentials<'call> {
     /// None.
     None,
     /// One that is no bearer token.
     Other,
     /// One bearer token (RFC 6750 section 2.1), or several in one header.
-    Bearer(BearerToken),
+    Bearer(BearerToken<'call>),
     /// More than one credential, of whatever scheme.
     Repeated,
 }
 
 /// What stands behind `Bearer` in a header, as it came. Whether it is text, and one token, is looked at only when it is to
 /// be read: a token that was read before is known by its bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct BearerToken {
-    header: Vec<u8>,
-    token: std::ops::Range<usize>,
-}
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BearerToken<'call>(&'call [u8]);
 
 /// Why there is no token to be read behind `Bearer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,26 +31,42 @@ pub(crate) enum NoToken {
     NotText,
 }
 
-impl BearerToken {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.header.get(self.token.clone()).unwrap_or_default()
+impl<'call> BearerToken<'call> {
+    pub(crate) fn bytes(self) -> &'call [u8] {
+        self.0
     }
 
-    pub(crate) fn text(&self) -> Result<&str, NoToken> {
-        if self.bytes().contains(&b',') {
+    pub(crate) fn text(self) -> Result<&'call str, NoToken> {
+        if self.0.contains(&b',') {
             return Err(NoToken::Repeated);
         }
-        std::str::from_utf8(self.bytes()).map_err(|_| NoToken::NotText)
+        std::str::from_utf8(self.0).map_err(|_| NoToken::NotText)
     }
+}
+
+// Hand-written because a token is never printed.
+impl std::fmt::Debug for BearerToken<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
+/// [`Credentials`] whose token is among a call's headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Authorization {
+    None,
+    Other,
+    Bearer(Range<usize>),
+    Repeated,
 }
 
 /// The scheme, which any letter case and one blank or more may follow.
 const BEARER: &[u8] = b"bearer ";
 
-impl Credentials {
-    /// Adds one `authorization` header.
-    pub(super) fn and(self, value: Vec<u8>) -> Self {
-        if !matches!(self, Self::None) {
+impl Authorization {
+    /// Adds one `authorization` header, whose value begins there.
+    pub(super) fn and(self, value: &[u8], begin: usize) -> Self {
+        if self != Self::None {
             return Self::Repeated;
         }
         let is_bearer = value.get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER));
@@ -60,19 +77,16 @@ impl Credentials {
         let after = value.iter().rev().take_while(is_blank).count();
         let before = value.iter().skip(BEARER.len()).take_while(is_blank).count();
         let end = value.len() - after;
-        Self::Bearer(BearerToken { token: (BEARER.len() + before).min(end)..end, header: value })
+        Self::Bearer(begin + (BEARER.len() + before).min(end)..begin + end)
     }
-}
 
-// Hand-written because a token is never printed.
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::None => "None",
-            Self::Other => "Other",
-            Self::Bearer(_) => "Bearer(…)",
-            Self::Repeated => "Repeated",
-        })
+    pub(super) fn within<'call>(&self, headers: &'call Headers) -> Credentials<'call> {
+        match self {
+            Self::None => Credentials::None,
+            Self::Other => Credentials::Other,
+            Self::Bearer(token) => Credentials::Bearer(BearerToken(headers.between(token.clone()))),
+            Self::Repeated => Credentials::Repeated,
+        }
     }
 }
 
@@ -83,12 +97,13 @@ mod tests {
 
     #[test]
     fn one_bearer_token_or_none() {
-        let credentials = |headers: &[(&str, &str)]| {
+        let call = |headers: &[(&str, &str)]| {
             let pseudo = [(":method", "GET"), (":authority", "api.example.no"), (":path", "/")];
             let headers = pseudo.iter().chain(headers).map(|(name, value)| (*name, value.as_bytes()));
-            ApiCall::parse(headers).unwrap().credentials
+            ApiCall::parse(headers).unwrap()
         };
-        let token = |value: &str| match credentials(&[("Authorization", value)]) {
+        let credentials = |headers: &[(&str, &str)]| call(headers).authorization;
+        let token = |value: &str| match call(&[("Authorization", value)]).credentials() {
             Credentials::Bearer(token) => token.text().map(str::to_owned),
             other => panic!("{value}: {other:?}"),
         };
@@ -99,13 +114,13 @@ mod tests {
         assert_eq!(token("Bearer    ").as_deref(), Ok(""));
         assert_eq!(token("Bearer a,Bearer b"), Err(NoToken::Repeated));
         for value in ["Basic eDp5", "Bearer", "t.o.k", "DPoP t.o.k", ""] {
-            assert_eq!(credentials(&[("authorization", value)]), Credentials::Other, "{value}");
+            assert_eq!(credentials(&[("authorization", value)]), Authorization::Other, "{value}");
         }
-        assert_eq!(credentials(&[]), Credentials::None);
+        assert_eq!(credentials(&[]), Authorization::None);
         let two_schemes = [("authorization", "Basic eDp5"), ("authorization", "Bearer a")];
-        assert_eq!(credentials(&two_schemes), Credentials::Repeated);
-        assert_eq!(credentials(&[("authorization", "Basic eDp5,Bearer a")]), Credentials::Repeated);
+        assert_eq!(credentials(&two_schemes), Authorization::Repeated);
+        assert_eq!(credentials(&[("authorization", "Basic eDp5,Bearer a")]), Authorization::Repeated);
         let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
-        assert_eq!(credentials(&twice), Credentials::Repeated);
+        assert_eq!(credentials(&twice), Authorization::Repeated);
     }
 }

@@ -106,7 +106,7 @@ impl BufferType {
 pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Count, all sizes, then all strings, each closed by a zero byte; little-endian.
-pub(super) fn encode_pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+pub fn encode_pairs(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let mut out = size_bytes(pairs.len());
     for (name, value) in pairs {
         out.extend(size_bytes(name.len()));
