@@ -10,26 +10,25 @@ use serde_json::json;
 use crate::filter_in_wasmtime::now;
 
 /// What each may compute, in instructions of WebAssembly: a tenth above what it is.
-const KNOWN_INSTRUCTIONS_MAX: u64 = 21_500;
-const FIRST_SIGHT_INSTRUCTIONS_MAX: u64 = 123_500;
-const DENIAL_INSTRUCTIONS_MAX: u64 = 30_400;
+const KNOWN_INSTRUCTIONS_MAX: u64 = 19_400;
+const FIRST_SIGHT_INSTRUCTIONS_MAX: u64 = 106_700;
+const DENIAL_INSTRUCTIONS_MAX: u64 = 26_800;
 /// … where the host cannot verify: RS256 in Rust, 2048 bits, takes as many as PS256.
 const PS256_INSTRUCTIONS_MAX: u64 = 24_700_000;
 const EDDSA_INSTRUCTIONS_MAX: u64 = 3_900_000;
 
 /// A worker with a policy, whose configuration is what a provider begins with.
 fn start() -> Vm {
-    start_with("walk", true)
+    start_with("walk", HostOptions::default())
 }
 
-fn start_with(document: &str, verify_signature: bool) -> Vm {
+fn start_with(document: &str, options: HostOptions) -> Vm {
     let mut configuration = wasm::filter_configuration().unwrap();
     configuration.as_object_mut().unwrap().remove("identityHeaders");
     let options = HostOptions {
         now_unix_nanos: now().unix_millis() as u64 * 1_000_000,
         log_level: gateway_tests::proxy_host::LogLevel::Info,
-        verify_signature,
-        ..HostOptions::default()
+        ..options
     };
     let mut vm = ProxyHost::from_environment().unwrap().start(&configuration.to_string(), options).unwrap();
     vm.advance(Duration::from_millis(100)).unwrap();
@@ -84,6 +83,28 @@ fn a_permitted_call_reads_all_headers_at_once_and_writes_one() {
     );
 }
 
+/// A host may put them elsewhere than where the filter left room.
+#[test]
+fn headers_are_read_in_one_piece_or_one_by_one_and_it_is_the_same_call() {
+    let mut permitted = call("/vat/310247049/returns");
+    permitted.extend([("x-systemuser".to_owned(), "forged".to_owned()), ("x-empty".to_owned(), String::new())]);
+    let denied = call("/vat/310247057/returns");
+    let [in_one, apart] = [false, true].map(|headers_apart| {
+        let mut vm = start_with("walk", HostOptions { headers_apart, ..HostOptions::default() });
+        let outcomes = [&permitted, &denied].map(|headers| {
+            let stream = vm.open_stream().unwrap();
+            vm.request_headers(stream, headers.clone(), true).unwrap();
+            vm.outcome(stream).unwrap()
+        });
+        (outcomes, cost(&mut vm, &permitted).1)
+    });
+    assert_eq!(in_one.0, apart.0);
+    let through = in_one.0[0].headers().unwrap();
+    assert!(through.get("x-systemuser").unwrap().starts_with("id=") && through.get("x-empty").as_deref() == Some(""));
+    assert!(in_one.0[1].headers().is_none());
+    assert!(in_one.1 < apart.1, "{} and {} instructions", in_one.1, apart.1);
+}
+
 #[test]
 fn one_decision_in_a_tick_is_timed_and_costs_the_others_nothing() {
     let mut vm = start();
@@ -107,7 +128,7 @@ fn one_decision_in_a_tick_is_timed_and_costs_the_others_nothing() {
 #[test]
 fn what_no_host_verifies_has_its_price() {
     let first_sight = |key: &str| {
-        let mut vm = start_with("walk-algorithms", false);
+        let mut vm = start_with("walk-algorithms", HostOptions { verify_signature: false, ..HostOptions::default() });
         // Whatever is done once for all keys.
         let token = |key: &str| json!({"key": key, "claims": {"iss": "https://algorithms.example/"}});
         cost(&mut vm, &call("/vat/310247049/returns"));
