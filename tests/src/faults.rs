@@ -13,7 +13,7 @@ use policies::Timestamp;
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -68,6 +68,8 @@ struct State {
 /// The control plane; it ends with this value.
 pub struct FaultyControlPlane {
     address: SocketAddr,
+    /// Keeps the port while nobody listens.
+    _port: TcpSocket,
     state: watch::Sender<State>,
     asked: Arc<AtomicUsize>,
     keys_asked: Arc<AtomicUsize>,
@@ -77,12 +79,13 @@ pub struct FaultyControlPlane {
 impl FaultyControlPlane {
     /// Serves version 1 on a free port.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for the control plane")?;
-        let address = listener.local_addr()?;
+        let port = bound(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = port.local_addr()?;
+        let listener = listen(address)?;
         let body = piece(1)?;
         let state = watch::Sender::new(State { fault: None, version: 1, before: Arc::clone(&body), body });
         let mut control_plane =
-            Self { address, state, asked: Arc::default(), keys_asked: Arc::default(), serving: None };
+            Self { address, _port: port, state, asked: Arc::default(), keys_asked: Arc::default(), serving: None };
         control_plane.serve(listener);
         Ok(control_plane)
     }
@@ -125,12 +128,11 @@ impl FaultyControlPlane {
         self.state.send_modify(|state| state.fault = Some(fault));
     }
 
-    /// Is well again.
-    pub async fn heal(&mut self) -> Result<()> {
+    /// Is well again; to be called where there is a runtime, as it serves again.
+    pub fn heal(&mut self) -> Result<()> {
         self.state.send_modify(|state| state.fault = None);
         if self.serving.is_none() {
-            let listener = TcpListener::bind(self.address).await.context("the port is taken")?;
-            self.serve(listener);
+            self.serve(listen(self.address)?);
         }
         Ok(())
     }
@@ -154,6 +156,18 @@ impl Drop for FaultyControlPlane {
             serving.abort();
         }
     }
+}
+
+/// A socket at this address, which others of this process may share.
+fn bound(address: SocketAddr) -> Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(address).context("no port for the control plane")?;
+    Ok(socket)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    bound(address)?.listen(128).context("the control plane cannot listen")
 }
 
 /// A base of this version, sealed.

@@ -88,7 +88,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> Result<()> {
                 let is_meanwhile = sample.sent > failed_at && sample.received() < until;
                 wrong += u32::from(is_meanwhile && !sample.is_answer(answer(version)));
             }
-            runtime.block_on(control_plane.heal())?;
+            runtime.block_on(async { control_plane.heal() })?;
             let well_at = Instant::now();
             let version = control_plane.publish()?;
             let took = enforced(&probes, well_at, version)?;
