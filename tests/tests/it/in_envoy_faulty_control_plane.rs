@@ -120,8 +120,8 @@ async fn decisions_stay_what_was_signed_and_follow_when_it_is_well() {
 }
 
 /// A VM that ends at a call of `callback`, and again in each VM after it: of so many calls, no more are refused than VMs
-/// have ended, each with 503, and every other one is decided by the version in force. A VM lives longer than the second
-/// that Envoy takes between two reloads.
+/// have ended, each with 503, and every other one is decided by the version in force. A VM lives longer than the one to one
+/// and a half seconds that Envoy takes between two reloads.
 async fn check_traps(callback: &str, at_call: u32, trap: Trap) {
     let folder = tempfile::tempdir().unwrap();
     let control_plane = FaultyControlPlane::start().await.unwrap();
@@ -160,7 +160,7 @@ async fn a_trap_in_a_tick_costs_one_request_at_most() {
     check_traps("proxy_on_tick", 20, Trap::Unreachable).await;
 }
 
-/// Replies come to the one that polls: so many that each VM lives longer than a second, as above.
+/// Replies come to the one that polls: so many that each VM lives longer than Envoy takes between two reloads, as above.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trap_in_a_reply_costs_one_request_at_most_and_the_next_vm_follows() {
     let callback = "proxy_on_http_call_response";
@@ -168,7 +168,7 @@ async fn a_trap_in_a_reply_costs_one_request_at_most_and_the_next_vm_follows() {
     let control_plane = FaultyControlPlane::start().await.unwrap();
     let shipped = std::fs::read(std::env::var_os("FILTER_WASM_PATH").expect("run this through `cargo xtask test`"));
     let module = folder.path().join("trapping.wasm");
-    std::fs::write(&module, with_trap(&shipped.unwrap(), callback, 60, Trap::Unreachable).unwrap()).unwrap();
+    std::fs::write(&module, with_trap(&shipped.unwrap(), callback, 150, Trap::Unreachable).unwrap()).unwrap();
     let gateway = Gateway::start(&control_plane, &module, 1, folder.path()).await;
     until_enforced(&gateway, 1, "the first version").await;
     let (mut refused, mut was_refused) = (0, false);
