@@ -99,12 +99,12 @@ pub(crate) fn reply_body(bytes: usize) -> Vec<u8> {
 
 /// The request as its headers have it.
 pub(crate) fn request() -> Result<ApiCall, CallError> {
-    let mut headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
-    match headers.as_mut_slice() {
-        // The finished module hands over all in one, as the host did (`xtask/src/headers.rs`).
-        [(name, all)] if name.is_empty() => ApiCall::parse_serialized(std::mem::take(all)),
-        each => ApiCall::parse(each.iter().map(|(name, value)| (name.as_str(), value.as_slice()))),
+    // No HTTP filter has such data: the finished module hands over all headers in one (`xtask/src/headers.rs`).
+    if let Ok(Some(all)) = hostcalls::get_buffer(BufferType::DownstreamData, 0, usize::MAX) {
+        return ApiCall::parse_serialized(all);
     }
+    let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+    ApiCall::parse(headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
 }
 
 pub(crate) fn add_request_header(name: &str, value: &[u8]) -> bool {

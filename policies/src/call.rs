@@ -107,8 +107,11 @@ impl ApiCall {
                     if OVERRIDING_HEADERS.iter().any(|known| is_plain_name(name, known)) {
                         return Err(CallError::Overridden);
                     }
-                    // One of these may have to be taken off the call, by its name.
-                    text(name)?;
+                    // One of these may have to be taken off the call, by its name: characters of a token (RFC 9110 section 5.6.2)
+                    // are ASCII. Looked at to the end, many at a time.
+                    if name.iter().fold(0, |all, byte| all | byte) > 0x7f {
+                        return Err(CallError::Malformed);
+                    }
                     continue;
                 }
                 _ => continue,

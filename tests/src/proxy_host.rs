@@ -162,8 +162,6 @@ pub struct HostOptions {
     pub memory_bytes_max: usize,
     /// Whether repeated headers that Envoy keeps in one slot (`authorization` among them) are joined with a comma.
     pub join_repeated_headers: bool,
-    /// Whether memory for all headers is asked for twice, and what is given first left unused.
-    pub headers_apart: bool,
     /// Environment variables that WASI shows to the guest.
     pub environment: Vec<(String, String)>,
 }
@@ -182,7 +180,6 @@ impl Default for HostOptions {
             fuel_per_callback: 5_000_000_000,
             memory_bytes_max: 1 << 30,
             join_repeated_headers: true,
-            headers_apart: false,
             environment: Vec::new(),
         }
     }

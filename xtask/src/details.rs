@@ -30,9 +30,7 @@ pub(crate) fn with_details(module: &[u8]) -> Result<Vec<u8>> {
     let import = parts.imported(IMPORT, PARAMETERS)?;
     let additions = Additions {
         functions: vec![(import.kind, telling_why(import.index))],
-        globals: 0,
         led: (import.index, parts.next_function()),
-        exported: None,
     };
     additions.put_into(module)
 }

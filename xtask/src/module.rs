@@ -4,23 +4,15 @@ use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode};
-use wasm_encoder::{
-    CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
-    Instruction, MemArg, MemArgTarget, Module,
-};
-use wasmparser::{
-    CodeSectionReader, Export, ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, Parser, Payload,
-    TypeRef, ValType,
-};
+use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, MemArg, MemArgTarget, Module};
+use wasmparser::{CodeSectionReader, FuncType, FunctionSectionReader, Parser, Payload, TypeRef, ValType};
 
-/// A module's functions and globals, by index.
+/// A module's functions, by index.
 pub(crate) struct ModuleParts {
     types: Vec<FuncType>,
     /// The type of every function, those that it takes from its host first.
     functions: Vec<u32>,
     imported: BTreeMap<String, u32>,
-    exported: BTreeMap<String, u32>,
-    globals: u32,
 }
 
 /// A function of a module: its own index, and that of its type.
@@ -32,13 +24,7 @@ pub(crate) struct FoundFunction {
 
 impl ModuleParts {
     pub(crate) fn read(module: &[u8]) -> Result<Self> {
-        let mut parts = Self {
-            types: Vec::new(),
-            functions: Vec::new(),
-            imported: BTreeMap::new(),
-            exported: BTreeMap::new(),
-            globals: 0,
-        };
+        let mut parts = Self { types: Vec::new(), functions: Vec::new(), imported: BTreeMap::new() };
         for payload in Parser::new(0).parse_all(module) {
             parts.take(payload.context("the module cannot be read")?)?;
         }
@@ -51,28 +37,15 @@ impl ModuleParts {
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import?;
-                    match import.ty {
-                        TypeRef::Func(kind) => {
-                            self.imported.insert(import.name.to_owned(), self.next_function());
-                            self.functions.push(kind);
-                        }
-                        TypeRef::Global(_) => self.globals += 1,
-                        _ => {}
+                    if let TypeRef::Func(kind) = import.ty {
+                        self.imported.insert(import.name.to_owned(), self.next_function());
+                        self.functions.push(kind);
                     }
                 }
             }
             Payload::FunctionSection(functions) => {
                 for kind in functions {
                     self.functions.push(kind?);
-                }
-            }
-            Payload::GlobalSection(globals) => self.globals += globals.count(),
-            Payload::ExportSection(exports) => {
-                for export in exports {
-                    let export = export?;
-                    if export.kind == ExternalKind::Func {
-                        self.exported.insert(export.name.to_owned(), export.index);
-                    }
                 }
             }
             _ => {}
@@ -86,20 +59,9 @@ impl ModuleParts {
         self.of_words(name, *index, parameters)
     }
 
-    /// The same of a function that the module offers.
-    pub(crate) fn exported(&self, name: &str, parameters: u32) -> Result<FoundFunction> {
-        let index = self.exported.get(name).with_context(|| format!("the module does not export `{name}`"))?;
-        self.of_words(name, *index, parameters)
-    }
-
     /// The index of a function that is added.
     pub(crate) fn next_function(&self) -> u32 {
         self.functions.len() as u32
-    }
-
-    /// The index of a global that is added.
-    pub(crate) fn next_global(&self) -> u32 {
-        self.globals
     }
 
     fn of_words(&self, name: &str, index: u32, parameters: u32) -> Result<FoundFunction> {
@@ -119,12 +81,8 @@ impl ModuleParts {
 pub(crate) struct Additions {
     /// Functions, each by its type's index and its body.
     pub(crate) functions: Vec<(u32, Function)>,
-    /// Words that begin as 0.
-    pub(crate) globals: u32,
     /// What the module's own functions call, by index, and what they call in its place.
     pub(crate) led: (u32, u32),
-    /// What hosts know by this name, by index.
-    pub(crate) exported: Option<(&'static str, u32)>,
 }
 
 impl Additions {
@@ -153,33 +111,6 @@ impl Reencode for Additions {
             functions.function(*kind);
         }
         Ok(())
-    }
-
-    fn parse_global_section(
-        &mut self,
-        globals: &mut GlobalSection,
-        section: GlobalSectionReader<'_>,
-    ) -> Result<(), reencode::Error<Infallible>> {
-        reencode::utils::parse_global_section(self, globals, section)?;
-        for _ in 0..self.globals {
-            let word = GlobalType { val_type: wasm_encoder::ValType::I32, mutable: true, shared: false };
-            globals.global(word, &ConstExpr::i32_const(0));
-        }
-        Ok(())
-    }
-
-    fn parse_export(
-        &mut self,
-        exports: &mut ExportSection,
-        export: Export<'_>,
-    ) -> Result<(), reencode::Error<Infallible>> {
-        match self.exported {
-            Some((name, function)) if export.name == name => {
-                exports.export(name, ExportKind::Func, function);
-                Ok(())
-            }
-            _ => reencode::utils::parse_export(self, exports, export),
-        }
     }
 
     fn parse_code_section(

@@ -163,9 +163,6 @@ fn get_pairs(guest: &mut Guest<'_>, map: u32, slot: Slot) -> HostResult {
         Some(headers) if !headers.is_empty() => encode_pairs(headers.pairs()),
         _ => Vec::new(),
     };
-    if guest.state().options.headers_apart {
-        guest.place(&encoded)?;
-    }
     guest.give(&encoded, slot)
 }
 

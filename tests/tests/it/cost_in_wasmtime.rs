@@ -83,28 +83,6 @@ fn a_permitted_call_reads_all_headers_at_once_and_writes_one() {
     );
 }
 
-/// A host may put them elsewhere than where the filter left room.
-#[test]
-fn headers_are_read_in_one_piece_or_one_by_one_and_it_is_the_same_call() {
-    let mut permitted = call("/vat/310247049/returns");
-    permitted.extend([("x-systemuser".to_owned(), "forged".to_owned()), ("x-empty".to_owned(), String::new())]);
-    let denied = call("/vat/310247057/returns");
-    let [in_one, apart] = [false, true].map(|headers_apart| {
-        let mut vm = start_with("walk", HostOptions { headers_apart, ..HostOptions::default() });
-        let outcomes = [&permitted, &denied].map(|headers| {
-            let stream = vm.open_stream().unwrap();
-            vm.request_headers(stream, headers.clone(), true).unwrap();
-            vm.outcome(stream).unwrap()
-        });
-        (outcomes, cost(&mut vm, &permitted).1)
-    });
-    assert_eq!(in_one.0, apart.0);
-    let through = in_one.0[0].headers().unwrap();
-    assert!(through.get("x-systemuser").unwrap().starts_with("id=") && through.get("x-empty").as_deref() == Some(""));
-    assert!(in_one.0[1].headers().is_none());
-    assert!(in_one.1 < apart.1, "{} and {} instructions", in_one.1, apart.1);
-}
-
 #[test]
 fn one_decision_in_a_tick_is_timed_and_costs_the_others_nothing() {
     let mut vm = start();
