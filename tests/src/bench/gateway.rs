@@ -7,9 +7,9 @@
 pub mod bootstrap;
 pub mod callers;
 pub mod feed;
+pub mod floor;
 pub mod growth;
 pub mod load;
-pub mod noop;
 pub mod running;
 pub mod servers;
 pub mod stage;
@@ -149,7 +149,7 @@ fn product_variants(stage: &Stage) -> Result<(Vec<Variant>, Vec<Enforcing>)> {
         let (callers, snapshot) = stage.snapshot(name, Snapshot::of_rows(rows))?;
         let good = callers.requests(Kind::Good, TOKENS, 0, 200)?;
         if rows == 1_000_000 {
-            all.extend(variants::others(&callers, TOKENS, stage.noop())?);
+            all.extend(variants::others(&callers, TOKENS, &stage.floor(&callers)?)?);
             let refused = callers.requests(Kind::OtherParty, TOKENS, 0, 403)?;
             all.push(portvakt("portvakt_1m_denial", &snapshot, false, refused));
             all.push(portvakt("portvakt_1m_upstream", &snapshot, true, good.clone()));
@@ -274,6 +274,9 @@ fn compare(variants: &[Variant], all: &BTreeMap<String, Turns>, report: &mut Rep
     }
     for (name, own, other) in [
         ("vs_wasm_noop", "portvakt_1m", "wasm_noop"),
+        ("vs_same_calls", "portvakt_1m", "wasm_same_calls"),
+        ("same_calls_vs_jwt_authn_cached_rbac", "wasm_same_calls", "jwt_authn_cached_rbac"),
+        ("same_calls_first_sight_vs_jwt_authn", "wasm_same_calls_first_sight", "jwt_authn"),
         ("vs_jwt_authn_cached_rbac", "portvakt_1m", "jwt_authn_cached_rbac"),
         ("vs_jwt_authn_cached_ext_authz_grpc", "portvakt_1m", "jwt_authn_cached_ext_authz_grpc"),
         ("first_sight_vs_jwt_authn", "portvakt_1m_first_sight", "jwt_authn"),
@@ -292,6 +295,9 @@ fn compare(variants: &[Variant], all: &BTreeMap<String, Turns>, report: &mut Rep
         ("vs_jwt_authn_cached_rbac", "portvakt_1m", "jwt_authn_cached_rbac"),
         ("vs_jwt_authn_cached_ext_authz_grpc", "portvakt_1m", "jwt_authn_cached_ext_authz_grpc"),
         ("vs_bare", "portvakt_1m", BARE),
+        ("same_calls_vs_jwt_authn_cached_rbac", "wasm_same_calls", "jwt_authn_cached_rbac"),
+        ("same_calls_vs_bare", "wasm_same_calls", BARE),
+        ("same_calls_vs_bare_upstream", "wasm_same_calls_upstream", BARE_UPSTREAM),
         ("vs_bare_upstream", "portvakt_1m_upstream", BARE_UPSTREAM),
     ] {
         if let (Some(own), Some(other)) = (all.get(own), all.get(other)) {

@@ -65,6 +65,11 @@ impl Callers {
         Ok(Self { world, callers })
     }
 
+    /// A caller's token.
+    pub fn any_token(&self) -> Option<&str> {
+        self.callers.first().map(|(_, token)| token.as_str())
+    }
+
     /// A request of each of the first so many, with so many headers besides what every request has.
     pub fn requests(&self, kind: Kind, count: usize, more_headers: usize, status: u16) -> Result<Requests> {
         let mut random = Random::new(78);

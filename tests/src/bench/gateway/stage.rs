@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use super::Plan;
 use super::bootstrap::{self, Cluster};
 use super::callers::{Callers, Signer};
 use super::feed;
+use super::floor::Floor;
 use super::load;
-use super::noop;
 use super::running::Running;
 use super::servers::{self, Servers};
 use super::variants::{GRPC, GRPC_FAR, HTTP, HTTP_FAR, Portvakt, Variant};
@@ -59,7 +59,6 @@ pub struct Stage {
     folder: TempDir,
     envoy: PathBuf,
     filter: PathBuf,
-    noop: PathBuf,
     only: Vec<String>,
     servers: Servers,
     background: tokio::runtime::Handle,
@@ -73,8 +72,6 @@ impl Stage {
     pub fn new(plan: &Plan, far: Duration) -> Result<Self> {
         processors::pin_this_thread(&beside())?;
         let folder = tempfile::tempdir()?;
-        let noop = folder.path().join("noop.wasm");
-        noop::write(&noop)?;
         let (started, starting) = mpsc::channel();
         std::thread::Builder::new().name(servers::THREAD.to_owned()).spawn(move || {
             let run = || -> Result<()> {
@@ -94,7 +91,6 @@ impl Stage {
             folder,
             envoy: plan.envoy.clone(),
             filter: plan.filter.clone(),
-            noop,
             only: plan.only.clone(),
             servers: servers?,
             background,
@@ -104,9 +100,9 @@ impl Stage {
         })
     }
 
-    /// The module that does nothing.
-    pub fn noop(&self) -> &Path {
-        &self.noop
+    /// The modules that decide nothing; one of them verifies a token of these callers.
+    pub fn floor(&self, callers: &Callers) -> Result<Floor> {
+        Floor::write(self.folder.path(), callers.any_token().context("there are no callers")?)
     }
 
     /// Whether anything that needs this snapshot is measured. One million rows are what everything else stands beside.

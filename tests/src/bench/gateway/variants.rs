@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::bootstrap::{Filter, Listener};
 use super::callers::{Callers, Kind};
+use super::floor::Floor;
 use super::load::Requests;
 
 pub const HTTP: &str = "authorizer-http";
@@ -58,13 +59,19 @@ pub fn portvakt(name: &str, of: &Portvakt, has_upstream: bool, requests: Request
 }
 
 /// What is there without us.
-pub fn others(callers: &Callers, tokens: usize, noop: &Path) -> Result<Vec<Variant>> {
+pub fn others(callers: &Callers, tokens: usize, floor: &Floor) -> Result<Vec<Variant>> {
     let good = callers.requests(Kind::Good, tokens, 0, 200)?;
     let jwt = |cached| Filter::JwtAuthn { cached };
-    let noop = Filter::Wasm { vm: "noop".to_owned(), module: noop.to_owned(), configuration: String::new() };
+    let wasm = |vm: &str, module: &Path| {
+        vec![Filter::Wasm { vm: vm.to_owned(), module: module.to_owned(), configuration: String::new() }]
+    };
+    let noop = wasm("noop", &floor.noop);
+    let same_calls = wasm("same_calls", &floor.same_calls);
     let direct = [
         (BARE, vec![]),
-        ("wasm_noop", vec![noop.clone()]),
+        ("wasm_noop", noop.clone()),
+        ("wasm_same_calls", same_calls.clone()),
+        ("wasm_same_calls_first_sight", wasm("same_calls_first_sight", &floor.same_calls_first_sight)),
         ("jwt_authn_cached_rbac", vec![jwt(true), Filter::Rbac]),
         ("jwt_authn", vec![jwt(false)]),
         ("jwt_authn_rbac", vec![jwt(false), Filter::Rbac]),
@@ -76,7 +83,8 @@ pub fn others(callers: &Callers, tokens: usize, noop: &Path) -> Result<Vec<Varia
     ];
     let upstream = [
         (BARE_UPSTREAM, vec![]),
-        ("wasm_noop_upstream", vec![noop]),
+        ("wasm_noop_upstream", noop),
+        ("wasm_same_calls_upstream", same_calls),
         ("jwt_authn_cached_rbac_upstream", vec![jwt(true), Filter::Rbac]),
         ("jwt_authn_cached_ext_authz_grpc_upstream", vec![jwt(true), Filter::ExtAuthzGrpc(GRPC)]),
     ];
