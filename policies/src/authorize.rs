@@ -22,10 +22,10 @@ use crate::remote::{NoAnswer, RemoteAnswer, RemoteQuestion, Verdict};
 use crate::right::Right;
 use crate::route::{ApiRoute, Mode, PartySource, PlatformToken};
 use crate::snapshot::revocations;
-use crate::snapshot::{ActiveUser, Edition, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
+use crate::snapshot::{ActiveUser, Enforced, Held, HeldThrough, Known, ObligationView, RightIndex};
 use crate::token::{
-    self, Caller, IssuerKind, Permitted, Place, Reading, Refused, SystemUserClaim, TokenCache, TokenError,
-    TrustedIssuer, VerifiedToken, VerifySignature,
+    self, Caller, Decided, IssuerKind, Place, Reading, SystemUserClaim, TokenCache, TokenError, TrustedIssuer,
+    VerifiedToken, VerifySignature,
 };
 use crate::urn;
 use crate::xacml::response::Notice;
@@ -104,19 +104,19 @@ fn decided_before<S: BuildHasher + Clone>(
     call: &ApiCall,
     now: Timestamp,
 ) -> Option<Result<Basis, Box<Denial>>> {
-    let is_same = |edition: &Edition, name: &Arc<str>| edition.is(enforced.edition()) && Arc::ptr_eq(name, &route.name);
-    let permitted = cache.permitted(place).filter(|permitted| is_same(&permitted.edition, &permitted.route));
-    let refused = cache.refused(place).filter(|refused| is_same(&refused.edition, &refused.route));
-    let token = cache.at(place).filter(|_| permitted.is_some() || refused.is_some())?;
+    let known = cache.known(place)?;
+    let permitted = known.permitted.as_ref().filter(|permitted| permitted.is_by(enforced.edition(), &route.name));
+    let refused = known.refused.as_deref().filter(|refused| refused.is_by(enforced.edition(), &route.name));
+    let token = Some(&known.verified).filter(|_| permitted.is_some() || refused.is_some())?;
     // An app's token is another one.
     let Caller::SystemUser(claim) = token.caller() else { return None };
     let party =
         party(route, call, Some(claim.owner)).ok().filter(|_| route.platform_token == PlatformToken::Ignored)?;
-    let permitted = permitted.filter(|permitted| permitted.right.party == party);
-    let refused = refused.filter(|refused| refused.denial.party == Some(party));
+    let permitted = permitted.map(|permitted| &permitted.how).filter(|right| right.party == party);
+    let refused = refused.map(|refused| &refused.how).filter(|denial| denial.party == Some(party));
     let decided = match (permitted, refused) {
-        (Some(permitted), _) => Ok(&permitted.right),
-        (None, Some(refused)) => Err(&refused.denial),
+        (Some(right), _) => Ok(right),
+        (None, Some(denial)) => Err(denial),
         (None, None) => return None,
     };
     token.check_time_again(now).and_then(|()| check_accepted(enforced, route, call, token, now)).ok()?;
@@ -134,14 +134,13 @@ fn remember_decided<S: BuildHasher + Clone>(
     route: &ApiRoute,
     decided: &Result<Basis, Box<Denial>>,
 ) {
+    let Some(known) = cache.known_mut(place) else { return };
     let (edition, route) = (enforced.edition().clone(), Arc::clone(&route.name));
     match decided {
-        Ok(Basis::Right(right)) => {
-            cache.remember_permitted(place, Permitted { edition, route, right: Arc::clone(right) });
-        }
+        Ok(Basis::Right(right)) => known.permitted = Some(Decided { edition, route, how: Arc::clone(right) }),
         // The party is known where everything about token and caller stood.
         Err(denial) if denial.party.is_some() => {
-            cache.remember_refused(place, Refused { edition, route, denial: Denial::clone(denial) });
+            known.refused = Some(Box::new(Decided { edition, route, how: Denial::clone(denial) }));
         }
         _ => {}
     }

@@ -24,7 +24,7 @@ use crate::json::Nodes;
 pub use algorithm::{Algorithm, Algorithms};
 use cache::is_same;
 pub use cache::{CACHED_TOKENS, CACHED_TOKENS_MAX, TokenCache, verify_remembered};
-pub(crate) use cache::{Permitted, Place, Refused};
+pub(crate) use cache::{Decided, Place};
 pub use claims::{Caller, SystemUserClaim};
 #[cfg(test)]
 pub(crate) use fuzz::Numbers;

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 #[expect(clippy::disallowed_types, reason = "never walked through, and the hasher is an argument")]
 use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::refused::{NotRefused, RefusedSignatures};
@@ -31,33 +32,49 @@ const TAIL_BYTES: usize = 32;
 #[derive(Debug)]
 #[expect(clippy::disallowed_types, reason = "as above")]
 struct Generation<S> {
-    places: HashMap<u64, usize, S>,
-    tokens: Vec<Option<Box<Known>>>,
+    tokens: HashMap<u64, Entry, S>,
     bytes: usize,
 }
 
+/// Both are behind the table, where a processor fetches them at once: nearly every look-up finds neither in its caches.
 #[derive(Debug)]
-struct Known {
+struct Entry {
     token: Box<[u8]>,
-    verified: VerifiedToken,
-    permitted: Option<Permitted>,
-    refused: Option<Box<Refused>>,
+    known: Box<KnownToken>,
 }
 
-/// What a token's last permitted call was permitted for, and by what: a system user mostly calls again for the same party.
+/// What is known of a token.
 #[derive(Debug)]
-pub(crate) struct Permitted {
-    pub(crate) edition: Edition,
-    pub(crate) route: Arc<str>,
-    pub(crate) right: Arc<RightUsed>,
+pub(crate) struct KnownToken {
+    pub(crate) verified: VerifiedToken,
+    /// What its last permitted call was permitted for: a system user mostly calls again for the same party.
+    pub(crate) permitted: Option<Decided<Arc<RightUsed>>>,
+    /// What its last refused call was refused for: whoever is refused often tries again.
+    pub(crate) refused: Option<Box<Decided<Denial>>>,
 }
 
-/// What a token's last refused call was refused for, and how: whoever is refused often tries again.
+impl KnownToken {
+    /// Reads what will be read soon. A processor waits for several reads at once as long as none needs the other, and these
+    /// would come after the token's bytes were compared.
+    fn fetch(&self) {
+        black_box(self.verified.expires());
+        black_box(self.permitted.as_ref().map(|permitted| permitted.how.party));
+    }
+}
+
+/// How a call was decided, for which route and by what.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct Decided<T> {
     pub(crate) edition: Edition,
     pub(crate) route: Arc<str>,
-    pub(crate) denial: Denial,
+    pub(crate) how: T,
+}
+
+impl<T> Decided<T> {
+    /// This very state of the policy decided it, for this route.
+    pub(crate) fn is_by(&self, edition: &Edition, route: &Arc<str>) -> bool {
+        self.edition.is(edition) && Arc::ptr_eq(&self.route, route)
+    }
 }
 
 /// Bounded; what has not been used since half as many new ones as there is room for goes first.
@@ -73,7 +90,7 @@ pub struct TokenCache<S> {
 
 /// Of a token that was found; good until the cache is changed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place(usize);
+pub(crate) struct Place(u64);
 
 impl<S: BuildHasher + Clone> TokenCache<S> {
     /// An empty cache of the usual size. `hasher` should differ from process to process.
@@ -90,7 +107,7 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
 
     /// How many tokens are in it.
     pub fn len(&self) -> usize {
-        self.young.places.len() + self.old.places.len()
+        self.young.tokens.len() + self.old.tokens.len()
     }
 
     /// There is none.
@@ -101,16 +118,26 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
     /// Where the token is, if it is known.
     pub(crate) fn find(&mut self, token: &[u8]) -> Option<Place> {
         let hash = self.hash(token);
-        if let Some(place) = self.young.find(hash, token) {
-            return Some(Place(place));
+        if self.young.has(hash, token) {
+            return Some(Place(hash));
         }
-        let known = self.old.take(hash, token)?;
-        Some(self.insert_known(hash, known))
+        let entry = self.old.take(hash, token)?;
+        Some(self.insert_entry(hash, entry))
+    }
+
+    /// The token at a place.
+    pub(crate) fn known(&self, place: Place) -> Option<&KnownToken> {
+        self.young.tokens.get(&place.0).map(|entry| &*entry.known)
+    }
+
+    /// The same, for what is to be remembered of it.
+    pub(crate) fn known_mut(&mut self, place: Place) -> Option<&mut KnownToken> {
+        self.young.tokens.get_mut(&place.0).map(|entry| &mut *entry.known)
     }
 
     /// The verified form of the token at a place.
     pub(crate) fn at(&self, place: Place) -> Option<&VerifiedToken> {
-        self.young.tokens.get(place.0)?.as_deref().map(|known| &known.verified)
+        self.known(place).map(|known| &known.verified)
     }
 
     /// The verified form of a bearer token that is known and stands still.
@@ -123,7 +150,7 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
 
     /// Verifies signatures, but not again those that were found to be wrong.
     pub(crate) fn not_refused<'a>(&'a self, signatures: &'a dyn VerifySignature) -> impl VerifySignature + 'a {
-        NotRefused { signatures, refused: &self.refused, hasher: self.young.places.hasher() }
+        NotRefused { signatures, refused: &self.refused, hasher: self.young.tokens.hasher() }
     }
 
     /// What tokens that were read leave to the next.
@@ -131,34 +158,11 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
         &self.reading
     }
 
-    /// What the token's last call was permitted for.
-    pub(crate) fn permitted(&self, place: Place) -> Option<&Permitted> {
-        self.young.tokens.get(place.0)?.as_deref()?.permitted.as_ref()
-    }
-
-    /// Remembers that, in the place of what was before.
-    pub(crate) fn remember_permitted(&mut self, place: Place, permitted: Permitted) {
-        if let Some(Some(known)) = self.young.tokens.get_mut(place.0) {
-            known.permitted = Some(permitted);
-        }
-    }
-
-    /// What the token's last refused call was refused for.
-    pub(crate) fn refused(&self, place: Place) -> Option<&Refused> {
-        self.young.tokens.get(place.0)?.as_deref()?.refused.as_deref()
-    }
-
-    /// Remembers that, in the place of what was before.
-    pub(crate) fn remember_refused(&mut self, place: Place, refused: Refused) {
-        if let Some(Some(known)) = self.young.tokens.get_mut(place.0) {
-            known.refused = Some(Box::new(refused));
-        }
-    }
-
     /// Remembers a token.
     pub(crate) fn insert(&mut self, token: Box<[u8]>, verified: VerifiedToken) -> Place {
         let hash = self.hash(&token);
-        self.insert_known(hash, Box::new(Known { token, verified, permitted: None, refused: None }))
+        let known = Box::new(KnownToken { verified, permitted: None, refused: None });
+        self.insert_entry(hash, Entry { token, known })
     }
 
     /// Forgets a token.
@@ -169,60 +173,55 @@ impl<S: BuildHasher + Clone> TokenCache<S> {
 
     fn hash(&self, token: &[u8]) -> u64 {
         let tail = token.get(token.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default();
-        self.young.places.hasher().hash_one(tail)
+        self.young.tokens.hasher().hash_one(tail)
     }
 
-    fn insert_known(&mut self, hash: u64, known: Box<Known>) -> Place {
+    fn insert_entry(&mut self, hash: u64, entry: Entry) -> Place {
         if self.young.tokens.len() >= self.generation_max
-            || self.young.bytes + known.token.len() > self.generation_max * BYTES_OF_TOKEN
+            || self.young.bytes + entry.token.len() > self.generation_max * BYTES_OF_TOKEN
         {
             // What the old ones had room in, the new ones will need.
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
-        Place(self.young.insert(hash, known))
+        self.young.insert(hash, entry);
+        Place(hash)
     }
 }
 
 impl<S: BuildHasher> Generation<S> {
     #[expect(clippy::disallowed_types, reason = "as above")]
     fn new(hasher: S) -> Self {
-        Self { places: HashMap::with_hasher(hasher), tokens: Vec::new(), bytes: 0 }
+        Self { tokens: HashMap::with_hasher(hasher), bytes: 0 }
     }
 
     fn clear(&mut self) {
-        self.places.clear();
         self.tokens.clear();
         self.bytes = 0;
     }
 
-    fn find(&self, hash: u64, token: &[u8]) -> Option<usize> {
-        let place = *self.places.get(&hash)?;
-        let known = self.tokens.get(place)?.as_deref()?;
-        is_same(&known.token, token).then_some(place)
+    fn has(&self, hash: u64, token: &[u8]) -> bool {
+        self.tokens.get(&hash).is_some_and(|entry| {
+            entry.known.fetch();
+            is_same(&entry.token, token)
+        })
     }
 
-    fn insert(&mut self, hash: u64, known: Box<Known>) -> usize {
-        let place = self.tokens.len();
-        self.bytes += known.token.len();
-        self.tokens.push(Some(known));
-        if let Some(before) = self.places.insert(hash, place) {
-            self.empty(before);
+    fn insert(&mut self, hash: u64, entry: Entry) {
+        self.bytes += entry.token.len();
+        if let Some(before) = self.tokens.insert(hash, entry) {
+            self.bytes -= before.token.len();
         }
-        place
     }
 
     /// Takes this very token out.
-    fn take(&mut self, hash: u64, token: &[u8]) -> Option<Box<Known>> {
-        let place = self.find(hash, token)?;
-        self.places.remove(&hash);
-        self.empty(place)
-    }
-
-    fn empty(&mut self, place: usize) -> Option<Box<Known>> {
-        let known = self.tokens.get_mut(place)?.take()?;
-        self.bytes -= known.token.len();
-        Some(known)
+    fn take(&mut self, hash: u64, token: &[u8]) -> Option<Entry> {
+        if !self.has(hash, token) {
+            return None;
+        }
+        let entry = self.tokens.remove(&hash)?;
+        self.bytes -= entry.token.len();
+        Some(entry)
     }
 }
 
