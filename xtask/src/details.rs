@@ -5,9 +5,9 @@
 //! are no details and the answer begins as a refusal does, the refusal's code, where it stands in memory, is the details.
 //! How a refusal begins is written in `filter/src/reply.rs`; whatever begins otherwise goes to the host as it came.
 
-use crate::module::{Additions, ModuleParts, append, byte_at};
+use crate::module::{ModuleParts, append};
 use anyhow::Result;
-use wasm_encoder::{BlockType, Function, Instruction, ValType};
+use wasm_encoder::{BlockType, Function, Instruction, MemArg, MemArgTarget, ValType};
 
 const IMPORT: &str = "proxy_send_local_response";
 /// What stands before the code in the body of a refusal; before that of a gRPC refusal stands nothing.
@@ -28,11 +28,7 @@ const GRPC_STATUS: u32 = 7;
 pub(crate) fn with_details(module: &[u8]) -> Result<Vec<u8>> {
     let parts = ModuleParts::read(module)?;
     let import = parts.imported(IMPORT, PARAMETERS)?;
-    let additions = Additions {
-        functions: vec![(import.kind, telling_why(import.index))],
-        led: (import.index, parts.next_function()),
-    };
-    additions.put_into(module)
+    parts.put_before(import, telling_why(import.index), module)
 }
 
 /// Finds the code of a refusal, passes it as details, and calls the host.
@@ -77,13 +73,18 @@ fn telling_why(import: u32) -> Function {
     body
 }
 
+/// Memory so far behind an address that may be any.
+fn byte_at(offset: u64) -> MemArg {
+    MemArg { offset, align: 0, target: MemArgTarget::Memory(0), ordering: None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::module::testing::calls;
     use wasm_encoder::{
         CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, ImportSection, Module, TypeSection,
     };
-    use wasmparser::{Operator, Parser, Payload};
 
     /// A module that imports it after another function, and calls it from its one own function.
     fn module(import: &str, parameters: usize) -> Vec<u8> {
@@ -106,20 +107,6 @@ mod tests {
         let mut module = Module::new();
         module.section(&types).section(&imports).section(&functions).section(&exports).section(&code);
         module.finish()
-    }
-
-    /// What each function calls.
-    fn calls(module: &[u8]) -> Vec<Vec<u32>> {
-        let mut all = Vec::new();
-        for payload in Parser::new(0).parse_all(module) {
-            let Payload::CodeSectionEntry(body) = payload.unwrap() else { continue };
-            let operators = body.get_operators_reader().unwrap().into_iter().map(Result::unwrap);
-            all.push(operators.filter_map(|operator| match operator {
-                Operator::Call { function_index } => Some(function_index),
-                _ => None,
-            }));
-        }
-        all.into_iter().map(Iterator::collect).collect()
     }
 
     #[test]

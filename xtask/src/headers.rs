@@ -7,7 +7,7 @@
 //!
 //! `filter/src/host.rs` asks for them so.
 
-use crate::module::{Additions, ModuleParts, append};
+use crate::module::{ModuleParts, append};
 use anyhow::Result;
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 
@@ -30,11 +30,7 @@ const REQUEST: i32 = 0;
 pub(crate) fn in_one(module: &[u8]) -> Result<Vec<u8>> {
     let parts = ModuleParts::read(module)?;
     let (buffer, headers) = (parts.imported(BUFFER, BUFFER_PARAMETERS)?, parts.imported(HEADERS, HEADERS_PARAMETERS)?);
-    let additions = Additions {
-        functions: vec![(buffer.kind, handing_over(buffer.index, headers.index))],
-        led: (buffer.index, parts.next_function()),
-    };
-    additions.put_into(module)
+    parts.put_before(buffer, handing_over(buffer.index, headers.index), module)
 }
 
 fn handing_over(buffer: u32, headers: u32) -> Function {
@@ -52,10 +48,10 @@ fn handing_over(buffer: u32, headers: u32) -> Function {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::module::testing::calls;
     use wasm_encoder::{
         CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, ImportSection, Module, TypeSection,
     };
-    use wasmparser::{Operator, Parser, Payload};
 
     /// A module that takes both hostcalls, and calls each.
     fn module(buffer: &str, headers: &str) -> Vec<u8> {
@@ -78,21 +74,6 @@ mod tests {
         let mut module = Module::new();
         module.section(&types).section(&imports).section(&functions).section(&exports).section(&code);
         module.finish()
-    }
-
-    /// What each function calls.
-    fn calls(module: &[u8]) -> Vec<Vec<u32>> {
-        let mut all = Vec::new();
-        for payload in Parser::new(0).parse_all(module) {
-            let Payload::CodeSectionEntry(body) = payload.unwrap() else { continue };
-            let operators = body.get_operators_reader().unwrap().into_iter().map(Result::unwrap);
-            let called = operators.filter_map(|operator| match operator {
-                Operator::Call { function_index } => Some(function_index),
-                _ => None,
-            });
-            all.push(called.collect());
-        }
-        all
     }
 
     #[test]

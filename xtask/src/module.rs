@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode};
-use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, MemArg, MemArgTarget, Module};
+use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module};
 use wasmparser::{CodeSectionReader, FuncType, FunctionSectionReader, Parser, Payload, TypeRef, ValType};
 
 /// A module's functions, by index.
@@ -55,16 +55,7 @@ impl ModuleParts {
 
     /// A function that the module takes from its host; its parameters, so many, and one result are 32 bits each.
     pub(crate) fn imported(&self, name: &str, parameters: u32) -> Result<FoundFunction> {
-        let index = self.imported.get(name).with_context(|| format!("the module does not import `{name}`"))?;
-        self.of_words(name, *index, parameters)
-    }
-
-    /// The index of a function that is added.
-    pub(crate) fn next_function(&self) -> u32 {
-        self.functions.len() as u32
-    }
-
-    fn of_words(&self, name: &str, index: u32, parameters: u32) -> Result<FoundFunction> {
+        let index = *self.imported.get(name).with_context(|| format!("the module does not import `{name}`"))?;
         let are_words = |function: &FuncType| {
             function.params().len() == parameters as usize
                 && function.results().len() == 1
@@ -75,30 +66,33 @@ impl ModuleParts {
         let kind = kind.with_context(|| format!("`{name}` is not as the ABI 0.2.1 has it"))?;
         Ok(FoundFunction { index, kind })
     }
-}
 
-/// What is added to a module, behind what it has.
-pub(crate) struct Additions {
-    /// Functions, each by its type's index and its body.
-    pub(crate) functions: Vec<(u32, Function)>,
-    /// What the module's own functions call, by index, and what they call in its place.
-    pub(crate) led: (u32, u32),
-}
-
-impl Additions {
-    pub(crate) fn put_into(mut self, module: &[u8]) -> Result<Vec<u8>> {
+    /// The module, of which these are the parts, with a function more: what called this one calls it in its place.
+    pub(crate) fn put_before(&self, of: FoundFunction, body: Function, module: &[u8]) -> Result<Vec<u8>> {
         let mut finished = Module::new();
-        self.parse_core_module(&mut finished, Parser::new(0), module).context("the module cannot be read")?;
+        PutBefore { of, added: self.next_function(), body }
+            .parse_core_module(&mut finished, Parser::new(0), module)
+            .context("the module cannot be read")?;
         Ok(finished.finish())
+    }
+
+    fn next_function(&self) -> u32 {
+        self.functions.len() as u32
     }
 }
 
-impl Reencode for Additions {
+/// A function that is added behind all others, and the one that it stands before.
+struct PutBefore {
+    of: FoundFunction,
+    added: u32,
+    body: Function,
+}
+
+impl Reencode for PutBefore {
     type Error = Infallible;
 
     fn function_index(&mut self, function: u32) -> Result<u32, reencode::Error<Infallible>> {
-        let (from, to) = self.led;
-        Ok(if function == from { to } else { function })
+        Ok(if function == self.of.index { self.added } else { function })
     }
 
     fn parse_function_section(
@@ -107,9 +101,7 @@ impl Reencode for Additions {
         section: FunctionSectionReader<'_>,
     ) -> Result<(), reencode::Error<Infallible>> {
         reencode::utils::parse_function_section(self, functions, section)?;
-        for (kind, _) in &self.functions {
-            functions.function(*kind);
-        }
+        functions.function(self.of.kind);
         Ok(())
     }
 
@@ -119,9 +111,7 @@ impl Reencode for Additions {
         section: CodeSectionReader<'_>,
     ) -> Result<(), reencode::Error<Infallible>> {
         reencode::utils::parse_code_section(self, code, section)?;
-        for (_, body) in &self.functions {
-            code.function(body);
-        }
+        code.function(&self.body);
         Ok(())
     }
 }
@@ -133,7 +123,23 @@ pub(crate) fn append(body: &mut Function, instructions: &[Instruction<'_>]) {
     }
 }
 
-/// Memory so far behind an address that may be any.
-pub(crate) fn byte_at(offset: u64) -> MemArg {
-    MemArg { offset, align: 0, target: MemArgTarget::Memory(0), ordering: None }
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use wasmparser::Operator;
+
+    /// What each of a module's own functions calls.
+    pub(crate) fn calls(module: &[u8]) -> Vec<Vec<u32>> {
+        let mut all = Vec::new();
+        for payload in Parser::new(0).parse_all(module) {
+            let Payload::CodeSectionEntry(body) = payload.unwrap() else { continue };
+            let operators = body.get_operators_reader().unwrap().into_iter().map(Result::unwrap);
+            let called = operators.filter_map(|operator| match operator {
+                Operator::Call { function_index } => Some(function_index),
+                _ => None,
+            });
+            all.push(called.collect());
+        }
+        all
+    }
 }

@@ -30,7 +30,7 @@ const SAME_CALLS: &str = r#"
     (drop (call $headers (i32.const 0) (i32.const 16) (i32.const 20)))
     (drop (call $time (i32.const 8)))
     (call $verified)
-    (drop (call $add (i32.const 0) (i32.const 1024) (i32.const 12) (i32.const 1036) (i32.const 214)))
+    (drop (call $add (i32.const 0) (i32.const 1024) (i32.const 12) (i32.const 1036) (global.get $value_bytes)))
     (i32.const 0))"#;
 const IMPORTS: &str = r#"
   (import "env" "proxy_get_header_map_pairs" (func $headers (param i32 i32 i32) (result i32)))
@@ -56,7 +56,10 @@ impl Floor {
     pub fn write(folder: &Path, token: &str) -> Result<Self> {
         let nothing = r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))"#;
         let known = "(func $verified)";
-        let header = format!(r#"(data (i32.const 1024) "x-systemuser{}")"#, "x".repeat(VALUE_BYTES));
+        let header = format!(
+            r#"(data (i32.const 1024) "x-systemuser{}") (global $value_bytes i32 (i32.const {VALUE_BYTES}))"#,
+            "x".repeat(VALUE_BYTES)
+        );
         let arguments = verify_arguments(token)?;
         let verifying = format!(
             r#"(data (i32.const 2048) "verify_signature{}")
